@@ -132,7 +132,7 @@ fix: $(VENV)/.dev ## mend what ruff can mend, and format
 docs: $(VENV)/.app ## write docs/lifecycle.md and docs/commands.md from the tables that they show
 	@mkdir -p build docs
 	$(BIN)/countersign lifecycle > build/lifecycle.md
-	$(BIN)/python -c 'from bot.commands.help import page; print(page(), end="")' > build/commands.md
+	$(BIN)/python -c 'from bot.commands.help import commands_page; print(commands_page(), end="")' > build/commands.md
 	@mv build/lifecycle.md build/commands.md docs
 
 COMPILE := build/uv/bin/uv pip compile -q pyproject.toml -c requirements/held.in --universal --python-version 3.11 \

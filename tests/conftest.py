@@ -1,4 +1,4 @@
-"""What all tests share: real databases on both dialects, and how hard Hypothesis looks."""
+"""Shared by all tests: databases of both dialects, prepared homes, and the settings of Hypothesis."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 
 
 def pytest_configure() -> None:
-    """Whatever is started from here on has a secret in its environment (see `tests.canary`)."""
+    """Put a secret into the environment of everything that starts from here on (see `tests.canary`)."""
     os.environ[canary.NAME] = canary.CANARY
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for no garbage among what is collected, which stays to the end: that takes a third of the time."""
+    """Collect no garbage during collection, whose objects stay to the end: it takes a third of the time."""
     gc.disable()
     try:
         return (yield)
@@ -47,16 +47,15 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)  # before -k: a case runs on the same database whatever runs beside it
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave to the campaigns what `make test` takes a share of (see `tests.campaign`)."""
-    if left := campaign.left_out(items):
-        config.hook.pytest_deselected(items=left)
-        gone = set(left)
-        items[:] = [item for item in items if item not in gone]
+    """Deselect the cases that only `make campaigns` runs (see `tests.campaign`)."""
+    if deselected := campaign.left_out(items):
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in set(deselected)]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What a test printed and logged may not hold the secret either."""
+    """Fail a test whose output or log contains the secret."""
     report = yield
     for title, text in report.sections:
         if how := canary.spelling_in(text.encode("utf-8", "replace")):
@@ -67,21 +66,21 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(autouse=True)
 def no_secret_leaves() -> Iterator[None]:
-    """Fail the test in which somebody outside received the secret; it is looked for when all else is taken down."""
+    """Fail the test in which the secret left the process; checked after all other fixtures are torn down."""
     yield
     assert not (found := canary.taken()), found
 
 
 @pytest.fixture(autouse=True)
 def log_as_at_the_start() -> Iterator[None]:
-    """A command that a test ran in this process leaves its log level to no other test."""
+    """Reset the log level that a command run in this process may have set."""
     yield
     log.configure(0, as_json=False)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def no_secret_stays() -> Iterator[None]:
-    """Look through every home that no test of its own looked through."""
+    """Check every home that no test checked for the secret."""
     yield
     canary.homes_over()
     assert not (found := canary.taken()), found
@@ -89,14 +88,14 @@ def no_secret_stays() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_template_stays() -> Iterator[None]:
-    """Remove what tests copied."""
+    """Remove the templates that tests copied."""
     yield
     templates.remove()
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[postgres.Cluster]:
-    """A private PostgreSQL server; skips, or with CI=true fails, where none is installed."""
+    """A private PostgreSQL server; skips, or with CI=true fails, if none is installed."""
     if postgres.programs() is None:
         if os.environ.get("CI") == "true":
             pytest.fail(postgres.MISSING)
@@ -107,7 +106,7 @@ def cluster() -> Iterator[postgres.Cluster]:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, the engine's beside it; copying them is quicker than making others."""
+    """A migrated SQLite file with the engine's beside it; copying them is faster than creating new ones."""
     location = Location.of("sqlite", tmp_path_factory.mktemp("template"))
     migrate(location)
     _make_engine_state(location)
@@ -117,7 +116,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_name(cluster: postgres.Cluster) -> str:
-    """The name of a migrated database on the server that has the engine's tables too, to be a template."""
+    """The name of a template database on the server, migrated and with the engine's tables."""
     name = cluster.create()
     location = Location.of(cluster.url(name), Path())
     migrate(location)
@@ -126,8 +125,8 @@ def migrated_name(cluster: postgres.Cluster) -> str:
 
 
 def _make_engine_state(location: Location) -> None:
-    """Let the engine make its tables."""
-    from core.queue.engine import DbosEngine  # imports much: not before it is needed
+    """Let the engine create its tables."""
+    from core.queue.engine import DbosEngine  # slow to import
 
     async def start_and_stop() -> None:
         engine = DbosEngine(location, "template")
@@ -139,13 +138,13 @@ def _make_engine_state(location: Location) -> None:
 
 @pytest.fixture(params=DIALECTS)
 def dialect(request: pytest.FixtureRequest) -> str:
-    """Each of the databases that Countersign runs on."""
+    """Each database that Countersign supports."""
     return str(request.param)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where a test's SQLite file or home lies: in memory where there is room, for syncing to a disk is slow."""
+    """The folder for a test's SQLite file or home: in memory if there is room, because syncing to a disk is slow."""
     memory = folder_in_memory(256)
     if memory is None:
         yield tmp_path
@@ -156,7 +155,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def blank(dialect: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Location]:
-    """Where a database may be made: nothing is there yet (SQLite), or it is empty (PostgreSQL)."""
+    """A location without a schema: no file yet (SQLite), or an empty database (PostgreSQL)."""
     if dialect == "sqlite":
         yield Location.of("sqlite", folder)
         return
@@ -168,7 +167,7 @@ def blank(dialect: str, folder: Path, request: pytest.FixtureRequest) -> Iterato
 
 @pytest.fixture
 def location(dialect: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Location]:
-    """A migrated, otherwise empty database of this test's own."""
+    """A migrated, otherwise empty database for one test."""
     if dialect == "sqlite":
         found = Location.of("sqlite", folder)
         shutil.copytree(request.getfixturevalue("migrated_file").parent, folder, dirs_exist_ok=True)
@@ -190,7 +189,7 @@ async def database(location: Location) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def template_home(tmp_path_factory: pytest.TempPathFactory) -> CliHome:
-    """A home as `countersign init` makes it, which a worker has run on once; tests work on copies of it."""
+    """A home made by `countersign init`, on which a worker has run once; tests use copies of it."""
     made = make_home(tmp_path_factory.mktemp("home"))
     assert made.call("worker", "--drain").code == 0
     return made
@@ -206,7 +205,7 @@ def template_of_staged(template_home: CliHome, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def home(template_home: CliHome, folder: Path) -> Iterator[CliHome]:
-    """A home of this test's own, with the repository `web` and four people."""
+    """A home for one test, with the repository `web` and four people."""
     made = copy_home(template_home, folder)
     yield made
     canary.home_over(made.folder)
@@ -214,7 +213,7 @@ def home(template_home: CliHome, folder: Path) -> Iterator[CliHome]:
 
 @pytest.fixture
 def home_staged(template_of_staged: CliHome, folder: Path) -> Iterator[CliHome]:
-    """A home of this test's own where #1, a request of ana's, is staged."""
+    """A home for one test in which #1, a request by ana, is staged."""
     made = copy_home(template_of_staged, folder)
     yield made
     canary.home_over(made.folder)

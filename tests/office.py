@@ -1,4 +1,4 @@
-"""The heart over a real store, with an operator who may change the rules between two clicks."""
+"""The services of core on a real store, with settings that a test may change between two calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fakes.ports import Milestones
 
 @dataclass
 class Office:
-    """The doors' side of the heart. `settings` are what is in force now; a test changes them in between."""
+    """Services for requests and approvals. `settings` are those in force; `configure` changes them."""
 
     database: Database
     policy: FakePolicy = field(default_factory=lambda: FakePolicy(builders.terms()))
@@ -32,7 +32,7 @@ class Office:
         self.approvals = Approvals(self.database, lambda: self.settings, self.milestones)
 
     def configure(self, **changes: Any) -> None:
-        """What an operator's edit of countersign.yaml does."""
+        """Change settings, as an edit of countersign.yaml does."""
         self.settings = replace(self.settings, **changes)
 
     async def task(self, number: int) -> Task:
@@ -40,17 +40,17 @@ class Office:
         return await builders.load(self.database, number)
 
     async def document(self, number: int) -> TaskDocument:
-        """Everything about the task, as cards and ``show`` get it."""
+        """The task's document, as cards and ``show`` get it."""
         return await TaskDocuments(self.database, lambda: self.settings).document(number)
 
     async def state(self, number: int) -> State:
-        """Where the task is now."""
+        """The task's state now."""
         return (await self.task(number)).state
 
     async def kinds(self, number: int) -> list[str]:
-        """What happened to the task, its chain of events unbroken."""
+        """The kinds of the task's events; checks that their chain is unbroken."""
         return await builders.kinds_of(self.database, number)
 
     async def owed(self, number: int) -> list[str]:
-        """The kinds of the task's living jobs."""
+        """The kinds of the task's active jobs."""
         return [job.kind.value for job in await builders.active_jobs(self.database, number)]

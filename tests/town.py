@@ -1,4 +1,4 @@
-"""A town: a real home that is served, with people who talk on several surfaces, in this process."""
+"""A real home that is served in this process, with people who write on several surfaces."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ IDS = {
     "slack": {"ana": "T1AAA/U101", "bo": "T1AAA/U102", "lee": "T1AAA/U103", "max": "T1AAA/U104"},
     "github": {"ana": "9101", "bo": "9102", "lee": "9103", "max": "9104"},
 }
-"""Everybody's identity on every surface."""
+"""Each person's identity on each surface."""
 ROLES = {"ana": "member", "bo": "member", "lee": "maintainer", "max": "maintainer"}
 ASK = "set server.timeout to 30 in config/app.yaml"
 
 
 def introduce(home: CliHome, surfaces: Mapping[str, Mapping[str, str]] = IDS, more: str = "") -> None:
-    """Write everybody's identities, and a pace for tests, into the home's configuration."""
+    """Write all identities, and short intervals, into the home's configuration."""
     config = home.root / "countersign.yaml"
     text = config.read_text()
     begin = text.index("people:")
@@ -41,13 +41,13 @@ def introduce(home: CliHome, surfaces: Mapping[str, Mapping[str, str]] = IDS, mo
     for name, role in ROLES.items():
         known = ", ".join(f'{surface}: "{ids[name]}"' for surface, ids in surfaces.items() if name in ids)
         lines.append(f"  {name}: {{roles: [{role}], identities: {{{known}}}}}")
-    pace = "worker: {heartbeat_s: 0.5, lease_s: 5, poll_s: 0.1}"
-    config.write_text(text[:begin] + "\n".join(lines) + f"\n{pace}\n{more}\n")
+    worker = "worker: {heartbeat_s: 0.5, lease_s: 5, poll_s: 0.1}"
+    config.write_text(text[:begin] + "\n".join(lines) + f"\n{worker}\n{more}\n")
 
 
 @dataclass
 class Town:
-    """What is served, and everybody who talks to it."""
+    """A served home, and the people who write to it."""
 
     home: CliHome
     app: App
@@ -56,56 +56,57 @@ class Town:
     running: asyncio.Task[None] = field(repr=False)
 
     def memory(self, name: str = "telegram") -> MemorySurface:
-        """A surface that is in memory."""
+        """A surface in memory."""
         surface = self.surfaces[name]
         assert isinstance(surface, MemorySurface)
         return surface
 
     async def says(self, person: str, text: str, where: Place, **more: Any) -> Response:
-        """What `person` is answered for a message on a surface in memory."""
+        """Send a message from `person` on a surface in memory; returns the response."""
         surface = self.memory(where.surface)
-        return await self._tell(surface.writes(IDS[where.surface][person], text, where, **more))
+        return await self.deliver(surface.writes(IDS[where.surface][person], text, where, **more))
 
     async def clicks(self, person: str, message: Message, label: str, text: str = "") -> Response:
-        """What `person` is answered for pressing the button of a message."""
+        """Press a button of a message as `person`; returns the response."""
         surface = self.memory(message.place.surface)
-        return await self._tell(surface.clicks(IDS[message.place.surface][person], message, label, text))
+        return await self.deliver(surface.clicks(IDS[message.place.surface][person], message, label, text))
 
-    async def _tell(self, said: IncomingMessage | ButtonPress) -> Response:
-        taken = await self.serving.inbox.accept(said)
-        answer = await self.serving.inbox.wait_for_response(taken, 20)
-        assert answer is not None, f"nobody answered {said}"
-        return answer
+    async def deliver(self, message: IncomingMessage | ButtonPress) -> Response:
+        """Store a message as its surface would; returns the response."""
+        accepted = await self.serving.inbox.accept(message)
+        response = await self.serving.inbox.wait_for_response(accepted, 20)
+        assert response is not None, f"no response to {message}"
+        return response
 
     async def task(self, number: int = 1) -> Task:
         """The task as it is now."""
         return (await self.app.documents.document(number)).task
 
     async def digest(self, number: int = 1) -> str:
-        """The digest of what is staged."""
+        """The digest of the staged diff."""
         staged = (await self.task(number)).staged
         assert staged is not None
         return staged.digest
 
     @property
     def web(self) -> WebServer:
-        """What listens for webhooks."""
+        """The server for webhooks."""
         assert self.serving.web is not None
         return self.serving.web
 
     async def card(self, number: int, state: str, surface: str = "telegram", within_s: float = 60) -> Message:
         """The newest message that shows task `number`, once it shows this state."""
-        shown = self.memory(surface)
+        memory = self.memory(surface)
 
-        def found() -> Message | None:
-            mine = [m for m in shown.cards if m.card is not None and m.card.number == number]
-            return mine[-1] if mine and mine[-1].card is not None and mine[-1].card.state.value == state else None
+        def find() -> Message | None:
+            cards = [m for m in memory.cards if m.card is not None and m.card.number == number]
+            return cards[-1] if cards and cards[-1].card is not None and cards[-1].card.state.value == state else None
 
-        shows: Message = await self.until(found, f"a card of #{number} that is {state}", within_s)
-        return shows
+        message: Message = await self.until(find, f"a card of #{number} that is {state}", within_s)
+        return message
 
     async def until_delivered(self, number: int, where: Place | str, digest: str, within_s: float = 60) -> None:
-        """Wait until it is written down that the whole diff of `digest` was shown in a place, or on a surface."""
+        """Wait until the whole diff of `digest` is recorded as shown in a place, or on a surface."""
 
         async def look(tx: Tx) -> bool:
             shown = await cards.of_task(tx, number)
@@ -118,40 +119,40 @@ class Town:
             await asyncio.sleep(0.02)
 
     async def staged(self, where: Place, text: str = ASK, person: str = "ana") -> Message:
-        """The staged card of a new request."""
+        """Make a request; returns its card once it is staged."""
         before = len(self.memory(where.surface).cards)
         await self.says(person, text, where)
         await self.until(lambda: len(self.memory(where.surface).cards) > before, "a card")
         number = self.memory(where.surface).cards[-1].shown.number
         return await self.card(number, "staged", where.surface)
 
-    async def until(self, found: Any, what: str, within_s: float = 60) -> Any:
-        """Wait until `found()` gives something."""
+    async def until(self, find: Any, what: str, within_s: float = 60) -> Any:
+        """Wait until `find()` returns something true; returns that."""
         loop = asyncio.get_running_loop()
         end = loop.time() + within_s
-        while not (got := found()):
+        while not (result := find()):
             if self.running.done():
                 self.running.result()
-            assert loop.time() < end, f"{what} never came: {self._seen()}"
+            assert loop.time() < end, f"{what} never appeared: {self._seen()}"
             await asyncio.sleep(0.02)
-        return got
+        return result
 
     def _seen(self) -> str:
-        shown = [s for s in self.surfaces.values() if isinstance(s, MemorySurface)]
+        surfaces = [s for s in self.surfaces.values() if isinstance(s, MemorySurface)]
         return "; ".join(
             f"{m.id} {m.card.label} {m.card.state.value}" if m.card else f"{m.id} {m.text!r}"
-            for s in shown
+            for s in surfaces
             for m in s.messages.values()
         )
 
 
 class OpenRooms(ChannelScopes):
-    """Rooms where chats in memory, which no configuration names, are for everything."""
+    """Channel scopes in which chats in memory, which are not configured, are for all repositories."""
 
     def of(self, place: Place) -> tuple[str, ...] | None:
-        listed = ChannelScopes.of(self, place)
+        scope = ChannelScopes.of(self, place)
         is_repository = place.surface == "github" and self.configured.github is not None
-        return None if listed == () and not is_repository else listed
+        return None if scope == () and not is_repository else scope
 
 
 @asynccontextmanager
@@ -163,7 +164,7 @@ async def town(
     app: App | None = None,
     patience: RestartDelays | None = None,
 ) -> AsyncIterator[Town]:
-    """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
+    """Serve `home`, or its opened `app`, on these surfaces during the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
         serving = serve_surfaces(
             served, surfaces, OpenRooms(served.config.surfaces(), served.conversations), "127.0.0.1", port

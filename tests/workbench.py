@@ -1,4 +1,4 @@
-"""The whole heart: the doors, a worker on the real engine, and fakes of everything outside."""
+"""Services, workers on the real engine, and fakes of everything outside."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.office import Office
 
 
 class InlineEngine:
-    """Runs the steps of a job one after the other, without keeping any."""
+    """Runs the steps of a job one after the other, and remembers none."""
 
     async def start(self) -> None:
         return
@@ -54,9 +54,9 @@ class InlineEngine:
 
 @dataclass
 class Workbench(Office):
-    """An office with a workshop behind it. One worker may run at a time: DBOS keeps one instance a process.
+    """Services with workers. One worker may run at a time, because DBOS has one instance a process.
 
-    A worker that is not `durable` runs its jobs without an engine that keeps their steps, which is quicker.
+    A worker that is not `durable` runs its jobs with `InlineEngine`, which is faster.
     """
 
     home: Path = field(kw_only=True)
@@ -100,18 +100,18 @@ class Workbench(Office):
         await self.worker(**others).run(drain=True)
 
     async def work_until(self, number: int, *states: State) -> State:
-        """Work, whatever backs off in between, until the task is in one of `states`."""
+        """Work, through all backoffs, until the task is in one of `states`."""
 
-        async def there() -> bool:
+        async def is_reached() -> bool:
             return await self.state(number) in states
 
         async with asyncio.timeout(90):
-            await self.worker().run(until=there)
+            await self.worker().run(until=is_reached)
         return await self.state(number)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
-        """A worker at work beside the block; it is stopped with the block."""
+        """A worker that runs during the block."""
         worker = self.worker()
         running = asyncio.create_task(worker.run())
         try:
@@ -122,11 +122,11 @@ class Workbench(Office):
                 await asyncio.wait_for(running, 60)
 
     async def ask(self, text: str = "config/app.yaml = a: 1", **others: Any) -> int:
-        """A request of ana's."""
+        """Make a request as ana; returns its number."""
         return await self.requests.ask(NewRequest(**{"text": text, "actor": builders.ANA, **others}))
 
     async def stage(self, text: str = "config/app.yaml = a: 1") -> tuple[int, str]:
-        """A request of ana's that was worked on; its number and its digest."""
+        """Make a request as ana and work on it; returns its number and its digest."""
         number = await self.ask(text)
         await self.drain()
         staged = (await self.task(number)).staged
@@ -134,7 +134,7 @@ class Workbench(Office):
         return number, staged.digest
 
     async def publish(self, text: str = "config/app.yaml = a: 1") -> int:
-        """A request of ana's that lee approved and that became a pull request."""
+        """Make a request as ana, approve it as lee, and publish it; returns its number."""
         number, digest = await self.stage(text)
         assert (await self.approvals.approve(number, digest, builders.LEE)).problem is None
         await self.drain()
@@ -149,5 +149,5 @@ async def eventually(holds: Callable[[], bool | Awaitable[bool]], *, within_s: f
         answer = holds()
         if answer if isinstance(answer, bool) else await answer:
             return
-        assert time.monotonic() < until, "it never came to that"
+        assert time.monotonic() < until, "the condition never held"
         await asyncio.sleep(0.02)

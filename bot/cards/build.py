@@ -17,7 +17,7 @@ from core.model.errors import mend_of
 from core.model.lifecycle import State
 
 MAX_QUOTE: Final = 280
-"""Characters of quoted text on a card; the answer to why has the whole text."""
+"""Maximum characters of quoted text on a card; the explanation (`why`) has the whole text."""
 
 
 def build_card(document: Mapping[str, Any], *, now: datetime, revision: int | None = None) -> Card:
@@ -56,7 +56,7 @@ def build_card(document: Mapping[str, Any], *, now: datetime, revision: int | No
 
 
 def _last_failure(document: Mapping[str, Any], now: datetime) -> str:
-    """Why the last attempt failed, and when the next one is."""
+    """Why the last attempt failed, and the time of the next one."""
     queue = document["queue"] or {}
     problem, next_try = one_line(queue.get("problem") or "").rstrip("."), queue.get("next_try_at")
     if not problem or not next_try:
@@ -104,7 +104,7 @@ def _question(document: Mapping[str, Any]) -> QuestionPart | None:
 
 
 def _problem(document: Mapping[str, Any]) -> ProblemPart | None:
-    """What went wrong; an open question is shown by `_question`, and its answers are actions."""
+    """The task's problem; an open question is shown by `_question`, and its answers are actions."""
     error = document["error"]
     if not error or (error["code"] == "asking" and document.get("question")):
         return None

@@ -14,7 +14,7 @@ from core.model.lifecycle import State
 _MAX_NAMED: Final = 6
 """People named before the rest become "others"."""
 _MODEL_FREE: Final = frozenset({"", "edit", "command", "workflow"})
-"""Executors that ask no model themselves."""
+"""Executors that call no model themselves."""
 
 
 def byline_facts(document: Mapping[str, Any], state: State, now: datetime) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ def _parameters(document: Mapping[str, Any]) -> list[str]:
 
 
 def _made_by(document: Mapping[str, Any]) -> list[str]:
-    """Which models made the change, and what that cost as far as they report it."""
+    """The models that made the change, and the cost as far as they report it."""
     making = document.get("making")
     if not making or not (making["usage"] or making["executor"] not in _MODEL_FREE):
         return []

@@ -121,11 +121,11 @@ def read_diff(
         file = _file(section, budget, max_columns)
         files.append(file)
         budget = None if budget is None else budget - len(file.lines) - 1
-    shown = sum(1 for file in files for line in file.lines if line.sign != "@")
+    line_count = sum(1 for file in files for line in file.lines if line.sign != "@")
     return DiffView(
         files=tuple(files),
         omitted_files=len(sections) - len(files),
-        omitted_lines=sum(section.line_count for section in sections) - shown,
+        omitted_lines=sum(section.line_count for section in sections) - line_count,
         cut_lines=sum(1 for file in files for line in file.lines if line.omitted_chars),
         escaped_count=sum(file.escaped_count for file in files),
         reordered_lines=len(_REORDERING_LINE.findall(diff)),
@@ -161,13 +161,15 @@ def _sections(diff: bytes) -> list[_Section]:
 
 def _paths(header: Sequence[bytes]) -> tuple[str, ...]:
     """The path, or the old and new path of a rename, from lines that name only one path if possible."""
-    named = {line.partition(b" ")[0]: line.partition(b" ")[2] for line in header[1:] if line[:4] in (b"--- ", b"+++ ")}
+    marked_paths = {
+        line.partition(b" ")[0]: line.partition(b" ")[2] for line in header[1:] if line[:4] in (b"--- ", b"+++ ")
+    }
     for old, new in ((b"rename from ", b"rename to "), (b"copy from ", b"copy to ")):
         both = [_unquoted(line[len(prefix) :]) for prefix in (old, new) for line in header if line.startswith(prefix)]
         if len(both) == 2:
             return _display_path(both[0]), _display_path(both[1])
     for prefix in (b"+++", b"---"):
-        path = _unquoted(named.get(prefix, b"/dev/null").removesuffix(b"\t"))
+        path = _unquoted(marked_paths.get(prefix, b"/dev/null").removesuffix(b"\t"))
         if path != b"/dev/null":
             return (_display_path(path[2:]),)
     both_sides = header[0].removeprefix(b"diff --git ")  # "a/P b/P": the same path twice, of equal length
@@ -265,7 +267,7 @@ def _end_of_line(body: bytes, lines: int) -> int:
 
 
 def _unparsed_lines(raw: Sequence[str]) -> Iterator[tuple[str, int | None, str]]:
-    """The lines with their numbers as far as the hunk's heading gives them."""
+    """The lines with their numbers, if the hunk's heading has them."""
     old = new = None
     for line in raw:
         sign, text = line[0], line[1:].removesuffix("\n")

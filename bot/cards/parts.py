@@ -1,4 +1,4 @@
-"""The parts of a card: facts that the host worked out, and words that are quoted as somebody's."""
+"""The parts of a card: facts computed by the host, and quoted text with its author."""
 
 from __future__ import annotations
 

@@ -116,8 +116,8 @@ def _pattern(names: str) -> re.Pattern[str]:
 
 def _folded(path: str) -> str:
     """`path` as a lenient file system or reader sees it: normalised, lower case, no invisible characters (52)."""
-    shown = re.sub(r"\\(?:x[0-9a-f]{2}|u\{[0-9a-f]+\})", "", path)
+    unescaped = re.sub(r"\\(?:x[0-9a-f]{2}|u\{[0-9a-f]+\})", "", path)
     normalized = "".join(
-        char for char in unicodedata.normalize("NFKC", shown) if unicodedata.category(char)[0] != "M"
+        char for char in unicodedata.normalize("NFKC", unescaped) if unicodedata.category(char)[0] != "M"
     ).casefold()
     return "/".join(part.rstrip(". ") or part for part in normalized.split("/"))

@@ -37,25 +37,25 @@ def visible(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    shown: list[str] = []
+    pieces: list[str] = []
     base, marks = "", 0
     for char in text:
         if is_mark(char):
             if not base:  # it would combine with our text before it
-                shown.append(_DOTTED)
+                pieces.append(_DOTTED)
                 base = _DOTTED
             marks += 1
             if marks <= MAX_MARKS:
-                shown.append(char)
+                pieces.append(char)
             continue
         if marks > MAX_MARKS:
-            shown.append(f"[+{marks - MAX_MARKS} marks]")
+            pieces.append(f"[+{marks - MAX_MARKS} marks]")
         is_kept = _is_plain(char) or (char == _EMOJI_STYLE and _is_symbol(base))
-        shown.append(char if is_kept else code_point(char))
+        pieces.append(char if is_kept else code_point(char))
         base, marks = (char if is_kept else ""), 0
     if marks > MAX_MARKS:
-        shown.append(f"[+{marks - MAX_MARKS} marks]")
-    return "".join(shown)
+        pieces.append(f"[+{marks - MAX_MARKS} marks]")
+    return "".join(pieces)
 
 
 def visible_lines(text: str) -> str:

@@ -73,7 +73,7 @@ def risk_of(staged: StagedPart | None) -> RiskLevel | None:
 
 
 def needed_approvals(document: Mapping[str, Any]) -> tuple[NeededApproval, ...]:
-    """The approvals still needed; there is always a sentence, so that people see why nobody is asked."""
+    """The approvals still needed; always at least one sentence, so that people see why no approval is requested."""
     rows = document["staged"]["needs"]
     if not rows:
         return (NeededApproval(0, (), (), "policy no longer allows this change"),)
@@ -84,7 +84,7 @@ def needed_approvals(document: Mapping[str, Any]) -> tuple[NeededApproval, ...]:
 
 
 def _sentence(row: Mapping[str, Any], *, many: bool) -> str:
-    approvers = f"of {_names(row['of'])}" if row["of"] else "approval, and nobody may give it"
+    approvers = f"of {_names(row['of'])}" if row["of"] else "approval, but no one may give it"
     have = f"; has {_names(row['have'])}" if row["have"] else ""
     rule = f" ({row['rule']})" if many else ""
     return f"needs {row['count']} {approvers}{rule}{have}"

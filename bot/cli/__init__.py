@@ -15,15 +15,15 @@ UNAVAILABLE = 7
 
 def main() -> None:
     """The console script."""
-    gc.set_threshold(500_000)  # a command imports much and ends soon: collecting garbage meanwhile costs a fifth of it
+    gc.set_threshold(500_000)  # collecting garbage during the imports takes a fifth of a short command's time
     try:
         _fill_closed_streams()
         status = call(sys.argv[1:])
     except KeyboardInterrupt:
         status = interrupted()
     status = _flushed(status)
-    gc.freeze()  # else Python looks through all modules for garbage before it ends, a quarter of a short command's time
-    if os.name == "posix":  # what is left is Python's own end, which would print a traceback at Ctrl-C
+    gc.freeze()  # else Python collects garbage in all modules at exit, a quarter of a short command's time
+    if os.name == "posix":  # during Python's shutdown Ctrl-C would print a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(status)
 
@@ -36,20 +36,20 @@ def call(argv: list[str]) -> int:
 
 
 def interrupted() -> int:
-    """Print what Ctrl-C leaves behind; returns the exit status for it."""
+    """Print what exists when Ctrl-C ends the command; returns the exit status for it."""
     from bot.cli.interruption import interrupt_report
 
     sentence = f"countersign: interrupted; {interrupt_report()}.\n"
     try:
         sys.stderr.write(sentence)
         sys.stderr.flush()
-    except OSError:  # nobody reads standard error
+    except OSError:  # standard error is closed
         pass
     return INTERRUPTED
 
 
 def _fill_closed_streams() -> None:
-    """Put the null device where the caller closed a stream, or the next file we open takes its number."""
+    """Open the null device for each stream that the caller closed, or the next opened file gets its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
@@ -64,7 +64,7 @@ def _flushed(status: int) -> int:
         try:
             stream.flush()
         except OSError as error:
-            # what is buffered goes to the null device, or Python would print_problem about it at its end
+            # flush the rest to the null device, or Python reports the error again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             if stream is sys.stdout and status == 0 and not isinstance(error, BrokenPipeError):
                 sys.stderr.write(f"countersign: the output could not be written: {error.strerror}. Try again.\n")

@@ -1,4 +1,4 @@
-"""The commands in the order of their use, and how their errors are printed."""
+"""Registers all commands, in the order in which people use them, and prints their errors."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def call(argv: list[str]) -> int:
         return print_problem(_usage(error), as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
         return interrupted()
-    except (BrokenPipeError, SystemExit):  # SystemExit is click's word for it: the reader of our output went away
+    except (BrokenPipeError, SystemExit):  # the reader of our output closed it; click raises SystemExit for that
         return 0
     except Exception as error:
         if os.environ.get("COUNTERSIGN_LOG", "").upper() == "DEBUG":
@@ -79,7 +79,7 @@ def call(argv: list[str]) -> int:
 
 def _problem_of(error: BaseException) -> Problem:
     """An unexpected exception as a problem that a person can act on."""
-    if isinstance(error, BaseExceptionGroup):  # what failed first in a task group took the rest down
+    if isinstance(error, BaseExceptionGroup):  # the first failure in a task group cancelled the others
         return _problem_of(error.exceptions[0])
     if isinstance(error, CountersignError):
         return error.problem
@@ -87,7 +87,7 @@ def _problem_of(error: BaseException) -> Problem:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return Problem(Kind.UNAVAILABLE, "disk_full", "The disk is full", "Free some disk space; nothing was lost.")
         where = f"{error.filename}: " if error.filename else ""
-        return Problem(Kind.UNAVAILABLE, "os_error", f"{where}{error.strerror or error}", "Mend it and try again.")
+        return Problem(Kind.UNAVAILABLE, "os_error", f"{where}{error.strerror or error}", "Fix it and try again.")
     return Problem(
         Kind.FAILED,
         "bug",

@@ -1,4 +1,4 @@
-"""What every command shares: the home that it opens, who gives it, times, and how errors are printed."""
+"""Shared by all commands: opening the home, who gives the command, parsing times, printing errors and JSON."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ T = TypeVar("T")
 SURFACE = "terminal"
 SERVICES = ("serve", "worker")
 NUMBER = click.IntRange(1, 2**31 - 1)
-"""The numbers of tasks, as large as PostgreSQL's integers are."""
+"""A task's number, up to the largest integer of PostgreSQL."""
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True, slots=True)
 class CliContext:
-    """How this process was called: the --home it was given, if any."""
+    """The options of the whole program: the directory given by --home, if any."""
 
     named_home: str | None
 
     def home(self) -> Home:
-        """The home to work in."""
+        """The home directory to use."""
         from bot.configuration.home import find_home
 
         return find_home(self.named_home)
@@ -57,12 +57,12 @@ class CliContext:
 
 
 def json_option(command: F) -> F:
-    """``--json``: one JSON document on stdout instead of words."""
+    """``--json``: print one JSON document on stdout instead of text."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def as_option(command: F) -> F:
-    """``--as``: which person speaks; the terminal's user owns the home, so any."""
+    """``--as``: the person who gives the command; the user of the terminal owns the home and may name anyone."""
     return click.option("--as", "person", metavar="PERSON", help="Who you are (default: the terminal's user).")(command)
 
 
@@ -76,7 +76,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         work.close()
         raise
     if sys.platform == "win32":
-        # psycopg's async connections need a selector loop; the proactor's subprocesses are for sandboxes, absent there
+        # psycopg's async connections need a selector loop; only sandboxes, absent on Windows, need subprocesses
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             return runner.run(work)
     try:
@@ -86,9 +86,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def keep_memory_small() -> None:
-    """Collect garbage as a long-running process must; `bot.cli.main` put it off for commands that end soon.
+    """Collect garbage often, as a long-running process should; `bot.cli.main` disables it for short commands.
 
-    What was imported is left out of every collection.
+    Objects of imported modules are excluded from every collection.
     """
     gc.collect()
     gc.freeze()
@@ -96,7 +96,7 @@ def keep_memory_small() -> None:
 
 
 def _configure_log() -> None:
-    """Log from WARNING on in `serve` and `worker`; other commands print one sentence and no log."""
+    """Log at WARNING and above in `serve` and `worker`; other commands print one sentence and no log."""
     from core.log import LEVELS, configure
 
     context = click.get_current_context().find_root()
@@ -107,25 +107,25 @@ def _configure_log() -> None:
     configure(level=level)
 
 
-def speaker(app: App, named: str | None) -> Actor:
-    """Who gives this command; raises `UsageError` when the system's user does not say who it is."""
-    actor = operator(app, named)
+def speaker(app: App, name: str | None) -> Actor:
+    """Who gives this command; raises `UsageError` if neither --as nor the system's user identifies a person."""
+    actor = operator(app, name)
     if actor.person is not None:
         return actor
-    known = sorted(app.settings().people.by_name)
+    people = sorted(app.settings().people.by_name)
     raise UsageError(
-        "who", "it is not clear who you are", f"Name yourself with --as PERSON; known: {', '.join(known) or 'nobody'}."
+        "who", "it is not clear who you are", f"Name yourself with --as PERSON; known: {', '.join(people) or 'no one'}."
     )
 
 
-def operator(app: App, named: str | None) -> Actor:
-    """Like `speaker`, but nobody in particular is fine: without ``--as`` it is the home's owner who speaks."""
+def operator(app: App, name: str | None) -> Actor:
+    """Like `speaker`, but without a known person it is the operator of the home."""
     from bot.wiring.host import operating_user
 
     people = app.settings().people
-    chosen = named or os.environ.get("COUNTERSIGN_PERSON")
-    if chosen:
-        return Actor(people.named(chosen).name, SURFACE)
+    person_name = name or os.environ.get("COUNTERSIGN_PERSON")
+    if person_name:
+        return Actor(people.named(person_name).name, SURFACE)
     user = operating_user()
     for person in people.by_name.values():
         if person.identities.get(SURFACE) == user:
@@ -144,8 +144,8 @@ def parse_time(text: str | None, *, past: bool = False) -> datetime | None:
         if parts and re.fullmatch(rf"(?:{_DURATION.pattern}\s*)+", text.lower().strip()):
             span = timedelta(**_add_up(parts))
             return datetime.now(UTC) - span if past else datetime.now(UTC) + span
-        return datetime.fromisoformat(text).astimezone(UTC)  # without a zone it means the machine's
-    except (ValueError, OverflowError) as error:  # not a time, or one beyond the calendar
+        return datetime.fromisoformat(text).astimezone(UTC)  # without a zone, the machine's zone
+    except (ValueError, OverflowError) as error:  # not a time, or out of the calendar's range
         raise UsageError("bad_time", f"{text!r} is not a time", "Write 2h, 30m, 1d or 2026-01-31T18:00Z.") from error
 
 
@@ -157,7 +157,7 @@ def _add_up(parts: list[tuple[str, str]]) -> dict[str, float]:
 
 
 def print_json(document: object, *, indent: int | None = 2) -> None:
-    """Print a document: all that a ``--json`` command writes to stdout."""
+    """Print a JSON document to stdout."""
     text = json.dumps(document, indent=indent, ensure_ascii=not _takes_unicode())
     click.echo(text if text.isascii() else "".join(map(_inert, text)))
 
@@ -167,13 +167,13 @@ def _takes_unicode() -> bool:
 
 
 def _inert(char: str) -> str:
-    """`char` as JSON may write it; a control or bidirectional character as its escape."""
-    acts = char > "~" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    return json.dumps(char)[1:-1] if acts else char
+    """`char` in JSON, with control and bidirectional characters escaped."""
+    is_control = char > "~" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return json.dumps(char)[1:-1] if is_control else char
 
 
 def print_problem(problem: Problem, *, as_json: bool = False) -> int:
-    """Print what went wrong; returns the exit status for it."""
+    """Print a problem; returns its exit status."""
     from bot.cards.safe import visible
 
     with contextlib.suppress(OSError):  # a full disk or a closed pipe must not hide the exit status

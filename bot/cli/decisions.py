@@ -28,7 +28,7 @@ def approve(context: CliContext, number: int, digest: str, person: str | None, w
     async def work() -> int:
         async with context.open() as app:
             approval = app.approvals.approve(number, digest, speaker(app, person))
-            sentence = f"your approval of #{number} is kept and {GOES_ON}"
+            sentence = f"your approval of #{number} is saved and {GOES_ON}"
             outcome = await uninterrupted(approval, lambda outcome: _if_counted(outcome, sentence))
             if outcome.problem is not None:
                 return print_problem(outcome.problem, as_json=as_json)
@@ -44,7 +44,7 @@ def approve(context: CliContext, number: int, digest: str, person: str | None, w
 @json_option
 @click.pass_obj
 def reject(context: CliContext, number: int, reason: str, person: str | None, as_json: bool) -> int:
-    """Say no to a staged diff."""
+    """Reject a staged diff."""
     on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
@@ -103,7 +103,7 @@ def merge(context: CliContext, number: int, person: str | None, no_wait: bool, a
 @json_option
 @click.pass_obj
 def undo(context: CliContext, number: int, person: str | None, wait: bool, as_json: bool) -> int:
-    """Take a task back: revert a merged one through the same gate, close a published one."""
+    """Undo a task: close its pull request, or revert a merged one by a new task that needs approval."""
     on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
@@ -119,9 +119,9 @@ COMMANDS = (approve, reject, cancel, merge, undo)
 
 
 def _if_counted(outcome: VerdictOutcome, sentence: str) -> str | None:
-    """The sentence, unless the verdict was refused and changed nothing."""
+    """The sentence; None if the verdict was refused and changed nothing."""
     return sentence if outcome.problem is None else None
 
 
 def _undone_by(number: int, next_number: int) -> str:
-    return f"closing #{number} is queued" if next_number == number else f"#{next_number} takes #{number} back"
+    return f"closing #{number} is queued" if next_number == number else f"#{next_number} reverts #{number}"

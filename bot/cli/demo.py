@@ -1,4 +1,4 @@
-"""The demo: takes one request to a pull request on its own repository, with the commands that a person would type."""
+"""The demo: takes one request to a pull request in a temporary repository, with the commands a person would type."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ REQUEST = "set server.timeout to 30 in config/app.yaml"
 @click.command()
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 def demo(yes: bool) -> int:
-    """Walk one request to a pull request, on a repository and a home of its own."""
+    """Take one request to a pull request, in a temporary repository and home."""
     root = _fresh_directory()
     remote, home = root / "web.git", root / "home"
     _make_repository(remote)
     walk = _Walk(home)
-    walk.say("A repository, two people: ana is a member, lee a maintainer. The starter policy rules.")
+    walk.say("A repository and two people: ana is a member, lee a maintainer. The starter policy applies.")
     walk.run("init", "--repo", f"web={remote}", "--person", "ana:member", "--person", "lee:maintainer")
     walk.say("ana asks for a change in plain English. Policy picks the lane, the guard judges the result.")
     walk.run("ask", REQUEST, "--as", "ana", "--wait")
     digest = _digest_of(home)
-    walk.say("Nobody approves their own request, and a digest stands for exactly these bytes.")
+    walk.say("ana cannot approve her own request. The digest identifies the exact bytes.")
     walk.run("approve", "1", digest, "--as", "ana", expect=3)
     if not yes and sys.stdin.isatty() and not click.confirm(f"\nCountersign {digest} as lee?", default=True):
         walk.run("reject", "1", "--reason", "not today", "--as", "lee")
@@ -42,9 +42,9 @@ def demo(yes: bool) -> int:
         return 0
     walk.say("lee countersigns. Only now is a branch pushed and a pull request opened.")
     walk.run("approve", "1", digest, "--as", "lee", "--wait")
-    walk.say("Anybody can prove afterwards that what was published is what lee approved.")
+    walk.say("Anyone can check afterwards that what was published is what lee approved.")
     walk.run("verify", "1")
-    walk.say("Some things no lane may touch.")
+    walk.say("Some files are protected in every lane.")
     walk.run("ask", "delete .github/workflows/ci.yml", "--as", "ana", "--wait", expect=3)
     click.echo(f"\nLook further:\n  export COUNTERSIGN_HOME={shlex.quote(str(home))}")
     for command in ("show 1 --diff", "merge 1", "events --task 1", "doctor"):
@@ -65,8 +65,8 @@ class _Walk:
     def run(self, *argv: str, expect: int = 0) -> None:
         from bot.cli import call
 
-        shown = shlex.join(argv).replace("'", '"')
-        click.secho(f"$ countersign {shown}", bold=True)
+        command_line = shlex.join(argv).replace("'", '"')
+        click.secho(f"$ countersign {command_line}", bold=True)
         sys.stdout.flush()
         code = call(["--home", str(self._home), *argv])
         if code != expect:
@@ -74,20 +74,20 @@ class _Walk:
 
 
 def _fresh_directory() -> Path:
-    """A directory of the demo's own; the last demo's is replaced."""
+    """An empty directory for the demo; replaces the previous demo's."""
     from platformdirs import user_cache_path
 
-    chosen = user_cache_path("countersign", appauthor=False) / "demo"
+    directory = user_cache_path("countersign", appauthor=False) / "demo"
     try:
-        shutil.rmtree(chosen, ignore_errors=True)
-        chosen.mkdir(parents=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
     except OSError:
-        chosen = Path(tempfile.mkdtemp(prefix="countersign-demo-"))
-    return chosen
+        directory = Path(tempfile.mkdtemp(prefix="countersign-demo-"))
+    return directory
 
 
 def _make_repository(path: Path) -> None:
-    """A bare repository with one commit, as a forge would hold it."""
+    """Create a bare repository with one commit, as a forge would have it."""
     from core.ports.repository import RepositorySpec
     from lanes.repository.clone import make_bare
 

@@ -1,4 +1,4 @@
-"""What commands print of policy's answer to a request."""
+"""Prints what policy decides about a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def explanation_of(plan: RequestPlan) -> dict[str, Any]:
-    """The answer as JSON: what policy decides, under which terms, and why no worker can work in the lane, if so."""
+    """The decision as JSON: effect, requirements, and why no worker can run the lane, if so."""
     decision, obstacle = plan.decision, obstacle_of(plan)
     return {
         "effect": decision.effect.value,
@@ -32,38 +32,38 @@ def explanation_of(plan: RequestPlan) -> dict[str, Any]:
 
 
 def obstacle_of(plan: RequestPlan) -> Problem | None:
-    """Why a request that policy allows goes no further."""
+    """Why a request that policy allows cannot run."""
     return plan.problem if plan.decision.effect is Effect.ALLOW else None
 
 
 def print_explanation(plan: RequestPlan, title: str, trace: Sequence[str], *, as_json: bool) -> None:
-    """Print what policy says of a request, and its trace."""
+    """Print what policy decides about a request, and its trace."""
     from bot.cli.context import print_json
     from bot.surfaces import terminal
 
-    shown = {"title": title, **explanation_of(plan), "trace": list(trace)}
+    document = {"title": title, **explanation_of(plan), "trace": list(trace)}
     if as_json:
-        print_json(shown)
+        print_json(document)
         return
-    terminal.print_explained(sys.stdout, shown)
+    terminal.print_explained(sys.stdout, document)
     if obstacle := obstacle_of(plan):
         click.echo(f"But it would not run here: {obstacle.sentence()}")
 
 
 def policy_line(plan: RequestPlan) -> str:
-    """The answer in one line."""
+    """The decision in one line."""
     obstacle = obstacle_of(plan)
     but = f", but it would not run here: {obstacle.message}" if obstacle else ""
     return f"policy: {plan.decision.effect.value}: {plan.decision.reason}{but}"
 
 
-def one_repository(settings: Settings, asked: str | None) -> str:
-    """The repository that is meant; raises `UsageError` when that is not clear."""
+def one_repository(settings: Settings, requested: str | None) -> str:
+    """The requested repository, else the only one; raises `UsageError` if there are several."""
     from core.model.errors import UsageError
 
-    name = asked or (next(iter(settings.repositories)) if len(settings.repositories) == 1 else None)
+    name = requested or (next(iter(settings.repositories)) if len(settings.repositories) == 1 else None)
     if name is None:
-        known = ", ".join(sorted(settings.repositories))
-        raise UsageError("which_repository", "several repositories are configured", f"Add --repo: {known}.")
+        names = ", ".join(sorted(settings.repositories))
+        raise UsageError("which_repository", "several repositories are configured", f"Add --repo: {names}.")
     settings.repository(name)
     return name

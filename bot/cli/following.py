@@ -1,4 +1,4 @@
-"""What a command does after it changed a task: with ``--wait`` it works the queue, then it prints the task."""
+"""After a command has changed a task: works the queue if ``--wait`` is given, then prints the task."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from core.services.task_document import TaskDocument
 
 PATIENCE = 3
-"""Failed attempts after which `--wait` ends while something outside is unavailable; the queue retries by itself."""
+"""Failed attempts after which `--wait` stops waiting for an unavailable service; the queue goes on retrying."""
 
 wait_option = click.option("--wait", is_flag=True, help="Work the queue here until the task rests.")
 
 
 async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
-    """Print a task, with `wait` once it rests; returns the exit status that it deserves."""
+    """Print a task, with `wait` once it rests; returns the exit status for its state."""
     if wait:
         await _work_until_rest(app, number, quiet=as_json)
     document = await app.documents.document(number)
@@ -34,8 +34,8 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
     if document.queue is not None:
         if not wait or document.queue.problem is None:
             return 0
-        again = document.queue.next_try_at
-        left_s = (again - datetime.now(UTC)).total_seconds() if again else 0
+        next_try = document.queue.next_try_at
+        left_s = (next_try - datetime.now(UTC)).total_seconds() if next_try else 0
         when = f" in {duration(left_s)}" if left_s > 0 else ""
         mend = f"Nothing is lost; a running worker tries again{when}."
         problem = Problem(Kind.UNAVAILABLE, "still_waiting", document.queue.problem, mend)
@@ -51,19 +51,19 @@ async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
     from bot.cli.output import progress
     from bot.wiring.worker import build_worker
 
-    with progress(number, quiet=quiet) as shown:
+    with progress(number, quiet=quiet) as task_progress:
 
         async def rests() -> bool:
             activity = await app.queries.activity(number)
-            if shown is not None:
-                shown.update(activity.state.value)
+            if task_progress is not None:
+                task_progress.update(activity.state.value)
             return activity.rests(PATIENCE)
 
         await build_worker(app).run(until=rests)
 
 
 async def print_card(app: App, document: TaskDocument, *, as_json: bool) -> None:
-    """Print a task as its card, or as its document."""
+    """Print a task's card, or its document."""
     from bot.cli.output import print_card
 
     if as_json:

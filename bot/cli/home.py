@@ -1,4 +1,4 @@
-"""The home: init, doctor, migrate, backup, restore, schema, lifecycle."""
+"""Commands for the home directory: init, doctor, migrate, backup, restore, schema, lifecycle."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def init(
     github_url: str | None,
     as_json: bool,
 ) -> int:
-    """Make a home: configuration, starter policy and lanes, signing key, database."""
+    """Create a home: configuration, starter policy and lanes, signing key, database."""
     from bot.operations.init import make_home
 
     created = run(make_home(context.home(), repos, people, forge, github_url))
     if as_json:
         print_json(created.to_json())
         return 0
-    click.echo(f"Made the home {created.home.root}.")
+    click.echo(f"Created the home {created.home.root}.")
     for note in created.notes:
         click.echo(f"  {note}")
     click.echo('Next: countersign ask "set KEY to VALUE in FILE" --as PERSON --wait')
@@ -42,7 +42,7 @@ def init(
 @json_option
 @click.pass_obj
 def doctor(context: CliContext, as_json: bool) -> int:
-    """Check every dependency, permission, sandbox and repository, and say how to mend what fails."""
+    """Check every dependency, permission, sandbox and repository, and say how to fix what fails."""
     from bot.cli.output import print_checks
     from bot.operations.doctor import examine
 
@@ -59,7 +59,7 @@ def doctor(context: CliContext, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def migrate(context: CliContext, as_json: bool) -> int:
-    """Bring the database to this program's schema."""
+    """Migrate the database to this version's schema."""
     from bot.configuration.config import load_config
     from bot.wiring.database_file import migrate_database
 
@@ -78,7 +78,7 @@ def migrate(context: CliContext, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def backup(context: CliContext, file: Path, as_json: bool) -> int:
-    """Write the whole home, consistent while everything runs, into FILE (.tar.gz). It holds the signing key."""
+    """Back up the whole home into FILE (.tar.gz), also while it is in use. FILE contains the signing key."""
     from bot.operations.backup import write_backup
 
     size = write_backup(context.home(), file)
@@ -91,7 +91,7 @@ def backup(context: CliContext, file: Path, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def restore(context: CliContext, file: Path, as_json: bool) -> int:
-    """Restore FILE into a new home, with its queue paused until you have looked."""
+    """Restore FILE into a new home, with its queue paused until you resume it."""
     from bot.operations.backup import read_backup
 
     home = context.home()
@@ -99,7 +99,10 @@ def restore(context: CliContext, file: Path, as_json: bool) -> int:
     if as_json:
         print_json({"home": str(home.root), "paused": True})
     else:
-        click.echo(f"Restored {file} into {home.root}. The queue is paused: look at `countersign list`, then resume.")
+        click.echo(
+            f"Restored {file} into {home.root}. The queue is paused: check `countersign list`, then run "
+            "`countersign resume`."
+        )
     return 0
 
 
@@ -115,7 +118,7 @@ def schema(document: str) -> int:
 
 @click.command()
 def lifecycle() -> int:
-    """Print the state diagram, generated from the table that runs (Markdown with Mermaid)."""
+    """Print the state diagram, generated from the lifecycle's table (Markdown with Mermaid)."""
     from bot.cli.schema import lifecycle_page
 
     click.echo(lifecycle_page(), nl=False)

@@ -1,4 +1,4 @@
-"""What a command prints at Ctrl-C: what exists by then, in a sentence that is true in every phase of the command."""
+"""What a command prints at Ctrl-C: a sentence about what exists by then, updated at each phase of the command."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-GOES_ON = "goes on when a worker runs; nothing was lost"
-_UNKNOWN = "nothing was lost, what is queued goes on when a worker runs"
+GOES_ON = "continues when a worker runs; nothing was lost"
+_UNKNOWN = "nothing was lost, queued work continues when a worker runs"
 
 
 @dataclass(slots=True)
@@ -26,26 +26,26 @@ def interrupt_report() -> str:
 
 
 def on_interrupt(sentence: str = _UNKNOWN) -> None:
-    """Set what is printed at Ctrl-C from here on; without a sentence, what is true of any command."""
+    """Set the sentence to print at Ctrl-C from here on; the default is true for any command."""
     _PHASE.so_far = sentence
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T], describe: Callable[[T], str | None]) -> T:
-    """Run `work`, which makes one change, to its end even when Ctrl-C comes; `describe` says what exists then.
+    """Run `work`, which makes one change, to completion even if Ctrl-C arrives; `describe` says what exists then.
 
-    Raises `CancelledError` afterwards if Ctrl-C came. `describe` returns None when nothing changed.
+    Raises `CancelledError` afterwards if Ctrl-C arrived. `describe` returns None if nothing changed.
     """
     import asyncio
 
-    whole = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(work)
     try:
-        result = await asyncio.shield(whole)
+        result = await asyncio.shield(task)
     except asyncio.CancelledError:
         before = interrupt_report()
-        on_interrupt("see with `countersign list` whether it was taken in")  # true if a second Ctrl-C comes now
-        await asyncio.wait([whole])
-        failed = whole.cancelled() or whole.exception() is not None
-        on_interrupt(before if failed else describe(whole.result()) or before)
+        on_interrupt("check with `countersign list` whether it was saved")  # true if a second Ctrl-C arrives now
+        await asyncio.wait([task])
+        failed = task.cancelled() or task.exception() is not None
+        on_interrupt(before if failed else describe(task.result()) or before)
         raise
     if (sentence := describe(result)) is not None:
         on_interrupt(sentence)

@@ -1,4 +1,4 @@
-"""What the commands about lanes share: reading lane files, checking them as the bot does, and writing one."""
+"""Lane files: reads, checks and writes them for the commands about lanes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plugin_checks(context: CliContext) -> Callable[[str], LaneCheck]:
-    """Finds the checks that the home's plugins offer; a plugin is imported when a lane names its check."""
+    """Returns a function that finds a plugin's check by name; it imports a plugin only when a lane names its check."""
 
     def find(name: str) -> LaneCheck:
         from bot.configuration.config import load_config
@@ -33,7 +33,7 @@ def plugin_checks(context: CliContext) -> Callable[[str], LaneCheck]:
 
 
 def read_lane(context: CliContext, raw: bytes, source: str) -> ImportedLane:
-    """The lane in `raw`, checked as far as a lane can be alone; raises `ConfigError` or `UsageError`."""
+    """The lane in `raw`, checked without the rest of the home; raises `ConfigError` or `UsageError`."""
     from lanes.templates import import_lane
 
     carried = import_lane(raw, source, plugin_checks(context))
@@ -42,36 +42,36 @@ def read_lane(context: CliContext, raw: bytes, source: str) -> ImportedLane:
 
 
 def lane_bytes(context: CliContext, name: str) -> tuple[bytes, str]:
-    """The file of a lane of the home, else the template called `name`, and its path; raises `NotFoundError`."""
+    """The content and path of a lane's file in the home, else of the template `name`; raises `NotFoundError`."""
     from lanes.registry import NAME
     from lanes.templates import list_templates
 
     path = context.home().lanes / f"{name}.yaml"
     if NAME.fullmatch(name) and len(name) <= 40 and path.is_file():
         return path.read_bytes(), str(path)
-    known = list_templates()
-    if name not in known:
+    builtin = list_templates()
+    if name not in builtin:
         short = name if len(name) <= 60 else f"{name[:60]}…"
-        message = f"there is no lane and no template called {short!r}"
+        message = f"no lane or template is called {short!r}"
         raise NotFoundError("no_such_lane", message, advise("See ", Suggestion(CommandName.LANE_SEARCH), "."))
-    return known[name].encode(), f"{name}.yaml"
+    return builtin[name].encode(), f"{name}.yaml"
 
 
 def file_bytes(file: Path) -> bytes:
-    """The beginning of a file, as long as a lane may be; raises `NotFoundError`."""
+    """A file's first bytes, one more than a lane may have; raises `NotFoundError`."""
     from core.strict_yaml.document import MAX_BYTES
 
     try:
         with file.open("rb") as opened:
             return opened.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise NotFoundError("no_such_file", f"there is no file {file}", "Check its path.") from error
+        raise NotFoundError("no_such_file", f"the file {file} does not exist", "Check its path.") from error
 
 
 def write_lane(home: Home, name: str, text: str, source: str, *, replace: bool) -> tuple[Path, str | None]:
-    """Write a lane's file; returns its path and the rule that is missing. A lane that the home cannot load is not kept.
+    """Write a lane's file; returns its path and the missing rule. A lane that the home cannot load is removed again.
 
-    Raises `ConflictError` when another file is there, `UsageError` for what does not fit into this home.
+    Raises `ConflictError` if another file exists, `UsageError` if the home cannot use the lane.
     """
     path, new = home.lanes / f"{name}.yaml", text.encode()
     before = path.read_bytes() if path.exists() else None
@@ -101,7 +101,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def missing_rule(home: Home, name: str) -> str | None:
-    """The rule to add to policy.yaml when none opens the lane to anybody, else None."""
+    """The rule to add to policy.yaml if no rule lets anyone use the lane, else None."""
     from bot.configuration.live_settings import load_settings
     from core.rules.planning import people_allowed_in
 
@@ -114,7 +114,7 @@ def missing_rule(home: Home, name: str) -> str | None:
 
 
 def check_sentences(lane: Lane) -> None:
-    """Raise `ConfigError` for globs that the policy refuses, and for edit steps whose sentence nobody understands."""
+    """Raise `ConfigError` for globs that the policy refuses and edit steps that the grammar cannot parse."""
     from bot.interpret.grammar import read_sentence
     from core.model.errors import ConfigError
     from core.model.workflow import EDIT
@@ -131,5 +131,5 @@ def check_sentences(lane: Lane) -> None:
             problem = error.problem
             raise ConfigError(lane.source, None, f"steps[{n}].do", problem.message, problem.mend) from error
         except ValueError as error:
-            mend = "Put each parameter where a value stands."
+            mend = "Use parameters only in place of values."
             raise ConfigError(lane.source, None, f"steps[{n}].do", str(error).rstrip("."), mend) from error

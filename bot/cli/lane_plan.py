@@ -1,4 +1,4 @@
-"""lane plan: which steps of a lane run side by side, the critical path, and what policy says of a request there."""
+"""lane plan: which steps of a lane run in parallel, the critical path, and what policy decides about a request."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name")
-@click.option("--took", multiple=True, metavar="STEP=SECONDS", help="How long a step took; else its limit counts.")
-@click.option("--as", "person", metavar="PERSON", help="Show what policy says of a request of this person's, too.")
-@click.option("--repo", metavar="NAME", help="In which repository that person would ask.")
+@click.option("--took", multiple=True, metavar="STEP=SECONDS", help="How long a step took; the default is its limit.")
+@click.option("--as", "person", metavar="PERSON", help="Also show what policy decides about a request by this person.")
+@click.option("--repo", metavar="NAME", help="The repository of that request.")
 @json_option
 @click.pass_obj
 def plan(
     context: CliContext, name: str, took: tuple[str, ...], person: str | None, repo: str | None, as_json: bool
 ) -> int:
-    """Show which steps of a lane run side by side, and the critical path."""
+    """Show which steps of a lane run in parallel, and the critical path."""
     from bot.cli.explanation import explanation_of, policy_line
     from bot.cli.lane_files import lane_bytes, read_lane
     from lanes.workflow.plan import plan_workflow, step_durations
@@ -42,12 +42,18 @@ def plan(
     request = _request(context, name, person, repo) if person or repo else None
     if as_json:
         steps = [
-            {"name": one.name, "run": one.run, "needs": one.needs, "when": one.when, "measured": one.name in measured}
-            for one in lane.steps
+            {
+                "name": step.name,
+                "run": step.run,
+                "needs": step.needs,
+                "when": step.when,
+                "measured": step.name in measured,
+            }
+            for step in lane.steps
         ]
         policy = {"policy": explanation_of(request)} if request else {}
-        shown = {"lane": name, "version": lane.version, "durations_s": durations, "steps": steps, **layout.to_json()}
-        print_json({**shown, **policy})
+        document = {"lane": name, "version": lane.version, "durations_s": durations, "steps": steps, **layout.to_json()}
+        print_json({**document, **policy})
     else:
         _show(lane, layout, durations, measured)
         if request is not None:
@@ -56,7 +62,7 @@ def plan(
 
 
 def _request(context: CliContext, lane: str, person: str | None, repo: str | None) -> RequestPlan:
-    """What would become of a request in the lane, whatever it says: its steps decide what is done."""
+    """The plan for any request in the lane: its steps, not the request's text, decide what is done."""
     from bot.cli.explanation import one_repository
     from core.rules.planning import ANYTHING, RequestOrigin
 
@@ -88,23 +94,23 @@ def _show(lane: Lane, layout: WorkflowPlan, durations: Mapping[str, float], meas
                 look.text((_more(step), "dim")),
             )
     path = f"critical path (*): {' → '.join(layout.critical_path)}"
-    sums = f"{_sum(layout.critical_s, measured, layout.critical_path, steps)}; one by one "
+    sums = f"{_sum(layout.critical_s, measured, layout.critical_path, steps)}; in sequence "
     sums += _sum(layout.total_s, measured, steps, steps)
     last = [look.text(path), look.text(sums)]
     if any(layer.approval for layer in layout.layers):
-        last.append(look.text(("The time that people take to approve is not counted.", "dim")))
+        last.append(look.text(("The time until people approve is not counted.", "dim")))
     write_items(
         sys.stdout, look, [look.text((f"{lane.name}, version {lane.version}: {_layers(layout)}", "bold")), table, *last]
     )
 
 
 def _layers(layout: WorkflowPlan) -> str:
-    """How many steps, and how deep the plan is, in words."""
+    """The number of steps and layers, in words."""
     count = sum(len(layer.steps) for layer in layout.layers)
     if count == 1:
         return "1 step"
     deep = len(layout.layers)
-    return f"{count} steps, " + ("side by side" if deep == 1 else f"in {deep} layers, one after the other")
+    return f"{count} steps, " + ("in parallel" if deep == 1 else f"in {deep} layers, one after the other")
 
 
 def _time(name: str, durations: Mapping[str, float], measured: Mapping[str, float]) -> str:
@@ -113,12 +119,12 @@ def _time(name: str, durations: Mapping[str, float], measured: Mapping[str, floa
 
 
 def _sum(total_s: float, measured: Mapping[str, float], names: Iterable[str], steps: Mapping[str, WorkflowStep]) -> str:
-    known = all(name in measured or steps[name].run == "approval" for name in names)
-    return f"{total_s:g} s" if known else f"at most {total_s:g} s"
+    is_exact = all(name in measured or steps[name].run == "approval" for name in names)
+    return f"{total_s:g} s" if is_exact else f"at most {total_s:g} s"
 
 
 def _more(step: WorkflowStep) -> str:
-    """What a step waits for, and when it is left out."""
+    """What a step waits for, its condition, and what an approval asks."""
     notes = [f"after {', '.join(step.needs)}"] if step.needs else []
     if step.when:
         notes.append(f"when {step.when}")
@@ -137,7 +143,7 @@ def _seconds(lane: Lane, took: tuple[str, ...]) -> dict[str, float]:
         try:
             seconds[name] = float(text)
         except ValueError as error:
-            raise UsageError("bad_time", f"{text!r} is no number of seconds", "Write --took STEP=12.5.") from error
+            raise UsageError("bad_time", f"{text!r} is not a number of seconds", "Write --took STEP=12.5.") from error
         if not 0 <= seconds[name] < 1e9:
-            raise UsageError("bad_time", f"{text!r} is no number of seconds", "Write --took STEP=12.5.")
+            raise UsageError("bad_time", f"{text!r} is not a number of seconds", "Write --took STEP=12.5.")
     return seconds

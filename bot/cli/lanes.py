@@ -1,4 +1,4 @@
-"""Lanes as files: lane new, check, export, import, list, search and plan."""
+"""The commands lane new, check, export, import, list, search and plan."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def lane() -> None:
 
 @lane.command()
 @click.argument("name")
-@click.option("--template", "chosen", default="blank", metavar="T", help="Begin with this one; see `lane search`.")
+@click.option("--template", "template_name", default="blank", metavar="T", help="Start from T; see `lane search`.")
 @json_option
 @click.pass_obj
-def new(context: CliContext, name: str, chosen: str, as_json: bool) -> int:
-    """Write a lane file NAME into the home, from a template."""
+def new(context: CliContext, name: str, template_name: str, as_json: bool) -> int:
+    """Create the lane NAME in the home from a template."""
     from lanes.templates import read_template, rename_lane
 
     home = context.home()
     home.check()
-    text = rename_lane(read_template(chosen), name)
-    written = read_lane(context, text.encode(), f"{name}.yaml").lane  # before the file exists: a bad name leaves none
+    text = rename_lane(read_template(template_name), name)
+    created = read_lane(context, text.encode(), f"{name}.yaml").lane  # checked before the file is written
     path, rule = write_lane(home, name, text, f"{name}.yaml", replace=False)
     if as_json:
-        print_json({"lane": name, "file": str(path), "template": chosen, "missing_rule": rule})
+        print_json({"lane": name, "file": str(path), "template": template_name, "missing_rule": rule})
         return 0
-    click.echo(f"Wrote {path}: {written.describe}.")
+    click.echo(f"Wrote {path}: {created.describe}.")
     _print_missing_rule(name, rule)
     return 0
 
@@ -50,7 +50,7 @@ def new(context: CliContext, name: str, chosen: str, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def check(context: CliContext, file: Path | None, as_json: bool) -> int:
-    """Read FILE, or every lane of the home, and name the first mistake: file, line and key."""
+    """Check FILE, or every lane of the home, and show the first mistake with file, line and key."""
     lanes = [read_lane(context, file_bytes(file), str(file)).lane] if file is not None else _checked_home(context)
     rows = [
         {"name": each.name, "file": each.source, "version": each.version, "steps": len(each.steps)} for each in lanes
@@ -95,18 +95,18 @@ def import_(context: CliContext, file: Path, replace: bool, as_json: bool) -> in
     source = "standard input" if str(file) == "-" else str(file)
     carried = read_lane(context, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else file_bytes(file), source)
     path, rule = write_lane(home, carried.lane.name, carried.text, source, replace=replace)
-    shown = _shown(carried.lane)
+    effects = _effects(carried.lane)
     if as_json:
         signed = {"digest": carried.digest, "digest_was_named": carried.signed}
-        print_json({"lane": carried.lane.name, "file": str(path), **signed, **shown, "missing_rule": rule})
+        print_json({"lane": carried.lane.name, "file": str(path), **signed, **effects, "missing_rule": rule})
         return 0
-    named = "as its first line says" if carried.signed else "which the file did not name"
-    click.echo(f"Imported {carried.lane.name} into {path}, digest {carried.digest[:12]}, {named}.")
-    click.echo(f"  may write: {visible(', '.join(shown['writes']))}")
-    for line in shown["runs"]:
+    comparison = "as its first line says" if carried.signed else "which the file did not name"
+    click.echo(f"Imported {carried.lane.name} into {path}, digest {carried.digest[:12]}, {comparison}.")
+    click.echo(f"  may write: {visible(', '.join(effects['writes']))}")
+    for line in effects["runs"]:
         click.echo("  runs: " + visible_lines(line).replace("\n", "\n        "))
-    if shown["hosts"]:
-        click.echo(f"  may reach: {visible(', '.join(shown['hosts']))}")
+    if effects["hosts"]:
+        click.echo(f"  may reach: {visible(', '.join(effects['hosts']))}")
     _print_missing_rule(carried.lane.name, rule)
     return 0
 
@@ -127,9 +127,9 @@ def list_(context: CliContext, as_json: bool) -> int:
         print_json(rows)
         return 0
     for row in rows:
-        who = ", ".join(row["people"]) or "nobody: no rule opens it"
+        people = ", ".join(row["people"]) or "no one: no rule allows it"
         click.echo(
-            f"{row['name']} (version {row['version']}, {row['executor']}): {visible(row['describe'])}; for {who}"
+            f"{row['name']} (version {row['version']}, {row['executor']}): {visible(row['describe'])}; for {people}"
         )
     return 0
 
@@ -139,7 +139,7 @@ def list_(context: CliContext, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def search(context: CliContext, word: str, as_json: bool) -> int:
-    """Find lanes of the home and built-in templates by a WORD of theirs; without one, all of them."""
+    """List the lanes of the home and the built-in templates that contain WORD; all of them without WORD."""
     from lanes.registry import load_lanes
     from lanes.templates import import_lane, list_templates
 
@@ -154,7 +154,7 @@ def search(context: CliContext, word: str, as_json: bool) -> int:
     for row in rows:
         click.echo(f"{row['name']} ({row['where']}): {visible(row['describe'])}")
     if not rows:
-        click.echo("No lane has that word; `countersign lane search` lists all.")
+        click.echo("No lane contains that word; `countersign lane search` lists all.")
     return 0
 
 
@@ -177,7 +177,7 @@ def _print_missing_rule(name: str, rule: str | None) -> None:
     if rule is None:
         return
     click.echo(
-        f"No rule opens the lane {name}, so it does nothing yet. Add one to policy.yaml, below `rules:`:\n{rule}"
+        f"No rule allows the lane {name} yet, so it cannot be used. Add one to policy.yaml, below `rules:`:\n{rule}"
     )
 
 
@@ -192,8 +192,8 @@ def _row(of: Lane) -> dict[str, Any]:
     }
 
 
-def _shown(of: Lane) -> dict[str, list[str]]:
-    """What a lane may write, and each thing that it runs."""
+def _effects(of: Lane) -> dict[str, list[str]]:
+    """What a lane may write, what it runs, and which hosts it may reach."""
     runs = [f"{step.name}: {step.run} {_does(step.command, step.do)}".rstrip() for step in of.steps]
     runs = runs or [f"{of.executor} {_does(of.command, '')}".rstrip()]
     runs += [f"check {each.name}: {_does(each.command, '')}" for each in of.checks]
@@ -209,6 +209,6 @@ def _does(command: Sequence[str], do: str) -> str:
 
 
 def _words(of: Lane) -> str:
-    """Everything of a lane that a search looks in."""
+    """The text of a lane that a search looks in."""
     steps = [f"{step.name} {step.run} {step.do}" for step in of.steps]
     return " ".join([of.name, of.describe, of.executor, *of.write, *steps]).casefold()

@@ -1,4 +1,4 @@
-"""Prints models on the terminal: what each endpoint has, what is in memory, and the progress of a pull."""
+"""Prints models on the terminal: those of each endpoint, those in memory, and the progress of a pull."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
 def print_catalogs(rows: Sequence[Row]) -> None:
-    """Draw the rows of ``models list --json``: each endpoint, and below it the models that it has."""
+    """Print the rows of ``models list --json``: each endpoint and its models."""
     look = detect_profile(sys.stdout)
     if not rows:
         click.echo("No endpoints. Add them to `models:` of countersign.yaml.")
@@ -48,7 +48,7 @@ def _endpoint_state(row: Row) -> str:
 
 
 def print_loaded(rows: Sequence[Row]) -> None:
-    """Draw the rows of ``models ps --json``: each model in memory."""
+    """Print the rows of ``models ps --json``: each model in memory."""
     look, now = detect_profile(sys.stdout), datetime.now(UTC)
     loaded = [model for row in rows for model in row["models"]]
     if not loaded:
@@ -61,21 +61,21 @@ def print_loaded(rows: Sequence[Row]) -> None:
             look.text((model["name"], ACCENT)),
             look.text(size(model["size_bytes"])),
             look.text(_on_gpu(model)),
-            look.text((f"goes {until(model['until'], now)}" if model["until"] else "", "dim")),
+            look.text((f"unloads {until(model['until'], now)}" if model["until"] else "", "dim")),
         )
     write_items(sys.stdout, look, [table])
 
 
 def _on_gpu(model: Row) -> str:
-    whole, there = model["size_bytes"], model["vram_bytes"]
-    if not whole or there is None:
+    total_bytes, vram_bytes = model["size_bytes"], model["vram_bytes"]
+    if not total_bytes or vram_bytes is None:
         return ""
-    share = min(100, round(100 * there / whole))
+    share = min(100, round(100 * vram_bytes / total_bytes))
     return f"{share}% on the GPU" if share else "on the CPU"
 
 
 def size(count: int | None) -> str:
-    """A number of bytes as people write it, such as 5.2 GB; nothing when it is not known."""
+    """A number of bytes as text, such as 5.2 GB; empty if it is unknown."""
     if count is None:
         return ""
     value, unit = float(count), 0
@@ -85,7 +85,7 @@ def size(count: int | None) -> str:
 
 
 class PullProgress:
-    """Prints a pull's progress on stderr: one line that is redrawn on a terminal, else a line a step and every 5 s."""
+    """Prints a pull's progress on stderr: one updated line on a terminal, else a line for each step and every 5 s."""
 
     def __init__(self, name: str, *, quiet: bool) -> None:
         self._name, self._quiet = name, quiet
@@ -103,13 +103,13 @@ class PullProgress:
         """Print `step`."""
         if self._quiet:
             return
-        words, now = one_line(step.status, 60), time.monotonic()
-        if words == self._shown and now - self._at < (0.1 if self._redraws else _EVERY_S):
+        status, now = one_line(step.status, 60), time.monotonic()
+        if status == self._shown and now - self._at < (0.1 if self._redraws else _EVERY_S):
             return
-        self._shown, self._at = words, now
+        self._shown, self._at = status, now
         amount = ""
         if step.total_bytes > 0:
             part = min(100, 100 * step.done_bytes // step.total_bytes)
             amount = f" {part}% of {size(step.total_bytes)}"
-        line = f"{one_line(self._name, 80)}: {words}{amount}"
+        line = f"{one_line(self._name, 80)}: {status}{amount}"
         click.echo(f"{_BACK}{line[:79]}" if self._redraws else line, nl=not self._redraws, err=True)

@@ -1,4 +1,4 @@
-"""The models of the configured endpoints: models list, show, pull, load, unload and ps."""
+"""The commands models list, show, pull, load, unload and ps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """See and manage the models of the endpoints. NAME is endpoint/model; with one endpoint the model is enough."""
+    """Show and manage the models of the endpoints. NAME is endpoint/model, or model if there is one endpoint."""
 
 
 @models.command(name="list")
@@ -27,7 +27,7 @@ def models() -> None:
 @json_option
 @click.pass_obj
 def list_(context: CliContext, endpoint: str | None, as_json: bool) -> int:
-    """List the models that each endpoint has, and say which endpoint does not answer."""
+    """List the models of each endpoint, and the endpoints that do not answer."""
 
     async def work() -> int:
         import asyncio
@@ -35,8 +35,8 @@ def list_(context: CliContext, endpoint: str | None, as_json: bool) -> int:
         from lanes.models.registry import find_endpoint
 
         configured = _models(context).endpoints
-        chosen = [find_endpoint(configured, endpoint)] if endpoint else list(configured.values())
-        rows = await asyncio.gather(*(_catalog_row(one) for one in chosen))
+        endpoints = [find_endpoint(configured, endpoint)] if endpoint else list(configured.values())
+        rows = await asyncio.gather(*(_catalog_row(each) for each in endpoints))
         if as_json:
             print_json({"endpoints": rows})
         else:
@@ -53,12 +53,12 @@ def list_(context: CliContext, endpoint: str | None, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def show(context: CliContext, name: str, as_json: bool) -> int:
-    """Show what an endpoint says of one model: what it can do, and the size of its context."""
+    """Show what an endpoint reports about one model: its capabilities and the size of its context."""
 
     async def work() -> int:
         from bot.surfaces.terminal import print_counts
 
-        endpoint, catalog, model = _chosen(context, name)
+        endpoint, catalog, model = _model_at(context, name)
         details = await catalog.details(model)
         if as_json:
             print_json({"endpoint": endpoint.name, **details.to_json()})
@@ -82,15 +82,15 @@ def show(context: CliContext, name: str, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def pull(context: CliContext, name: str, as_json: bool) -> int:
-    """Fetch a model from Ollama's registry to the endpoint. An interrupted pull continues when pulled again."""
+    """Download a model from Ollama's registry to the endpoint. Pulling again continues an interrupted pull."""
 
     async def work() -> int:
         from bot.cli.model_catalog import PullProgress
 
-        endpoint, catalog, model = _chosen(context, name)
+        endpoint, catalog, model = _model_at(context, name)
         with PullProgress(f"{endpoint.name}/{model}", quiet=as_json) as progress:
             await catalog.pull(model, progress.update)
-        return _done("pulled", endpoint, model, "is there", as_json=as_json)
+        return _done("pulled", endpoint, model, "is installed", as_json=as_json)
 
     return run(work())
 
@@ -100,10 +100,10 @@ def pull(context: CliContext, name: str, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def load(context: CliContext, name: str, as_json: bool) -> int:
-    """Load a model into memory, so that the next request need not wait for it."""
+    """Load a model into memory, so that the next request does not wait for it."""
 
     async def work() -> int:
-        endpoint, catalog, model = _chosen(context, name)
+        endpoint, catalog, model = _model_at(context, name)
         await catalog.load(model)
         return _done("loaded", endpoint, model, f"is loaded, and stays for {endpoint.keep_alive}", as_json=as_json)
 
@@ -115,10 +115,10 @@ def load(context: CliContext, name: str, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def unload(context: CliContext, name: str, as_json: bool) -> int:
-    """Free the memory that a model takes."""
+    """Remove a model from memory."""
 
     async def work() -> int:
-        endpoint, catalog, model = _chosen(context, name)
+        endpoint, catalog, model = _model_at(context, name)
         await catalog.unload(model)
         return _done("unloaded", endpoint, model, "is unloaded", as_json=as_json)
 
@@ -139,8 +139,8 @@ def ps(context: CliContext, endpoint: str | None, as_json: bool) -> int:
         from lanes.models.registry import find_endpoint
 
         configured = _models(context).endpoints
-        chosen = [find_endpoint(configured, endpoint)] if endpoint else list(configured.values())
-        catalogs = [open_ollama_catalog(one) for one in chosen if endpoint or one.kind == "ollama"]
+        endpoints = [find_endpoint(configured, endpoint)] if endpoint else list(configured.values())
+        catalogs = [open_ollama_catalog(each) for each in endpoints if endpoint or each.kind == "ollama"]
         rows = await asyncio.gather(*(_loaded_row(catalog) for catalog in catalogs))
         if as_json:
             print_json({"endpoints": rows})
@@ -154,7 +154,7 @@ def ps(context: CliContext, endpoint: str | None, as_json: bool) -> int:
 
 
 def _models(context: CliContext) -> Models:
-    """The models of the configuration; these commands need no database."""
+    """The models section of the configuration; these commands need no database."""
     from bot.configuration.config import load_config
 
     home = context.home()
@@ -162,15 +162,15 @@ def _models(context: CliContext) -> Models:
     return load_config(home.config).models()
 
 
-def _chosen(context: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, str]:
-    """The endpoint that `name` means, its catalog and the model's name there; raises `UsageError`."""
+def _model_at(context: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, str]:
+    """The endpoint in `name`, its catalog and the model's name there; raises `UsageError`."""
     from lanes.models.catalog import open_ollama_catalog
     from lanes.models.registry import find_endpoint
 
     endpoints = _models(context).endpoints
     first, slash, rest = name.partition("/")
     if slash and first in endpoints:
-        chosen, model = endpoints[first], rest
+        target, model = endpoints[first], rest
     else:
         ollama_endpoints = [endpoint for endpoint in endpoints.values() if endpoint.kind == "ollama"]
         if len(ollama_endpoints) != 1:  # it must be named
@@ -179,10 +179,10 @@ def _chosen(context: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, st
                 raise UsageError("which_endpoint", f"{name!r} does not name an endpoint", f"{mend} {_known(endpoints)}")
             find_endpoint(endpoints, first)
             raise UsageError("no_model", f"{name!r} does not name a model", mend)
-        chosen, model = ollama_endpoints[0], name
+        target, model = ollama_endpoints[0], name
     if not model.strip():
         raise UsageError("no_model", f"{name!r} does not name a model", "Write endpoint/model, such as local/qwen3:8b.")
-    return chosen, open_ollama_catalog(chosen), model
+    return target, open_ollama_catalog(target), model
 
 
 def _known(endpoints: Mapping[str, Endpoint]) -> str:
@@ -190,7 +190,7 @@ def _known(endpoints: Mapping[str, Endpoint]) -> str:
 
 
 async def _catalog_row(endpoint: Endpoint) -> dict[str, Any]:
-    """One endpoint's row of ``models list``, also when it does not answer."""
+    """One endpoint's row of ``models list``, also if it does not answer."""
     from lanes.models.catalog import is_chat_endpoint, open_catalog
 
     row: dict[str, Any] = {"endpoint": endpoint.name, "kind": endpoint.kind, "url": endpoint.url}
@@ -201,8 +201,8 @@ async def _catalog_row(endpoint: Endpoint) -> dict[str, Any]:
         version, installed = await catalog.version(), await catalog.installed_models()
     except CountersignError as error:
         return {**row, "up": False, "version": "", "models": [], "problem": error.problem.to_json()}
-    shown = [{**model.to_json(), "name": f"{endpoint.name}/{model.name}"} for model in installed]
-    return {**row, "up": True, "version": version, "models": shown, "problem": None}
+    model_rows = [{**model.to_json(), "name": f"{endpoint.name}/{model.name}"} for model in installed]
+    return {**row, "up": True, "version": version, "models": model_rows, "problem": None}
 
 
 async def _loaded_row(catalog: OllamaCatalog) -> dict[str, Any]:
@@ -211,8 +211,8 @@ async def _loaded_row(catalog: OllamaCatalog) -> dict[str, Any]:
         loaded = await catalog.loaded_models()
     except CountersignError as error:
         return {"endpoint": name, "up": False, "models": [], "problem": error.problem.to_json()}
-    shown = [{**model.to_json(), "name": f"{name}/{model.name}"} for model in loaded]
-    return {"endpoint": name, "up": True, "models": shown, "problem": None}
+    model_rows = [{**model.to_json(), "name": f"{name}/{model.name}"} for model in loaded]
+    return {"endpoint": name, "up": True, "models": model_rows, "problem": None}
 
 
 def _failed(rows: Sequence[Mapping[str, Any]]) -> int:

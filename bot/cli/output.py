@@ -1,4 +1,4 @@
-"""What commands print for people, drawn by the terminal surface."""
+"""Prints what commands show to people, rendered by the terminal surface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOGS = (".log", ".txt", ".jsonl")
 
 
 async def print_card(app: App, document: TaskDocument) -> None:
-    """Draw a task's card with the beginning of its diff."""
+    """Print a task's card with the beginning of its diff."""
     from bot.cards.build import build_card
 
     diff = await app.diffs.of(document.task)
@@ -33,7 +33,7 @@ async def print_card(app: App, document: TaskDocument) -> None:
 
 
 async def print_part(app: App, document: TaskDocument, part: str, *, as_json: bool) -> None:
-    """Print the diff, the receipt or the transcript; raises `NotFoundError` when there is none."""
+    """Print the diff, the receipt or the transcript; raises `NotFoundError` if it does not exist."""
     if part == "diff":
         await _show_diff(app, document, as_json=as_json)
     elif part == "receipt":
@@ -47,13 +47,16 @@ async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None
 
     diff = await app.diffs.of(document.task)
     if diff is None:
-        raise NotFoundError("no_diff", f"#{document.task.number} has staged nothing", "See it with `countersign show`.")
+        number = document.task.number
+        raise NotFoundError(
+            "no_diff", f"#{number} has nothing staged", f"See its state with `countersign show {number}`."
+        )
     if as_json:
         print_json({"task": document.task.number, "diff": diff.decode("utf-8", "backslashreplace")})
     elif sys.stdout.isatty():
         terminal.print_diff(sys.stdout, build_card(document.to_json(), now=datetime.now(UTC)), diff)
     else:
-        sys.stdout.buffer.write(diff)  # byte for byte, so that `git apply` can have it
+        sys.stdout.buffer.write(diff)  # unchanged bytes, for `git apply`
 
 
 async def _show_receipt(app: App, document: TaskDocument) -> None:
@@ -84,7 +87,7 @@ async def _show_transcript(app: App, document: TaskDocument, *, as_json: bool) -
 
 
 def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the rows of ``list``."""
+    """Print the rows of ``list``."""
     if rows:
         terminal.print_list(sys.stdout, rows)
     else:
@@ -92,7 +95,7 @@ def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_queue(document: Mapping[str, Any]) -> None:
-    """Draw the queue and, if it is paused, why."""
+    """Print the queue and, if it is paused, why."""
     terminal.print_queue(sys.stdout, document["jobs"], paused=document["paused"])
 
 
@@ -105,7 +108,7 @@ def print_event(event: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def print_stats(document: Mapping[str, Any]) -> None:
-    """Draw the counts of ``stats``."""
+    """Print the counts of ``stats``."""
     terminal.print_counts(sys.stdout, "Tasks", document["tasks"] or {"none": 0})
     terminal.print_counts(sys.stdout, "Jobs", document["jobs"] or {"none": 0})
     terminal.print_counts(sys.stdout, f"Events since {document['since']}", document["events"] or {"none": 0})
@@ -123,7 +126,7 @@ def print_stats(document: Mapping[str, Any]) -> None:
 
 
 def _spending(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The rows of ``spending`` as counts: what each lane cost for each person on each day."""
+    """The rows of ``spending`` as counts: the cost of each lane for each person on each day."""
     return {
         f"{row['day']} {row['lane'] or 'no lane'}, {row['person']}": (
             f"{row['tokens']:,} tokens in {row['calls']} calls" + (f", ${row['usd']:.2f}" if row["usd"] else "")
@@ -133,16 +136,16 @@ def _spending(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def print_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the checks of doctor and verify."""
+    """Print the checks of doctor and verify."""
     terminal.print_checks(sys.stdout, title, checks)
 
 
 def progress(number: int, *, quiet: bool) -> AbstractContextManager[TaskProgress | None]:
-    """Prints how far a task is, on stderr; nothing with `quiet`."""
+    """Prints a task's progress on stderr; nothing if `quiet`."""
     return nullcontext() if quiet else terminal.TaskProgress(sys.stderr, number)
 
 
 async def _newest(app: App, document: TaskDocument, name: str) -> bytes | None:
     """The newest artifact called `name`."""
-    named = [artifact for artifact in document.artifacts if artifact.name == name]
-    return await app.queries.artifact(named[-1]) if named else None
+    artifacts = [artifact for artifact in document.artifacts if artifact.name == name]
+    return await app.queries.artifact(artifacts[-1]) if artifacts else None

@@ -1,4 +1,4 @@
-"""People: linking an identity to one, and taking a link away."""
+"""The commands link and unlink, which tie a person's accounts to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def link(context: CliContext, code: str, yes: bool, person: str | None, as_json: bool) -> int:
-    """Confirm a code that /link gave on another surface: whoever got it speaks as you from now on."""
+    """Confirm a code from /link on another surface: the account that got it acts as you from now on."""
 
     async def work() -> int:
         from bot.messaging.identities import CONFIRM, IdentityDirectory
@@ -45,7 +45,7 @@ def link(context: CliContext, code: str, yes: bool, person: str | None, as_json:
 @json_option
 @click.pass_obj
 def unlink(context: CliContext, surface: str, identity: str, person: str | None, as_json: bool) -> int:
-    """Take a linked identity away from you."""
+    """Unlink an account of yours."""
 
     async def work() -> int:
         from bot.messaging.identities import IdentityDirectory
@@ -62,15 +62,15 @@ COMMANDS = (link, unlink)
 
 
 def _agree(answer: Response) -> None:
-    """Ask whether the account is theirs; raises `UsageError` where nobody can answer, or for a no."""
+    """Ask whether the account is theirs; raises `UsageError` if stdin is not a terminal or the answer is no."""
     if not sys.stdin.isatty():
         raise UsageError("not_confirmed", answer.text.rstrip("."), "If that is your account, add --yes.")
     if not click.confirm(f"{answer.text} Is that your account?", default=False, err=True):
-        raise UsageError("not_confirmed", "nothing was linked", "The code runs out by itself.")
+        raise UsageError("not_confirmed", "nothing was linked", "The code expires by itself.")
 
 
 def _say(answer: Response, *, as_json: bool) -> int:
-    """Print what became of it; raises `RefusedError` when nothing did."""
+    """Print the response; raises `RefusedError` if it refuses."""
     if answer.refused:
         raise RefusedError("not_linked", answer.text.rstrip("."))
     if as_json:

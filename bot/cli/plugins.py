@@ -1,4 +1,4 @@
-"""The plugins of this environment: plugins list."""
+"""The command plugins list."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Row = Mapping[str, Any]
 
 @click.group()
 def plugins() -> None:
-    """See which plugins are installed, and which of them countersign.yaml enables."""
+    """Show which plugins are installed and which of them countersign.yaml enables."""
 
 
 @plugins.command(name="list")
 @json_option
 @click.pass_obj
 def list_(context: CliContext, as_json: bool) -> int:
-    """List the plugins that are installed or enabled. Nothing of theirs is imported."""
+    """List the plugins that are installed or enabled, without importing them."""
     rows = _rows(_enabled(context))
     if as_json:
         print_json({"plugins": rows, "note": RIGHTS})
@@ -35,7 +35,7 @@ def list_(context: CliContext, as_json: bool) -> int:
 
 
 def _enabled(context: CliContext) -> set[tuple[str, str]]:
-    """The kinds and names that the home's configuration enables, whatever else is wrong with it."""
+    """The kinds and names that the home's configuration enables, even if other sections are not valid."""
     from bot.plugins.find import KINDS
     from bot.plugins.settings import RawPlugins
     from core.strict_yaml import StrictModel, load, validate
@@ -50,19 +50,21 @@ def _enabled(context: CliContext) -> set[tuple[str, str]]:
         return set()
     from dataclasses import replace
 
-    alone = replace(document, tree={key: value for key, value in document.tree.items() if key == "plugins"})
-    named = validate(alone, Section).plugins
-    return {(kind, name) for kind in KINDS for name in named.of(kind)}
+    section = replace(document, tree={key: value for key, value in document.tree.items() if key == "plugins"})
+    enabled = validate(section, Section).plugins
+    return {(kind, name) for kind in KINDS for name in enabled.of(kind)}
 
 
 def _rows(enabled: set[tuple[str, str]]) -> list[dict[str, Any]]:
-    """A row for each plugin that is installed, and for each that is enabled and is not."""
+    """A row for each plugin that is installed, and for each that is enabled but not installed."""
     from bot.plugins.find import KINDS, installed_plugins
     from bot.plugins.settings import obstacle
 
-    rows = [_row(one.kind, one.name, enabled, one.distribution, one.version) for one in installed_plugins()]
-    there = {(row["kind"], row["name"]) for row in rows}
-    rows += [_row(kind, name, enabled, None, None) for kind, name in enabled - there]
+    rows = [
+        _row(plugin.kind, plugin.name, enabled, plugin.distribution, plugin.version) for plugin in installed_plugins()
+    ]
+    installed = {(row["kind"], row["name"]) for row in rows}
+    rows += [_row(kind, name, enabled, None, None) for kind, name in enabled - installed]
     for row in rows:
         problem = obstacle(row["kind"], row["name"]) if row["enabled"] else None
         row["problem"] = {"message": problem[0], "mend": problem[1]} if problem else None
@@ -88,7 +90,7 @@ def _show(rows: Sequence[Row]) -> None:
     from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
 
     if not rows:
-        click.echo("No plugins are installed. docs/plugins.md says how to get and to write one.")
+        click.echo("No plugins are installed. docs/plugins.md explains how to install and write one.")
         return
     look = detect_profile(sys.stdout)
     table = grid("fixed", "fixed", "fixed", "fixed")

@@ -1,4 +1,4 @@
-"""policy check and policy explain."""
+"""The commands policy check and policy explain."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def policy() -> None:
-    """Check the policy, and ask it what it would say."""
+    """Check the policy, and explain what it decides."""
 
 
 @policy.command()
 @json_option
 @click.pass_obj
 def check(context: CliContext, as_json: bool) -> int:
-    """Read the whole configuration as `serve` does, secrets and plugins too, and name the first mistake."""
+    """Check the whole configuration as `serve` does, including secrets and plugins, and show the first mistake."""
     from bot.configuration.live_settings import load_snapshot
     from bot.plugins.load import Plugins
     from policies.rules import warnings
@@ -37,17 +37,17 @@ def check(context: CliContext, as_json: bool) -> int:
     _check_plugins(Plugins(config.plugins, home.state))
     warned = warnings(rules, config.people)
     if as_json:
-        shown: dict[str, Any] = {"rules": [rule.name for rule in rules.rules], "lanes": sorted(settings.lanes)}
-        print_json({**shown, "digest": settings.policy.digest, "warnings": warned})
+        document: dict[str, Any] = {"rules": [rule.name for rule in rules.rules], "lanes": sorted(settings.lanes)}
+        print_json({**document, "digest": settings.policy.digest, "warnings": warned})
         return 0
-    click.echo(f"{home.policy}: {len(rules.rules)} rules over {len(settings.lanes)} lanes are sound.")
+    click.echo(f"{home.policy}: {len(rules.rules)} rules for {len(settings.lanes)} lanes are valid.")
     for warning in warned:
         click.echo(f"warning: {warning}")
     return 0
 
 
 def _check_plugins(plugins: Plugins) -> None:
-    """Raise `UsageError` for the first enabled plugin that cannot be used."""
+    """Raise `UsageError` for the first enabled plugin that does not work."""
     for row in plugins.doctor_rows():
         if row["verdict"] == "fail":
             raise UsageError("plugin", f"{row['name']}: {row['detail']}", row["mend"])
@@ -56,9 +56,9 @@ def _check_plugins(plugins: Plugins) -> None:
 @policy.command()
 @click.argument("text")
 @as_option
-@click.option("--repo", metavar="NAME", help="In which repository.")
-@click.option("--lane", metavar="LANE", help="In this lane, instead of policy's choice.")
-@click.option("--with-model", is_flag=True, help="Let the configured model read what the grammar cannot.")
+@click.option("--repo", metavar="NAME", help="The repository.")
+@click.option("--lane", metavar="LANE", help="The lane; the default is policy's choice.")
+@click.option("--with-model", is_flag=True, help="Let the configured model interpret what the grammar cannot.")
 @json_option
 @click.pass_obj
 def explain(
@@ -70,7 +70,7 @@ def explain(
     with_model: bool,
     as_json: bool,
 ) -> int:
-    """Say what policy would decide about a request, and why, rule by rule. Changes nothing."""
+    """Show what policy would decide about a request, and why, rule by rule. Changes nothing."""
     from bot.cli.context import speaker
     from bot.cli.explanation import one_repository, print_explanation
     from core.rules.planning import RequestOrigin
@@ -88,19 +88,19 @@ def explain(
 
 
 async def _read(app: App, origin: RequestOrigin, text: str, *, with_model: bool) -> Intent:
-    """The request as the worker would read it; raises `UsageError` when it is not understood."""
+    """Interpret the request as a worker would; raises `UsageError` if it is not understood."""
     from bot.interpret import GrammarInterpreter
     from core.model.intent import Unclear
 
     if not text.strip():
-        raise UsageError("empty", "nothing was asked", "Give the request's text.")
+        raise UsageError("empty", "the request is empty", "Give the request's text.")
     interpreter = app.interpreter() if with_model else GrammarInterpreter()
-    read = await app.preview.read(origin, text, interpreter)
-    if isinstance(read, Unclear):
-        mend = f"I can: {'; '.join(read.can)}." if read.can else ""
-        mend = f"Say: {' | '.join(read.options)}" if read.options else mend
-        raise UsageError("not_understood", read.reason, mend)
-    return read
+    interpretation = await app.preview.read(origin, text, interpreter)
+    if isinstance(interpretation, Unclear):
+        mend = f"I can: {'; '.join(interpretation.can)}." if interpretation.can else ""
+        mend = f"Say: {' | '.join(interpretation.options)}" if interpretation.options else mend
+        raise UsageError("not_understood", interpretation.reason, mend)
+    return interpretation
 
 
 COMMANDS = (policy,)

@@ -1,4 +1,4 @@
-"""Requests and turns: ask, reply, pick, show, why, list."""
+"""The commands ask, reply, pick, show, why and list."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 @click.argument("text")
 @click.option("--repo", metavar="NAME", help="Which repository.")
 @click.option("--lane", metavar="LANE", help="Which lane, instead of policy's choice.")
-@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A parameter of the lane; may be repeated.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A parameter of the lane; may be repeated."
+)
 @as_option
-@click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Higher goes first (default 0).")
-@click.option("--deadline", metavar="T", help="When it must be done: 2h, 1d, or a time.")
-@click.option("--after", type=NUMBER, metavar="N", help="Only once #N is published or merged.")
+@click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Higher runs first (default 0).")
+@click.option("--deadline", metavar="T", help="When it must be finished: 2h, 1d, or a time.")
+@click.option("--after", type=NUMBER, metavar="N", help="Start only once #N is published or merged.")
 @wait_option
 @json_option
 @click.pass_obj
@@ -47,7 +49,7 @@ def ask(
     text: str,
     repo: str | None,
     lane: str | None,
-    given: tuple[str, ...],
+    assignments: tuple[str, ...],
     person: str | None,
     priority: int,
     deadline: str | None,
@@ -58,9 +60,9 @@ def ask(
     """Ask for a change in plain English."""
     from core.services.requests import NewRequest
 
-    on_interrupt("nothing was asked")
+    on_interrupt("nothing was requested")
     deadline_at = parse_time(deadline)
-    parameters = parse_pairs(given)
+    parameters = parse_pairs(assignments)
 
     async def work() -> int:
         async with context.open() as app:
@@ -89,7 +91,7 @@ def ask(
 @json_option
 @click.pass_obj
 def reply(context: CliContext, number: int, text: str, person: str | None, wait: bool, as_json: bool) -> int:
-    """Say more: makes the next revision of a task."""
+    """Reply to a task: makes its next revision."""
     on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
@@ -97,7 +99,7 @@ def reply(context: CliContext, number: int, text: str, person: str | None, wait:
             actor = speaker(app, person)
             begin = await app.queries.last_event(number)
             replied = app.requests.reply(number, text, actor)
-            await uninterrupted(replied, lambda _: f"your reply to #{number} is kept and {GOES_ON}")
+            await uninterrupted(replied, lambda _: f"your reply to #{number} is saved and {GOES_ON}")
             code = await follow(app, number, wait=wait, as_json=as_json)
             return await _report_unread(app, number, actor, begin) or code
 
@@ -105,14 +107,14 @@ def reply(context: CliContext, number: int, text: str, person: str | None, wait:
 
 
 async def _report_unread(app: App, number: int, actor: Actor, begin: int) -> int:
-    """Print what became of a reply that a model had to read and that began no revision; returns the exit status."""
-    happened = await app.queries.events(number=number, after_id=begin)
-    mine = [event for event in happened if (event.person, event.surface) == (actor.person, actor.surface)]
-    kinds = {event.kind: event for event in mine}
+    """Report a reply that did not start a revision because a model refused it or has to read it first."""
+    events = await app.queries.events(number=number, after_id=begin)
+    own_events = [event for event in events if (event.person, event.surface) == (actor.person, actor.surface)]
+    kinds = {event.kind: event for event in own_events}
     if "reply.refused" in kinds:
         return print_problem(Problem.from_json(json.loads(kinds["reply.refused"].body)))
     if "reply.received" in kinds and f"task.{Fact.REPLIED.value}" not in kinds:
-        click.echo(f"A model reads your words first; until then #{number} stays as it is.", err=True)
+        click.echo(f"A model interprets your reply first; until then #{number} stays as it is.", err=True)
     return 0
 
 
@@ -120,7 +122,7 @@ async def _report_unread(app: App, number: int, actor: Actor, begin: int) -> int
 @click.argument("number", type=NUMBER)
 @click.option("--diff", "part", flag_value="diff", help="The whole diff; in a pipe git's raw bytes.")
 @click.option("--receipt", "part", flag_value="receipt", help="The signed receipt.")
-@click.option("--transcript", "part", flag_value="transcript", help="What was said and what the executor printed.")
+@click.option("--transcript", "part", flag_value="transcript", help="The conversation and the executor's output.")
 @json_option
 @click.pass_obj
 def show(context: CliContext, number: int, part: str | None, as_json: bool) -> int:
@@ -143,13 +145,13 @@ def show(context: CliContext, number: int, part: str | None, as_json: bool) -> i
 
 @click.command()
 @click.argument("number", type=NUMBER)
-@click.argument("what", default="")
+@click.argument("selection", metavar="[WHAT]", default="")
 @as_option
 @wait_option
 @json_option
 @click.pass_obj
-def pick(context: CliContext, number: int, what: str, person: str | None, wait: bool, as_json: bool) -> int:
-    """Keep only some hunks or files of what is staged: "1,3-5", "docs/a.md", "not 2"; without WHAT, list them."""
+def pick(context: CliContext, number: int, selection: str, person: str | None, wait: bool, as_json: bool) -> int:
+    """Keep only some hunks or files of the staged diff: "1,3-5", "docs/a.md", "not 2"; without WHAT, list them."""
     on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
@@ -157,15 +159,15 @@ def pick(context: CliContext, number: int, what: str, person: str | None, wait: 
 
         async with context.open() as app:
             hunks = HunkPicker(app.documents, app.requests, app.repository)
-            if not what:
+            if not selection:
                 parts = await hunks.parts_of(number)
                 if as_json:
                     print_json({"task": number, "parts": [{"n": part.number, "label": part.label} for part in parts]})
                 else:
                     click.echo("\n".join(visible(part.label) for part in parts))
                 return 0
-            revised = hunks.pick(number, what, speaker(app, person))
-            await uninterrupted(revised, lambda _: f"what you picked of #{number} is kept and {GOES_ON}")
+            revised = hunks.pick(number, selection, speaker(app, person))
+            await uninterrupted(revised, lambda _: f"your selection from #{number} is saved and {GOES_ON}")
             return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
@@ -176,7 +178,7 @@ def pick(context: CliContext, number: int, what: str, person: str | None, wait: 
 @json_option
 @click.pass_obj
 def why(context: CliContext, number: int, as_json: bool) -> int:
-    """Tell why a task is where it is: lane, rule, findings, and who is still needed."""
+    """Explain a task's state: lane, rule, findings, and which approvals are missing."""
 
     async def work() -> int:
         from bot.messaging.explanation import explain
@@ -215,13 +217,13 @@ def list_(context: CliContext, state: str | None, limit: int, before: int | None
 COMMANDS = (ask, reply, show, why, pick, list_)
 
 
-def parse_pairs(given: tuple[str, ...]) -> dict[str, str]:
-    """``KEY=VALUE`` words as a mapping; raises `UsageError` for a word without a key, or a key that comes twice."""
+def parse_pairs(assignments: tuple[str, ...]) -> dict[str, str]:
+    """``KEY=VALUE`` arguments as a mapping; raises `UsageError` for one without a key or a repeated key."""
     parameters: dict[str, str] = {}
-    for word in given:
-        key, sign, value = word.partition("=")
+    for assignment in assignments:
+        key, sign, value = assignment.partition("=")
         if not sign or not key:
-            raise UsageError("bad_parameter", f"{word!r} sets nothing", "Write --set KEY=VALUE.")
+            raise UsageError("bad_parameter", f"{assignment!r} is not KEY=VALUE", "Write --set KEY=VALUE.")
         if key in parameters:
             raise UsageError("bad_parameter", f"the parameter {key} is set twice", "Set it once.")
         parameters[key] = value
@@ -229,7 +231,7 @@ def parse_pairs(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _check_parameters(app: App, lane: str | None, parameters: dict[str, str]) -> None:
-    """Raise `UsageError` for a missing parameter: at a terminal the task need not ask for it."""
+    """Raise `UsageError` for a missing parameter; a terminal can report it at once, without a task that asks."""
     from core.model.workflow import values_of
 
     configured = app.settings().lanes.get(lane or "")

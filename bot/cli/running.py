@@ -1,4 +1,4 @@
-"""Running: serve, worker, queue, pause, resume, events, stats."""
+"""The commands serve, worker, queue, pause, resume, events and stats."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ FOLLOW_EVERY_S = 0.5
 
 
 @click.command()
-@click.option("--no-worker", is_flag=True, help="Only watch over time and dead workers; claim no jobs.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Where webhooks are listened for (default 8700; 0: any).")
-@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="On which address (default 127.0.0.1).")
+@click.option("--no-worker", is_flag=True, help="Claim no jobs; only run the surfaces, timers and the reconciler.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port for webhooks (default 8700; 0: any).")
+@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="The address to listen on (default 127.0.0.1).")
 @click.pass_obj
 def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> int:
-    """Run every surface this home has configured, and one worker."""
+    """Run every surface that is configured in this home, and one worker."""
     from bot.wiring.surfaces import build
     from bot.wiring.worker import build_worker
 
@@ -50,7 +50,7 @@ def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> 
 
 
 @click.command()
-@click.option("--node", metavar="NAME", help="What this node is called (default: the host's name).")
+@click.option("--node", metavar="NAME", help="The name of this node (default: the host's name).")
 @click.option("--drain", is_flag=True, help="Stop when nothing is ready.")
 @click.pass_obj
 def worker(context: CliContext, node: str | None, drain: bool) -> int:
@@ -69,7 +69,7 @@ def worker(context: CliContext, node: str | None, drain: bool) -> int:
 @json_option
 @click.pass_obj
 def queue(context: CliContext, as_json: bool) -> int:
-    """Show what is queued and what runs."""
+    """Show what is queued and what is running."""
     from bot.cli.output import print_queue
 
     async def work() -> int:
@@ -82,7 +82,7 @@ def queue(context: CliContext, as_json: bool) -> int:
 
 
 @click.command()
-@click.option("--reason", default="", metavar="TEXT", help="Why; everybody who looks at the queue sees it.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; shown to everyone who looks at the queue.")
 @as_option
 @json_option
 @click.pass_obj
@@ -103,12 +103,12 @@ def pause(context: CliContext, reason: str, person: str | None, as_json: bool) -
 @json_option
 @click.pass_obj
 def resume(context: CliContext, person: str | None, as_json: bool) -> int:
-    """Let a paused queue run again. For maintainers with --as."""
+    """Resume a paused queue. For maintainers with --as."""
 
     async def work() -> int:
         async with context.open() as app:
             await app.queue_control.resume(operator(app, person))
-        print_json({"paused": None}) if as_json else click.echo("The queue runs.")
+        print_json({"paused": None}) if as_json else click.echo("The queue is running.")
         return 0
 
     return run(work())
@@ -117,7 +117,7 @@ def resume(context: CliContext, person: str | None, as_json: bool) -> int:
 @click.command()
 @click.option("--task", "number", type=NUMBER, metavar="N", help="Only of #N.")
 @click.option("--since", metavar="T", help="Only since then: 2h, 1d, or a time.")
-@click.option("-f", "--follow", is_flag=True, help="Go on as they happen.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new events.")
 @json_option
 @click.pass_obj
 def events(context: CliContext, number: int | None, since: str | None, follow: bool, as_json: bool) -> int:
@@ -149,7 +149,7 @@ def events(context: CliContext, number: int | None, since: str | None, follow: b
 @json_option
 @click.pass_obj
 def stats(context: CliContext, since: str, as_json: bool) -> int:
-    """Count tasks, jobs, workers, deliveries and what happened, and sum up what models cost."""
+    """Count tasks, jobs, workers, deliveries and events, and sum up what models cost."""
     from bot.cli.output import print_stats
 
     begin = parse_time(since, past=True)
@@ -199,7 +199,7 @@ async def _run_until_signal(
         await running.run(drain=drain, claims=claims)
         return
     if serving.surfaces:
-        click.echo(f"countersign: people talk to it on {', '.join(serving.surfaces)}.", err=True)
+        click.echo(f"countersign: connected to {', '.join(serving.surfaces)}.", err=True)
     if serving.web is not None:
         serving.web.on_listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
     await serving.run(running, claims=claims)
@@ -207,7 +207,7 @@ async def _run_until_signal(
 
 @contextlib.contextmanager
 def _single_server(app: App) -> Any:
-    """Hold the lock of the one `serve` that may run on a SQLite home; raises `ConflictError` when another has it."""
+    """Hold the lock that lets only one `serve` run on a SQLite home; raises `ConflictError` if another has it."""
     from filelock import FileLock, Timeout
 
     if not app.location.is_sqlite:
@@ -219,7 +219,7 @@ def _single_server(app: App) -> Any:
     except Timeout as error:
         raise ConflictError(
             "already_serving",
-            f"another `countersign serve` runs on {app.home.root}",
+            f"another `countersign serve` is running on {app.home.root}",
             "Use that one, or add a worker with `countersign worker`.",
         ) from error
     try:

@@ -1,4 +1,4 @@
-"""Recurring requests: every, schedules, unschedule."""
+"""The commands every, schedules and unschedule, for recurring requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.argument("text")
 @click.option("--repo", metavar="NAME", help="Which repository.")
 @click.option("--lane", metavar="LANE", help="Which lane, instead of policy's choice.")
-@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A parameter of the lane; may be repeated.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A parameter of the lane; may be repeated."
+)
 @click.option("--zone", metavar="ZONE", help="The time zone of WHEN, such as Europe/Zurich.")
 @click.option("--missed", type=click.Choice(["skip", "once"]), default="skip", help="What to do about missed times.")
 @as_option
@@ -33,19 +35,19 @@ def every(
     text: str,
     repo: str | None,
     lane: str | None,
-    given: tuple[str, ...],
+    assignments: tuple[str, ...],
     zone: str | None,
     missed: str,
     person: str | None,
     as_json: bool,
 ) -> int:
-    """Ask for a change again and again, e.g. every "weekday 09:00" "…"."""
+    """Ask for a change regularly, e.g. every "weekday 09:00" "…"."""
     from core.services.schedules import WantedSchedule
 
     async def work() -> int:
         async with context.open() as app:
             actor = speaker(app, person)
-            wanted = WantedSchedule(
+            schedule_request = WantedSchedule(
                 when=when,
                 text=text,
                 actor=actor,
@@ -53,9 +55,9 @@ def every(
                 lane=lane,
                 zone=zone,
                 missed=missed,
-                parameters=parse_pairs(given),
+                parameters=parse_pairs(assignments),
             )
-            schedule = await app.schedules.add(wanted)
+            schedule = await app.schedules.add(schedule_request)
             print_json(_document(schedule)) if as_json else click.echo(_line(schedule))
             return 0
 
@@ -76,7 +78,7 @@ def schedules(context: CliContext, as_json: bool) -> int:
             for schedule in listed if not as_json else ():
                 click.echo(_line(schedule))
             if not listed and not as_json:
-                click.echo('There are none. Add one with `countersign every "weekday 09:00" "…"`.')
+                click.echo('No recurring requests. Add one with `countersign every "weekday 09:00" "…"`.')
             return 0
 
     return run(work())
@@ -102,8 +104,8 @@ def unschedule(context: CliContext, schedule: str, pause: bool, resume: bool, pe
             if as_json:
                 print_json(_document(changed) | ({} if pause or resume else {"state": "deleted", "next": None}))
             else:
-                done = "Paused" if pause else "Resumed" if resume else "Deleted"
-                click.echo(f"{done}: {_line(changed)}")
+                outcome = "Paused" if pause else "Resumed" if resume else "Deleted"
+                click.echo(f"{outcome}: {_line(changed)}")
             return 0
 
     return run(work())
@@ -124,5 +126,5 @@ def _line(schedule: Schedule) -> str:
 
     where = f" in {schedule.repo}" if schedule.repo else ""
     where += "".join(f" {name}={one_line(value, 40)}" for name, value in schedule.parameters.items())
-    who = f"{schedule.person}{where}"
-    return f"{schedule.id}  {schedule.phrase} ({next_words(schedule)})  {who}: {one_line(schedule.text, 80)}"
+    timing = f"{schedule.phrase} ({next_words(schedule)})"
+    return f"{schedule.id}  {timing}  {schedule.person}{where}: {one_line(schedule.text, 80)}"

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the documents that `--json` prints, and the page of the lifecycle."""
+"""The JSON Schemas of the documents that `--json` prints, and the lifecycle page of the documentation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(**properties: Any) -> dict[str, Any]:
-    """All `properties` required; more may come in later versions."""
+    """An object schema with all `properties` required; later versions may add more."""
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
@@ -140,11 +140,11 @@ def schema_of(document: str) -> dict[str, Any]:
 
 
 def lifecycle_page() -> str:
-    """`docs/lifecycle.md`: the state diagram as it is in the table."""
+    """The content of `docs/lifecycle.md`: the state diagram generated from the table."""
     return (
         "# The lifecycle of a task\n\n"
         "Generated from `core/model/lifecycle.py` by `make docs`; a test keeps it current. A revision that ends in\n"
-        "`refused`, `rejected`, `expired`, `failed` or `cancelled` while an earlier one stands published falls back\n"
+        "`refused`, `rejected`, `expired`, `failed` or `cancelled` while an earlier one is published falls back\n"
         "to `published`.\n\n"
         f"```mermaid\n{diagram()}\n```\n"
     )

@@ -1,4 +1,4 @@
-"""Proof: verify."""
+"""The command verify."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.cli.context import NUMBER, CliContext, json_option, print_json, run
 @json_option
 @click.pass_obj
 def verify(context: CliContext, number: int, repo_path: Path | None, as_json: bool) -> int:
-    """Prove, without asking anybody, that what was published is what was countersigned."""
+    """Prove offline that what was published is what was approved."""
     from bot.cli.output import print_checks
     from bot.operations.verify import verify_task
 
@@ -24,13 +24,13 @@ def verify(context: CliContext, number: int, repo_path: Path | None, as_json: bo
     async def work() -> int:
         async with context.open() as app:
             checks = await verify_task(app, number, clone)
-            sound = all(check["verdict"] != "fail" for check in checks)
+            is_proven = all(check["verdict"] != "fail" for check in checks)
             if as_json:
-                print_json({"task": number, "verified": sound, "checks": checks})
+                print_json({"task": number, "verified": is_proven, "checks": checks})
             else:
-                title = f"#{number} is proven" if sound else f"#{number} is NOT proven"
+                title = f"#{number} is proven" if is_proven else f"#{number} is NOT proven"
                 print_checks(title, checks)
-            return 0 if sound else 1
+            return 0 if is_proven else 1
 
     return run(work())
 

@@ -95,11 +95,11 @@ def unquote(text: str) -> str:
 class CommandWords:
     """A text without its options, and their values; `verbatim` if a lone ``--`` marked the rest as text.
 
-    `given` has the value of each option; the values of a repeated option are joined by line breaks.
+    `options` has the value of each option; the values of a repeated option are joined by line breaks.
     """
 
     text: str
-    given: Mapping[str, str]
+    options: Mapping[str, str]
     verbatim: bool = False
 
 
@@ -116,7 +116,7 @@ def read_options(
     while (match := _LEADING.match(text)) is not None:
         name = match["name"].lower()
         if name not in known and strict:
-            return InvalidCommand(f"There is no option --{name} here", f"Known: {', '.join(f'--{k}' for k in known)}.")
+            return InvalidCommand(f"--{name} is not an option here", f"Known: {', '.join(f'--{k}' for k in known)}.")
         if name not in known:
             break
         value = match["quoted"] or match["plain"]

@@ -66,8 +66,8 @@ _PAGE_FOOT = """
 - A misspelt command is never treated as a request: the bot suggests the closest one. A command with invisible or
   look-alike characters is refused.
 - Hunks are numbered through the whole diff, files in the order of their paths: `/pick 12 1,3-5`, `/pick 12 docs/a.md`,
-  `/pick 12 not 4`. In a task's thread the number needs its `#`: `/pick #12 1,3`. Whoever picks becomes an author of
-  the result, and may not approve it.
+  `/pick 12 not 4`. In a task's thread the number needs its `#`: `/pick #12 1,3`. Picking makes you an author of the
+  result, which you may then not approve.
 - `/approve` needs at least the digest's first 20 digits, and that the whole diff was shown.
 - Words that ask for nothing (thanks, praise, a greeting, an approval in words) create no task and change none. A reply
   that cannot be read, or that policy refuses, leaves its task unchanged; the bot says why.

@@ -121,10 +121,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Keep only some hunks of the staged diff; `what` is read by `core.model.hunk_selection`; empty lists the hunks."""
+    """Keep only some hunks of the staged diff (`core.model.hunk_selection`); an empty `selection` lists the hunks."""
 
     number: int | None
-    what: str
+    selection: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +167,9 @@ class ResumeSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Link an account: `what` is a person's name or a code, None to ask how; `confirmed` confirms the person."""
+    """Link an account by a person's name or a code, None to ask how; `confirmed` confirms the person."""
 
-    what: str | None = None
+    name_or_code: str | None = None
     confirmed: bool = False
 
 

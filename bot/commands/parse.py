@@ -72,15 +72,15 @@ def build_request(words: CommandWords | InvalidCommand) -> Ask | InvalidCommand:
     if not words.text:
         return InvalidCommand("The request is empty", 'Say what to change, for example "set a.b to 1 in x.yaml".')
     for name in ("repo", "lane"):
-        if name in words.given and not NAME.fullmatch(words.given[name]):
+        if name in words.options and not NAME.fullmatch(words.options[name]):
             return InvalidCommand(f"--{name} is not a valid name", "Write it as in countersign.yaml.")
-    priority = words.given.get("priority", "0")
+    priority = words.options.get("priority", "0")
     if not re.fullmatch(r"[+-]?[0-9]{1,3}", priority, re.ASCII) or abs(int(priority)) > 100:
         return InvalidCommand("--priority is not a number from -100 to 100", "Higher goes first; the default is 0.")
-    parameters = read_parameters(words.given.get("set", ""))
+    parameters = read_parameters(words.options.get("set", ""))
     if isinstance(parameters, InvalidCommand):
         return parameters
-    return Ask(words.text, words.given.get("repo"), words.given.get("lane"), int(priority), parameters)
+    return Ask(words.text, words.options.get("repo"), words.options.get("lane"), int(priority), parameters)
 
 
 def _parse_slash(word: str, rest: str, *, bound: bool) -> Command | InvalidCommand:
@@ -166,7 +166,7 @@ def _help(rest: str) -> Help | InvalidCommand:
         return Help(MORE)
     if topic in NAMES:
         return Help(NAMES[topic].name)
-    return InvalidCommand("There is no command with that name", _SEE_ALL, closest_commands(topic))
+    return InvalidCommand("Unknown command", _SEE_ALL, closest_commands(topic))
 
 
 def _misspelt(word: str, rest: str) -> InvalidCommand | None:

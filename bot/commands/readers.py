@@ -167,7 +167,7 @@ def _diff(rest: str, bound: bool) -> Command | InvalidCommand:
 
 
 def _pick(rest: str, bound: bool) -> Command | InvalidCommand:
-    """A number and a selection; if the number is optional, it needs its # to be told from a hunk."""
+    """A number and a selection; if the number is optional, it needs its # to be distinguished from a hunk."""
     word, arguments = split_first(rest)
     number = task_number(word)
     if bound and number is not None and not word.startswith("#"):
@@ -224,19 +224,19 @@ def _every(rest: str, _bound: bool) -> Command | InvalidCommand:
     words = read_options(rest, ("repo", "lane", "zone", "set"), strict=True, in_repo=True)
     if isinstance(words, InvalidCommand):
         return words
-    zones += [words.given["zone"]] if "zone" in words.given else []
+    zones += [words.options["zone"]] if "zone" in words.options else []
     for name in ("repo", "lane"):
-        if name in words.given and not NAME.fullmatch(words.given[name]):
+        if name in words.options and not NAME.fullmatch(words.options[name]):
             return InvalidCommand(f"--{name} is not a valid name", "Write it as in countersign.yaml.")
     if len(zones) > 1:
         return InvalidCommand("The time zone is given twice", "Give it once.")
     if not words.text:
         return InvalidCommand(_about("every", "needs what to ask for"), _QUOTES)
-    parameters = read_parameters(words.given.get("set", ""))
+    parameters = read_parameters(words.options.get("set", ""))
     if isinstance(parameters, InvalidCommand):
         return parameters
     zone = zones[0] if zones else None
-    return Every(when, words.text, words.given.get("repo"), words.given.get("lane"), zone, parameters)
+    return Every(when, words.text, words.options.get("repo"), words.options.get("lane"), zone, parameters)
 
 
 def _with_id(name: str, command: type[Unschedule | PauseSchedule | ResumeSchedule]) -> CommandReader:

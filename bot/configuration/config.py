@@ -166,7 +166,7 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
     for name in raw.repositories:
         if not _NAME.fullmatch(name):
             raise document.error(("repositories", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
-    seen: dict[tuple[str, str], str] = {}
+    owners: dict[tuple[str, str], str] = {}
     for name, person in raw.people.items():
         if not _NAME.fullmatch(name):
             raise document.error(("people", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
@@ -180,29 +180,32 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
                 )
             if surface in SURFACES:
                 check_identity(document, ("people", name, "identities", surface), surface, identity)
-            other = seen.setdefault((surface, identity), name)
+            other = owners.setdefault((surface, identity), name)
             if other != name:
                 raise document.error(
                     ("people", name, "identities", surface),
                     f"already belongs to {other}",
-                    "An identity is one person's.",
+                    "Two people cannot share an identity.",
                 )
 
 
 def _check_forges(document: YamlDocument, raw: _Config, plugins: frozenset[str]) -> None:
     """Check each forge: `local` needs the remote on this host; GitHub needs an address and a numeric id."""
-    chosen = {name: repo.forge for name, repo in raw.repositories.items()}
-    for at, forge in [(("forge",), raw.forge), *((("repositories", name, "forge"), chosen[name]) for name in chosen)]:
+    own_forges = {name: repo.forge for name, repo in raw.repositories.items()}
+    for at, forge in [
+        (("forge",), raw.forge),
+        *((("repositories", name, "forge"), own_forges[name]) for name in own_forges),
+    ]:
         if forge is not None and forge not in FORGES | plugins:
             mend = f"Known: {', '.join(sorted(FORGES | plugins))}; others are plugins: docs/plugins.md."
-            raise document.error(at, f"there is no forge {forge!r}", mend)
+            raise document.error(at, f"{forge!r} is not a forge", mend)
     for name, repo in raw.repositories.items():
         if (repo.forge or raw.forge) == "github":
             _check_github(document, raw, name, repo)
         elif (repo.forge or raw.forge) == "local" and not is_local(repo.url):
             raise document.error(
                 ("repositories", name, "url"),
-                "is an address, and the forge `local` needs a git repository on this host",
+                "is an address, but the forge `local` needs a git repository on this host",
                 "Give the path of a bare clone.",
             )
 
@@ -221,7 +224,7 @@ def _check_github(document: YamlDocument, raw: _Config, name: str, repo: _Reposi
 
 
 def _surfaces(document: YamlDocument, raw: _Config, root: Path, *, strict: bool = True) -> Surfaces:
-    """The configured surfaces; one that lacks a secret raises or, if not `strict`, is left out."""
+    """The configured surfaces; one that lacks a secret raises or, if not `strict`, is omitted."""
     ids = {
         str(repo.github_id): name for name, repo in raw.repositories.items() if (repo.forge or raw.forge) == "github"
     }
@@ -261,19 +264,19 @@ def is_local(url: str) -> bool:
 
 def _database(document: YamlDocument, raw: _Config, root: Path) -> str:
     """``sqlite``, or a PostgreSQL URL with the password from outside the file."""
-    chosen = os.environ.get("COUNTERSIGN_DATABASE_URL") or raw.database
-    if chosen == "sqlite":
-        return chosen
-    if not re.match(r"postgres(ql)?://", chosen):
+    url = os.environ.get("COUNTERSIGN_DATABASE_URL") or raw.database
+    if url == "sqlite":
+        return url
+    if not re.match(r"postgres(ql)?://", url):
         raise document.error(("database",), "must be sqlite or postgresql://…", "Correct the value.")
-    if raw.database == chosen and re.match(r"\w+://[^/@:]*:[^@]*@", chosen):
+    if raw.database == url and re.match(r"\w+://[^/@:]*:[^@]*@", url):
         raise document.error(
             ("database",),
             "contains a password",
             "Put it into COUNTERSIGN_DATABASE_URL, or into a file named by database_password_file.",
         )
     if raw.database_password_file is None:
-        return chosen
+        return url
     from urllib.parse import quote
 
     file = root / raw.database_password_file
@@ -281,7 +284,7 @@ def _database(document: YamlDocument, raw: _Config, root: Path) -> str:
         password = file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise document.error(("database_password_file",), f"{file}: {error.strerror}", "Make it readable.") from error
-    return re.sub(r"^(\w+://[^/@:]*)@", lambda m: f"{m.group(1)}:{quote(password, safe='')}@", chosen)
+    return re.sub(r"^(\w+://[^/@:]*)@", lambda m: f"{m.group(1)}:{quote(password, safe='')}@", url)
 
 
 def _timing(document: YamlDocument, worker: _Worker) -> Timing:
@@ -293,7 +296,7 @@ def _timing(document: YamlDocument, worker: _Worker) -> Timing:
 
 
 def _absolute(url: str, root: Path) -> str:
-    """A relative or `~` path as an absolute one; addresses as they are."""
+    """A relative or `~` path as an absolute one; other addresses unchanged."""
     if "://" in url or re.match(r"[\w.-]+@[\w.-]+:", url):
         return url
     return str((root / Path(url).expanduser()).resolve())

@@ -76,12 +76,12 @@ class Home:
             )
 
 
-def find_home(named: str | None) -> Home:
+def find_home(name: str | None) -> Home:
     """The home named by --home or COUNTERSIGN_HOME, else ./.countersign, else the platform's data folder."""
-    chosen = named or os.environ.get("COUNTERSIGN_HOME")
+    directory = name or os.environ.get("COUNTERSIGN_HOME")
     try:
-        if chosen:
-            return Home(Path(chosen).expanduser().absolute())
+        if directory:
+            return Home(Path(directory).expanduser().absolute())
         here = Path.cwd() / LOCAL_NAME
     except (FileNotFoundError, RuntimeError) as error:  # RuntimeError: ~ cannot be expanded
         raise UsageError(

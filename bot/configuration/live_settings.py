@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from policies.rules import NameList, Rules
 
 BuildPlugins = Callable[[Config], "Plugins"]
-"""Gives the plugins of this process for a configuration."""
+"""Builds the plugins of this process for a configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All of a home's configuration, read at one time: what core is given, and what it was made of.
+    """All of a home's configuration, read at one time: the settings for core, and what they were built from.
 
     Each section of `config` that needs secrets is read at most once.
     """
@@ -37,7 +37,7 @@ class Snapshot:
 
 
 def load_settings(home: Home) -> Settings:
-    """What core is given of the home's configuration; raises `ConfigError`."""
+    """The settings for core; raises `ConfigError`."""
     return load_snapshot(home).settings
 
 
@@ -71,14 +71,14 @@ def load_snapshot(home: Home, plugins: BuildPlugins | None = None) -> Snapshot:
 
 
 def build_plugins(config: Config, home: Home) -> Plugins:
-    """The plugins that a configuration enables; each is imported when it is first needed."""
+    """The plugins that a configuration enables; each is imported when first needed."""
     from bot.plugins.load import Plugins
 
     return Plugins(config.plugins, home.state)
 
 
 def _reading_once(config: Config) -> Config:
-    """The configuration with sections that are read, with their secrets, at most once."""
+    """The configuration, with sections that read their secrets at most once."""
     return replace(
         config,
         hooks=cache(config.hooks),
@@ -90,14 +90,14 @@ def _reading_once(config: Config) -> Config:
 
 
 def _checks_of(plugins: Plugins, config: Config) -> Callable[[str], LaneCheck]:
-    """Finds the check that a lane names; one that was enabled after this process began needs a restart."""
+    """Returns a function that finds a lane's check; a check enabled after this process started needs a restart."""
     from bot.plugins.settings import names_of as plugin_names
 
     added = plugin_names(config.plugins, "checks") - plugin_names(plugins.enabled, "checks")
 
     def check(name: str) -> LaneCheck:
         if name in added:
-            message = f"The check {name!r} was enabled after this process began"
+            message = f"The check {name!r} was enabled after this process started"
             raise PermanentError("restart_needed", message, "Restart Countersign.", kind=Kind.UNAVAILABLE)
         return plugins.check(name)
 
@@ -139,7 +139,7 @@ class LiveSettings:
         return self.snapshot().settings
 
     def config(self) -> Config:
-        """countersign.yaml as it is in force now, of the same snapshot as the settings."""
+        """countersign.yaml in force now, from the same snapshot as the settings."""
         return self.snapshot().config
 
     def plugins(self) -> Plugins:
@@ -151,12 +151,12 @@ class LiveSettings:
     def require(self, *sections: str) -> None:
         """Read these sections of `Config.sections` (all, if none is named) now; raises `UsageError`.
 
-        From now on a snapshot in which one of them is not valid, or lacks a secret, is refused like any invalid edit.
+        From now on a snapshot in which one of them is not valid or lacks a secret is refused like any invalid edit.
         """
         config = self.config()
-        wanted = frozenset(sections) or frozenset(config.sections())
-        _check(config, wanted)
-        self._required |= wanted
+        required = frozenset(sections) or frozenset(config.sections())
+        _check(config, required)
+        self._required |= required
 
     def snapshot(self) -> Snapshot:
         """The snapshot in force now; raises `ConfigError` only when no valid one was ever loaded."""
@@ -174,7 +174,7 @@ class LiveSettings:
                 raise
             if str(error) != self._reported:
                 self._reported = str(error)
-                log.error("configuration_refused", problem=str(error), kept="the last good one stays in force")
+                log.error("configuration_refused", problem=str(error), kept="the last valid one stays in force")
             self.problems[:] = [str(error)]
         self._stamp = stamp
         return self._snapshot

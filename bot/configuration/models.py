@@ -37,7 +37,7 @@ class RawEndpoint(StrictModel):
 
 
 class RawInterpreter(StrictModel):
-    """The models that read requests which the grammar does not, and how long people wait for them."""
+    """The models that interpret requests the grammar cannot, and how long people wait for them."""
 
     models: tuple[str, ...] = ()
     patience_s: float = Field(30, gt=0, le=600)

@@ -1,1 +1,1 @@
-"""Other systems that receive events: webhooks and issue trackers."""
+"""Integrations with systems that receive events: webhooks and issue trackers."""

@@ -1,7 +1,7 @@
-"""Ticket keys such as ABC-123 in a request: links to the tickets, and a comment there when there is news.
+"""Tickets: links for ticket keys such as ABC-123 in a request, and comments on these tickets.
 
-Only keys of configured projects count, and none in code or URLs. Comments use the same HTTP client and the same durable
-deliveries as webhooks.
+Only keys of configured projects count, not those in code or URLs. Comments use the HTTP client and the durable
+deliveries of webhooks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # most commands read a configuration and deliver nothing
     from core.model.webhook_delivery import WebhookDelivery
 
 MAX_TICKETS: Final = 10
-"""Tickets that one request is linked to."""
+"""Maximum tickets linked to one request."""
 LINEAR_API: Final = "https://api.linear.app/graphql"
 ANNOUNCED_EVENTS: Final = {"task.published": "A pull request is open", "task.merged": "The pull request is merged"}
 """The events that cause a comment, and its first words."""

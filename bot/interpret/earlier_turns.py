@@ -32,7 +32,7 @@ AskModel = Callable[[ChatRequest], Awaitable[ChatReply]]
 
 
 class NoAnswerError(Exception):
-    """No model answered, or not in time; the message says which."""
+    """No model answered in time; the message says why."""
 
 
 async def summarize_turns(turns: Sequence[Turn], max_chars: int, ask: AskModel, journal: Journal) -> str:
@@ -51,9 +51,11 @@ async def summarize_turns(turns: Sequence[Turn], max_chars: int, ask: AskModel, 
         newest.insert(0, lines[-1 - len(newest)])
     older = lines[: len(lines) - len(newest)]
     summary = await _summary(older, ask, journal)
-    shown = summary[: int(max_chars * (1 - _NEWEST_SHARE))]
-    heading = f"The {len(older)} oldest turns, in a model's summary, which may be wrong: {quote_as_json(shown)}"
-    return "\n".join([heading if shown else f"The {len(older)} oldest turns are left out for lack of space.", *newest])
+    excerpt = summary[: int(max_chars * (1 - _NEWEST_SHARE))]
+    heading = f"The {len(older)} oldest turns, in a model's summary, which may be wrong: {quote_as_json(excerpt)}"
+    return "\n".join(
+        [heading if excerpt else f"The {len(older)} oldest turns are left out for lack of space.", *newest]
+    )
 
 
 async def _summary(older: Sequence[str], ask: AskModel, journal: Journal) -> str:

@@ -31,7 +31,7 @@ def list_files_for_prompt(paths: Sequence[str], request: str, max_chars: int) ->
     matching = list(_take_while_fitting(_matching(paths, request), int(max_chars * _NAMED_SHARE)))
     remaining = max_chars - sum(map(len, matching))
     folders = list(_take_while_fitting(_folders(paths), remaining))
-    heading = f"There are {len(paths)} files. Those that the request may speak of:"
+    heading = f"There are {len(paths)} files. Those that the request may refer to:"
     return "\n".join([heading, *(matching or ["none by name"]), "Files in each folder:", *folders])
 
 

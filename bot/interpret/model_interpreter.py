@@ -177,13 +177,13 @@ class _Reading:
         self._check_files(answer.edits)
         if not answer.sure:
             return _confirmation(answer.edits, model)
-        offered = {offer.lane for offer in self.context.offers}
-        return Intent(text, answer.edits, lane=answer.lane if answer.lane in offered else None, read_by=model)
+        lanes_on_offer = {offer.lane for offer in self.context.offers}
+        return Intent(text, answer.edits, lane=answer.lane if answer.lane in lanes_on_offer else None, read_by=model)
 
     def _question(self, answer: ModelAnswer, model: str) -> Unclear:
         """The model's question, marked as its words; lane names that are not on offer are not options."""
-        offered = {offer.lane for offer in self.context.offers}
-        lanes = tuple(option for option in answer.options if option in offered)
+        lanes_on_offer = {offer.lane for offer in self.context.offers}
+        lanes = tuple(option for option in answer.options if option in lanes_on_offer)
         options = lanes if lanes and all(" " not in option for option in answer.options) else answer.options
         question = f"{model} asks: “{answer.question or 'What exactly should change?'}”"
         return Unclear(question, options=options, read_by=model)
@@ -202,7 +202,7 @@ class _Reading:
                 continue
             for path in paths_named(edit):
                 if path not in existing and path not in turn_texts and not is_glob(path):
-                    raise BadAnswerError(f"There is no file {path!a} in the repository.")
+                    raise BadAnswerError(f"The repository has no file {path!a}.")
 
     def _unusable(self, fault: str, model: str) -> Unclear:
         """The result after two unusable answers: what a person can do, with the lanes that accept any wording."""

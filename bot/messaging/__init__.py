@@ -1,1 +1,1 @@
-"""The conversation: what people's words and clicks mean here, the same on every surface."""
+"""Conversations: how messages and button presses become commands, and how cards and notes are delivered."""

@@ -1,4 +1,4 @@
-"""Buttons: a pressed one is looked up, never read, and becomes the command that it stands for."""
+"""Button actions: looks up a pressed button by its opaque id and carries out its command."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from core.services.note_outbox import NoteOutbox
 
 @dataclass(frozen=True, slots=True)
 class ButtonActions:
-    """Carries out what buttons stand for."""
+    """Carries out the actions of pressed buttons."""
 
     buttons: CardButtons
     notes: NoteOutbox
     commands: CommandDispatcher
 
     async def press(self, speaker: CommandActor, press: ButtonPress) -> Response:
-        """Do what a button stands for, if it is pressed where it was shown and its card is current."""
+        """Carry out a button's action, if it is pressed where it was shown and its card is current."""
         pressed = await self.buttons.pressed(press.button, press.place, speaker.identity, speaker.actor)
         if isinstance(pressed, Choice):
             return await self._choose(speaker, pressed)
@@ -36,7 +36,7 @@ class ButtonActions:
         return replace(response, about=pressed.button.number)
 
     async def _choose(self, speaker: CommandActor, choice: Choice) -> Response:
-        """Carry out the command that answers the question which task was meant."""
+        """Carry out the command for the task that the person chose."""
         command = c.parse(choice.line, bound=False)
         assert not isinstance(command, c.InvalidCommand)
         return await self.commands.dispatch(replace(speaker, dedup=choice.dedup), command, None)
@@ -50,7 +50,7 @@ class ButtonActions:
             return await self._task_commands.reject(speaker, number, text, button.value)
         if kind is ActionKind.SHOW:
             await self.commands.views.show_card(number, speaker, reply_to=None)
-            return Response(f"#{number} is now at revision {task.revision}; its card comes again below.")
+            return Response(f"#{number} is now at revision {task.revision}; its card is shown again below.")
         if button.revision != task.revision:
             current = f"#{number} is now at revision {task.revision}"
             return Response(f"This card shows revision {button.revision}; {current}.", refused=True)
@@ -59,7 +59,7 @@ class ButtonActions:
         return await self.commands.dispatch(speaker, _command(kind, number, text or button.value), number)
 
     async def _ask_for_text(self, speaker: CommandActor, pressed: PressedButton, kind: ActionKind) -> Response:
-        """Ask for the text that a button wants, if whoever pressed it may do what it does: judged before they type."""
+        """Ask for the text that a button needs; permissions are checked first, so that no text is typed in vain."""
         number = pressed.button.number
         if kind is ActionKind.REJECT:
             approvals = self._task_commands.approvals
@@ -82,7 +82,7 @@ class ButtonActions:
 
 
 def _command(kind: ActionKind, number: int, text: str) -> c.Command:
-    """The command that a button stands for."""
+    """The command of a button."""
     match kind:
         case ActionKind.REPLY | ActionKind.ANSWER:
             return c.Reply(number, text)
@@ -101,8 +101,8 @@ def _command(kind: ActionKind, number: int, text: str) -> c.Command:
 
 
 _FORMS: Final = {
-    ActionKind.REJECT: "Why not? Your reason is kept with the task, and is the next turn's context.",
+    ActionKind.REJECT: "Why not? Your reason is saved with the task and given to the next attempt.",
     ActionKind.REPLY: "What should be different?",
     ActionKind.PICK: "Which parts stay? Give their numbers, such as 1,3-5.",
 }
-"""Buttons that want text first, and how it is asked for."""
+"""Buttons that need text first, and the question that asks for it."""

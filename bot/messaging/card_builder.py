@@ -1,4 +1,4 @@
-"""What is shown of a task: its card, and its whole diff as files."""
+"""Builds what surfaces show of a task: its card, and its whole diff as files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.services.task_document import TaskDocument
 
 PATCH: Final = "text/x-diff"
 MAX_PAGE_BYTES: Final = 1_000_000
-"""A longer diff is attached as a patch alone: its page would be many times as long, and nobody reads it on a phone."""
+"""A longer diff is attached only as a patch: its page would be many times as long and unreadable on a phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class CardBuilder:
         return replace(card, tickets=() if card.superseded_note else self.find_tickets(text))
 
     async def attachments(self, document: TaskDocument, diff: bytes) -> list[Attachment]:
-        """The whole diff of what is staged, for programs and, unless it is too long to be read there, as a page."""
+        """The whole staged diff as a patch and, unless it is longer than `MAX_PAGE_BYTES`, as an HTML page."""
         name = f"{document.task.number}.{document.task.revision}"
         patch = Attachment(f"{name}.patch", diff, PATCH)
         if len(diff) > MAX_PAGE_BYTES:
@@ -47,13 +47,13 @@ class CardBuilder:
 
 
 def view_of(card: Card, diff: bytes | None) -> DiffView | None:
-    """The whole diff in the order of the card's files; how much of it fits is for the surface to decide."""
+    """The whole diff in the order of the card's files; the surface decides how much of it fits."""
     if diff is None or card.staged is None:
         return None
     return read_diff(diff, first=[row.path for row in card.staged.files], max_lines=None, max_columns=None)
 
 
 def caption(document: TaskDocument, name: str) -> str:
-    """What stands beside the files of a whole diff; `name` is the task's or the revision's."""
+    """The text sent with the files of a whole diff; `name` is the task's or the revision's."""
     staged = document.task.staged
     return f"The whole diff of {name}" + (f" ({short_digest(staged.digest)})" if staged else "")

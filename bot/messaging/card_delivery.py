@@ -1,7 +1,7 @@
-"""Card delivery: draws the cards that changed, posts or edits them on one surface, and tries again after a failure.
+"""Card delivery: renders cards that changed, posts or edits them on one surface, and retries after a failure.
 
-A message has no idempotency key at any platform: a crash between a post and its record may show a card twice, and both
-lead to the same one decision (F6).
+No platform has idempotency keys for messages: a crash between a post and its record may show a card twice. Both copies
+lead to the same decision (F6).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.parts import Action, ActionKind
 from bot.messaging.card_builder import CardBuilder, caption, view_of
-from bot.messaging.gather import gather_all
-from bot.messaging.retry import backoff_s, refused_wait_s
+from bot.messaging.retry import backoff_s, gather_all, refused_wait_s
 from bot.surfaces.port import Buttons, RenderedCard, Surface
 from core.log import log
 from core.model.card import DeliveredCard
@@ -31,7 +30,7 @@ BATCH: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
-    """A card that is to be rendered. `new_buttons` are not recorded yet; `delivered`: its whole diff lies beside it."""
+    """A card to render; `new_buttons` are not recorded yet, `delivered` says that its whole diff was sent."""
 
     card: Card
     view: DiffView | None
@@ -46,7 +45,7 @@ class _Drawing:
 
 @dataclass(frozen=True, slots=True)
 class CardDelivery:
-    """Draws due cards on `surface`. With `one_card`, a task's card is edited for ever and never posted anew."""
+    """Delivers due cards on `surface`. With `one_card`, each task has one card, which is edited and never reposted."""
 
     surface: Surface
     outbox: CardOutbox
@@ -57,7 +56,7 @@ class CardDelivery:
     one_card: bool = False
 
     async def round(self) -> bool:
-        """Draw one batch; whether there was anything."""
+        """Deliver one batch; returns whether any card was due."""
         leased = await self.outbox.begin(self.surface.name, BATCH)
         cards = (*leased.awaiting_people, *leased.others)
         if cards:
@@ -67,13 +66,13 @@ class CardDelivery:
         return bool(cards)
 
     async def _deliver(self, card: DeliveredCard) -> None:
-        """Bring one card up to date; one that fails is put off, and given up where nobody can be reached."""
+        """Bring one card up to date; a failed one is retried later, or given up if its place no longer exists."""
         try:
             await self._update(card)
         except TransientError as error:
             await self._put_off(card, error.retry_after_s or backoff_s(card.attempt), error)
         except PermanentError as error:
-            # a revoked token or a platform's new rule may be mended, so only a place that is gone is given up
+            # a revoked token or a new platform rule can be fixed, so only a place that is gone is given up
             is_gone = error.problem.code == "place_gone"
             await self._put_off(card, None if is_gone else refused_wait_s(card.attempt), error, in_order=False)
         except CountersignError as error:
@@ -104,46 +103,46 @@ class CardDelivery:
         )
 
     async def _drawing(self, card: DeliveredCard, document: TaskDocument, diff: bytes | None) -> _Drawing:
-        """The card as it is now; its diff is `delivered` where the whole of it was shown or attached before."""
-        shown, staged = self.builder.card(document), document.task.staged
+        """The card as it is now; its diff is `delivered` if all of it was shown or attached before."""
+        current_card, staged = self.builder.card(document), document.task.staged
         digest = staged.digest if staged else ""
         delivered = bool(digest) and card.delivered == digest
-        buttons, new_buttons = await self._buttons(card, document.task.revision, _button_keys(shown, digest))
-        return _Drawing(shown, view_of(shown, diff), buttons, new_buttons, delivered)
+        buttons, new_buttons = await self._buttons(card, document.task.revision, _button_keys(current_card, digest))
+        return _Drawing(current_card, view_of(current_card, diff), buttons, new_buttons, delivered)
 
     async def _buttons(
         self, card: DeliveredCard, revision: int, keys: Mapping[Action, ButtonKey]
     ) -> tuple[Buttons, Mapping[ButtonKey, str]]:
-        """An id for each action's button, the same each time a revision is drawn, and those that are not recorded."""
+        """An id for each action's button, the same for every render of a revision, and the ids not yet recorded."""
         recorded = await self.buttons.recorded(card, revision)
         new_buttons = {key: new_button_id() for key in keys.values() if key not in recorded}
         ids = {**recorded, **new_buttons}
         return Buttons({action: ids[key] for action, key in keys.items()}), new_buttons
 
     async def _record_buttons(self, card: DeliveredCard, revision: int, drawing: _Drawing, *, hides_diff: bool) -> None:
-        """Record what the buttons of a card stand for, before anybody can press them."""
+        """Record what a card's buttons stand for, before they can be pressed."""
         if drawing.new_buttons:
             await self.buttons.record(card, revision, drawing.new_buttons, hides_diff=hides_diff)
 
     async def _mark_as_moved(self, message_id: str, card: DeliveredCard, document: TaskDocument) -> None:
-        """Let the message that showed the card before say that it is shown again; it has no buttons."""
-        shown = self.builder.card(document)
-        moved = replace(shown, superseded_note="shown again below", actions=(), staged=None, needs=())
+        """Edit the card's previous message to say that the card is shown again below; it keeps no buttons."""
+        current_card = self.builder.card(document)
+        moved = replace(current_card, superseded_note="shown again below", actions=(), staged=None, needs=())
         await self.surface.edit(card.place, message_id, self.surface.render(moved, None, Buttons(), delivered=False))
 
     async def _supersede(self, card: DeliveredCard, document: TaskDocument) -> None:
-        """Let the card of an older revision say which one took its place; it has no buttons that decide."""
+        """Edit the card of an older revision to name the revision that replaced it; it keeps no deciding buttons."""
         assert card.message_id is not None
-        shown = self.builder.card(document, card.revision)
-        buttons, new_buttons = await self._buttons(card, card.revision, _button_keys(shown, ""))
-        drawing = _Drawing(shown, None, buttons, new_buttons, delivered=False)
+        old_card = self.builder.card(document, card.revision)
+        buttons, new_buttons = await self._buttons(card, card.revision, _button_keys(old_card, ""))
+        drawing = _Drawing(old_card, None, buttons, new_buttons, delivered=False)
         await self._record_buttons(card, card.revision, drawing, hides_diff=True)
         await self.surface.edit(card.place, card.message_id, drawing.render(self.surface))
 
     async def _attach_diff(self, card: DeliveredCard, document: TaskDocument, diff: bytes) -> bool:
-        """Attach the whole diff, as a patch and as a page, and record that it is there (security.md 42).
+        """Attach the whole diff as a patch and a page, and record that it was delivered (security.md 42).
 
-        False where this surface can never take it; the card then has no Approve, and may be approved elsewhere.
+        Returns False if this surface can never accept it; the card then has no Approve and is approved elsewhere.
         """
         staged = document.task.staged
         assert staged is not None
@@ -167,7 +166,7 @@ class CardDelivery:
 
 
 def _button_keys(card: Card, digest: str) -> dict[Action, ButtonKey]:
-    """What each action's button stands for: its kind, and the digest to decide on or the answer."""
+    """Each action's key: its kind, and the digest to decide on or the answer."""
     return {action: (action.kind.value, _button_value(action, digest)) for action in card.actions}
 
 

@@ -1,4 +1,4 @@
-"""Channel scopes: which repositories a place is for, and where people of a surface are told of outages elsewhere."""
+"""Channel scopes: which repositories each channel is for, and where outages of other surfaces are announced."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ChannelScopes:
-    """Which repositories a place is for. A channel that moved is for those of its old id, once its platform said so."""
+    """Which repositories a place is for; a channel whose id changed keeps the repositories of its old id."""
 
     configured: Surfaces
     conversations: Conversations
     _former_ids: dict[tuple[str, str], str] = field(default_factory=dict)
 
     async def load(self) -> None:
-        """Read which channels moved while earlier processes ran."""
+        """Load the channel moves that earlier processes recorded."""
         for surface in ("telegram", "slack"):
             for channel, to in (await self.conversations.moved_channels(surface)).items():
                 self.moved(surface, channel, to)
 
     def moved(self, surface: str, channel: str, to: str) -> None:
-        """A channel has another id from now on."""
+        """Record that a channel has another id from now on."""
         self._former_ids[surface, to] = self._former_ids.get((surface, channel), channel)
 
     def current(self, surface: str, chats: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        """The channels of the configuration under the ids that they have now."""
+        """The configured channels under their current ids."""
         ids = {former: to for (name, to), former in self._former_ids.items() if name == surface}
         return {ids.get(chat, chat): repos for chat, repos in chats.items()}
 
     def of(self, place: Place) -> tuple[str, ...] | None:
-        """The repositories that a place is for; None for all of them, nothing for a channel that is not listed."""
+        """The repositories that a place is for: None for all of them, empty for a channel that is not configured."""
         if place.private:
             return None
         channel = self._former_ids.get((place.surface, place.channel), place.channel)
@@ -52,7 +52,7 @@ class ChannelScopes:
 
 
 def announcement_places(configured: Surfaces) -> list[Place]:
-    """Where people are told that another surface is down: the first group of each surface."""
+    """Where an outage of another surface is announced: the first configured channel of each surface."""
     places = []
     for surface, chats in (
         ("telegram", configured.telegram.chats if configured.telegram else {}),

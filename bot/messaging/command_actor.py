@@ -10,9 +10,9 @@ from core.model.turn import Actor, MessageOrigin
 
 @dataclass(frozen=True, slots=True)
 class CommandActor:
-    """Who gives a command and where; `dedup` names the message, so that its effects happen once.
+    """Who gives a command and where; `dedup` identifies the message, so that its effects happen once.
 
-    `scope` are the repositories that the place is for. `also_by` are other people whose words are in the message.
+    `scope` is the repositories that the place is for. `also_by` are other people whose text the message contains.
     """
 
     person: str
@@ -25,10 +25,10 @@ class CommandActor:
 
     @property
     def actor(self) -> Actor:
-        """The same, as `core.services` knows them."""
+        """The same person as the services of core expect them."""
         return Actor(self.person, self.place.surface, scope=self.scope)
 
     @property
     def origin(self) -> MessageOrigin:
-        """Where they are notified of an outcome later."""
+        """Where to notify them of a later outcome."""
         return MessageOrigin(self.place, self.message_id, self.identity)

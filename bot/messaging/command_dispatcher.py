@@ -1,4 +1,4 @@
-"""The command dispatcher: carries out each command for a person, on any surface, and answers in a sentence or two."""
+"""The command dispatcher: carries out commands for people on any surface and answers in a sentence or two."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.services.requests import NewRequest, Requests
 
 @dataclass(frozen=True, slots=True)
 class CommandDispatcher:
-    """Carries out commands. Who may do what is judged by `core.services`, at this moment, never here."""
+    """Carries out commands. Permissions are checked by `core.services` when a command runs, never here."""
 
     requests: Requests
     task_commands: TaskCommands
@@ -39,7 +39,7 @@ class CommandDispatcher:
     ) -> Response:
         """Carry out `command`; `subject` is the task that the place or the answered message is about.
 
-        Where neither names a task and several are open here, the answer asks which one is meant.
+        If neither names a task and several are open here, the response asks which one is meant.
         """
         if isinstance(command, TaskCommand):
             return await self._dispatch_to_task(speaker, command, subject, context)
@@ -68,13 +68,13 @@ class CommandDispatcher:
     async def _dispatch_to_task(
         self, speaker: CommandActor, command: TaskCommand, subject: int | None, context: str
     ) -> Response:
-        """Carry out a command about one task; what is said of it, a refusal too, stays bound to that task."""
+        """Carry out a command about one task; every response, refusals included, is bound to that task."""
         number = command.number if command.number is not None else subject
         if number is None:
-            chosen = await self.task_choice.choose(command, speaker)
-            if isinstance(chosen, Response):
-                return chosen
-            number = chosen
+            choice = await self.task_choice.choose(command, speaker)
+            if isinstance(choice, Response):
+                return choice
+            number = choice
         await self.conversations.check_visible(number, speaker.actor)
         try:
             response = await self.task_commands.carry_out(speaker, command, number, context)
@@ -99,7 +99,7 @@ class CommandDispatcher:
                 also_by=speaker.also_by,
             )
         )
-        return Response()  # the card says it
+        return Response()  # the card shows the outcome
 
     async def _hold(self, speaker: CommandActor, reason: str) -> Response:
         await self.queue_control.pause(speaker.actor, reason)
@@ -112,4 +112,4 @@ class CommandDispatcher:
 
     async def _release(self, speaker: CommandActor) -> Response:
         await self.queue_control.resume(speaker.actor)
-        return Response("The queue runs.")
+        return Response("The queue is running.")

@@ -1,4 +1,4 @@
-"""Why a task is where it is: its lane and rule, what the guard reported, and who is still needed."""
+"""Explains a task's state: its lane and rule, what the guard reported, and which approvals are missing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from core.model.advice import Advice, CommandName, Suggestion
 from core.services.task_document import TaskDocument
 
 MAX_CHARACTERS: Final = 3000
-"""Characters of a reason that is given in full; a card shows its beginning."""
+"""Maximum characters of a reason; a card shows only its beginning."""
 MAX_DETAILS: Final = 20
-"""Findings of one check that are named."""
+"""Maximum findings shown for one check."""
 
 
 def explain(document: TaskDocument, surface: str) -> str:
-    """Why a task is where it is, a sentence a line, each in full, in the words of `surface`."""
+    """Explain a task's state in full, one sentence per line, with commands in the form that `surface` uses."""
     task, card = document.task, build_card(document.to_json(), now=datetime.now(UTC))
     reason = one_line(task.current.reason, MAX_CHARACTERS)
     lines = [f"#{task.number} is {task.state.value}."]
@@ -39,7 +39,7 @@ def explain(document: TaskDocument, surface: str) -> str:
 
 
 def _long_request(document: TaskDocument) -> list[str]:
-    """The newest turn in full, where it is too long to stand on a card."""
+    """The newest turn in full if it is too long for a card."""
     turns = [(turn.person, one_line(turn.text, MAX_CHARACTERS)) for turn in document.turns[-1:]]
     return [f"{person} asked in full: “{text}”" for person, text in turns if len(text) > MAX_QUOTE]
 
@@ -50,6 +50,6 @@ def _suggests(mend: str | Advice, command: CommandName) -> bool:
 
 
 def _sentence(text: str) -> str:
-    """`text` as a sentence of its own."""
+    """`text` as a sentence: with a capital letter and a full stop."""
     end = "" if text.endswith((".", "?", "!", "…", "”")) else "."
     return f"{capitalize(text)}{end}"

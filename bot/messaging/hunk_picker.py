@@ -1,4 +1,4 @@
-"""Picking: lists the hunks and files of a staged diff that can be chosen, and begins a revision with some of them."""
+"""The hunk picker: lists the hunks of a staged diff, and starts a revision that keeps only the chosen ones."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lanes.executors.pick import read_selectable
 
 @dataclass(frozen=True, slots=True)
 class HunkPicker:
-    """Offers the parts of a staged diff, and keeps those that somebody names."""
+    """Lists the parts of a staged diff and starts a revision with some of them."""
 
     documents: TaskDocuments
     requests: Requests
     repository: Callable[[str], Repository]
 
     async def parts_of(self, number: int, actor: Actor = SYSTEM) -> tuple[SelectedHunks, ...]:
-        """The parts of what a task has staged, in the order of their numbers; raises `ConflictError` without any."""
+        """The parts of a task's staged diff in order of their numbers; raises `ConflictError` if nothing is staged."""
         task = (await self.documents.document(number, actor)).task
         if task.staged is None or task.repo is None:
             raise ConflictError("nothing_staged", f"#{number} has nothing staged to pick from", "Look at its card.")
@@ -32,6 +32,6 @@ class HunkPicker:
     async def pick(
         self, number: int, hunks: str, actor: Actor, dedup: str | None = None, origin: MessageOrigin = NOWHERE
     ) -> None:
-        """Begin a revision with only the `hunks` named; a slip in them raises `UsageError` and changes nothing."""
+        """Start a revision with only the named `hunks`; raises `UsageError`, without effect, if they are not valid."""
         read_selection(hunks, await self.parts_of(number, actor))
         await self.requests.pick(number, hunks, actor, dedup, origin)

@@ -1,4 +1,4 @@
-"""The /link and /unlink commands: what people read when they link an account (see `core.services.identities`)."""
+"""The commands /link and /unlink, by which people link their accounts (see `core.services.identities`)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.services.identities import CODE_ALPHABET, CODE_LENGTH, ClaimedAccount, Identities
 
 CONFIRM: Final = "confirm"
-"""The form of an answer that wants a yes."""
+"""`Response.form` of a question that needs a yes."""
 CODE: Final = re.compile(rf"[{CODE_ALPHABET}]{{{CODE_LENGTH}}}", re.IGNORECASE)
+_CONFIGURED: Final = "Only the owner of countersign.yaml can change the accounts in it."
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityDirectory:
-    """Who an account is, and the commands by which people link accounts and take them away."""
+    """Looks up whose an account is, and links and unlinks accounts."""
 
     identities: Identities
 
@@ -30,12 +31,12 @@ class IdentityDirectory:
             if command.surface is None or command.identity is None:
                 return await self.linked(person, surface)
             return await self.unlink(person, command.surface, command.identity)
-        if command.what is None or not CODE.fullmatch(command.what):
+        if command.name_or_code is None or not CODE.fullmatch(command.name_or_code):
             return _how_to_link(person, surface)
-        answer = await self.confirm(person, surface, command.what, confirmed=command.confirmed)
+        answer = await self.confirm(person, surface, command.name_or_code, confirmed=command.confirmed)
         if answer.form != CONFIRM:
             return answer
-        code = command.what.upper()
+        code = command.name_or_code.upper()
         text = advise(
             f"{answer.text} If that is your account, write ",
             Suggestion(CommandName.LINK, args=(code, "yes")),
@@ -46,53 +47,53 @@ class IdentityDirectory:
         )
 
     async def person(self, surface: str, identity: str) -> str | None:
-        """Whose account this is; None for a stranger, and for somebody whom the configuration no longer names."""
+        """The person an account belongs to; None if it is unknown or the configuration no longer has the person."""
         return await self.identities.person_of(surface, identity)
 
     async def claim(self, surface: str, identity: str, name: str, shown_as: str = "") -> Response:
-        """Give a stranger who says that they are `name` a code that only that person can confirm."""
+        """Give an unknown account that claims to be `name` a code that only that person can confirm."""
         code = await self.identities.claim(ClaimedAccount(surface, identity, name, shown_as))
         command = portable_command(Suggestion(CommandName.LINK, args=(code,)))
         return Response(
             f"Your code is {code}. Within ten minutes, write {command} "
-            f"where Countersign knows you already, or run: countersign link {code} --as {name}"
+            f"where Countersign already knows you, or run: countersign link {code} --as {name}"
         )
 
     async def confirm(self, person: str, surface: str | None, code: str, *, confirmed: bool) -> Response:
-        """Name the account that a code belongs to and ask whether it is theirs, or link it once they `confirmed`."""
+        """Show the account that a code belongs to and ask whether it is theirs; if `confirmed`, link it."""
         account = await self.identities.confirm(person, surface, code, confirmed=confirmed)
         if account is None:
             again = portable_command(Suggestion(CommandName.LINK, args=(person,)))
-            wrong = "This code is not for you, was used, or is older than ten minutes."
-            return Response(f"{wrong} Write {again} again where you want to be known.", refused=True)
+            reason = "This code is not for you, was used, or is older than ten minutes."
+            return Response(f"{reason} Write {again} again from the account that you want to link.", refused=True)
         if not confirmed:
             return _question(account)
-        return Response(f"Linked: {_account(account)} speaks as {person} from now on.")
+        return Response(f"Linked: {_account(account)} now acts as {person}.")
 
     async def linked(self, person: str, surface: str) -> Response:
-        """The accounts that links gave a person, each with a button that takes it away."""
+        """The accounts linked to a person, each with a button that unlinks it."""
         accounts = await self.identities.linked_to(person)
         if not accounts:
-            return Response(f"No account is linked to {person}. Those of countersign.yaml are its owner's to change.")
+            return Response(f"No account is linked to {person}. {_CONFIGURED}")
         lines = [render_advice(advise(Suggestion(CommandName.UNLINK, args=account)), surface) for account in accounts]
         choices = tuple((f"Unlink {' '.join(account)}"[:60], f"/unlink {' '.join(account)}") for account in accounts)
-        text = "\n".join([f"Linked to {person}. To take one away, write:", *lines])
+        text = "\n".join([f"Linked to {person}. To unlink an account, write:", *lines])
         return Response(text, personal=True, choices=choices)
 
     async def unlink(self, person: str, surface: str, identity: str) -> Response:
-        """Take an account away that a link gave."""
+        """Unlink an account; accounts of countersign.yaml cannot be unlinked here."""
         if await self.identities.unlink(person, surface, identity):
-            return Response(f"{surface} {identity} no longer speaks as {person}.")
-        mend = "Accounts of countersign.yaml are its owner's to change."
-        return Response(f"{visible(surface)} {visible(identity)} is not linked to {person}. {mend}", refused=True)
+            return Response(f"{surface} {identity} no longer acts as {person}.")
+        account = f"{visible(surface)} {visible(identity)}"
+        return Response(f"{account} is not linked to {person}. {_CONFIGURED}", refused=True)
 
 
 def _how_to_link(person: str, surface: str) -> Response:
     there = portable_command(Suggestion(CommandName.LINK, args=(person,)))
     text = advise(
-        f"You are {person} here. To be known elsewhere too, write there {there}; you get a code, and write here ",
+        f"You are {person} here. To link another account, write {there} from it; you get a code. Then write here ",
         Suggestion(CommandName.LINK, args=("CODE",)),
-        ". What is linked shows ",
+        ". To see your linked accounts, write ",
         Suggestion(CommandName.UNLINK),
         ".",
     )
@@ -102,12 +103,12 @@ def _how_to_link(person: str, surface: str) -> Response:
 def _question(account: ClaimedAccount) -> Response:
     """Whose account it is, and what confirming means."""
     return Response(
-        f"{_account(account)} asks to speak as you, {account.person}: with all that you may do, approvals too.",
+        f"{_account(account)} asks to act as you, {account.person}: it could do all that you may do, also approve.",
         form=CONFIRM,
     )
 
 
 def _account(account: ClaimedAccount) -> str:
-    """The account by its id, and how its platform shows it, in quotes: a name is anybody's to choose."""
-    shown = one_line(account.shown_as, 60)
-    return f"{account.surface} {account.identity}" + (f" (shown there as “{shown}”)" if shown else "")
+    """The account's id and, in quotes because anyone can choose any name, its display name."""
+    display_name = one_line(account.shown_as, 60)
+    return f"{account.surface} {account.identity}" + (f" (shown there as “{display_name}”)" if display_name else "")

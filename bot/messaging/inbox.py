@@ -1,4 +1,4 @@
-"""The durable inbox: keeps what surfaces receive, many at once in one transaction, before anything is acknowledged."""
+"""The durable inbox: stores what surfaces receive, in batches of one transaction, before it is acknowledged."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from core.services.conversations import Conversations
 from core.services.message_inbox import MessageInbox
 
 MAX_BATCH: Final = 500
-"""Deliveries kept by one transaction."""
+"""Maximum deliveries stored by one transaction."""
 MAX_PENDING: Final = 20_000
-"""Deliveries that may wait to be kept; beyond that platforms are asked to come again."""
+"""Maximum deliveries waiting to be stored; beyond it platforms are asked to deliver again later."""
 
 
 @dataclass(slots=True)
@@ -30,36 +30,36 @@ class _Pending:
 
 @dataclass(slots=True)
 class DurableInbox:
-    """`bot.surfaces.port.Inbox` on the database. `on_kept` is called when there is something new to process.
+    """`bot.surfaces.port.Inbox` on the database. `on_stored` is called when there is something new to process.
 
-    Under load many deliveries share one commit: the disk is waited for once for all of them.
+    Under load many deliveries share one commit, and so one wait for the disk.
     """
 
     messages: MessageInbox
     conversations: Conversations
-    on_kept: Callable[[], None] = lambda: None
+    on_stored: Callable[[], None] = lambda: None
     on_channel_moved: Callable[[str, str, str], None] = lambda _surface, _channel, _to: None
     _pending: list[_Pending] = field(default_factory=list)
     _writer: asyncio.Task[None] | None = None
     _waiting: dict[int, asyncio.Future[Response]] = field(default_factory=dict)
 
     async def accept(self, message: IncomingMessage | ButtonPress) -> TakenMessage:
-        """Keep a delivery; returns once it is on the disk.
+        """Store a delivery; returns once it is on the disk.
 
-        Raises `TransientError` when it should be delivered again, `PermanentError` when it never can be kept.
+        Raises `TransientError` if it should be delivered again, `PermanentError` if it can never be stored.
         """
         if len(self._pending) >= MAX_PENDING:
             raise TransientError(
-                "too_much", "Too many messages arrive at once", "Try again in a moment.", retry_after_s=5
+                "too_much", "Too many messages are arriving at once", "Try again in a moment.", retry_after_s=5
             )
         accepted: asyncio.Future[TakenMessage] = asyncio.get_running_loop().create_future()
         self._pending.append(_Pending(to_delivery(storable(message)), accepted))
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._keep_pending())
+            self._writer = asyncio.create_task(self._store_pending())
         return await accepted
 
     async def wait_for_response(self, accepted: TakenMessage, within_s: float) -> Response | None:
-        """The response to a delivery, or None while there is none within `within_s` seconds."""
+        """The response to a delivery, or None if there is none within `within_s` seconds."""
         recorded = await self.messages.response_to(accepted.id)
         if recorded is not None:
             return from_recorded(recorded)
@@ -73,59 +73,59 @@ class DurableInbox:
             return from_recorded(recorded) if recorded is not None else None
 
     def answered(self, delivery_id: int, response: Response) -> None:
-        """Hand the response to whoever waits for it in this process."""
+        """Give the response to the caller of `wait_for_response` in this process, if any."""
         waiting = self._waiting.pop(delivery_id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(response)
 
     async def record_channel_move(self, surface: str, channel: str, to: str) -> None:
-        """A channel has another id: its cards and notes move along."""
+        """Record that a channel has another id; its cards and notes move to it."""
         await self.conversations.move_channel(surface, channel, to)
         self.on_channel_moved(surface, channel, to)
 
     async def load_state(self, surface: str) -> Mapping[str, Any]:
-        """The state that a surface kept last; empty where it kept none."""
+        """The state that a surface saved last; empty if it saved none."""
         return await self.messages.surface_state(surface)
 
     async def save_state(self, surface: str, value: Mapping[str, Any]) -> None:
-        """Keep the state of a surface."""
+        """Save the state of a surface."""
         await self.messages.save_surface_state(surface, value)
 
     async def record_message(self, place: Place, message_id: str, below: str) -> None:
-        """A message that a surface posted by itself is about the task of the message `below`."""
+        """Record that a message which a surface posted by itself is about the task of the message `below`."""
         await self.conversations.bind_message(place, message_id, below)
 
-    async def _keep_pending(self) -> None:
+    async def _store_pending(self) -> None:
         while self._pending:
             batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
             try:
-                await self._keep_all(batch)
-            except CountersignError as error:  # of the database, not of a message: it must come again
-                again = TransientError(error.problem.code, error.problem.message, error.problem.mend)
-                _fail(batch, error if isinstance(error, TransientError) else again)
+                await self._store_all(batch)
+            except CountersignError as error:  # the database failed, not a message: the batch must be delivered again
+                transient = TransientError(error.problem.code, error.problem.message, error.problem.mend)
+                _fail(batch, error if isinstance(error, TransientError) else transient)
                 continue
             except BaseException:
-                _fail(batch, TransientError("not_kept", "This could not be stored now", "Try again in a moment."))
+                _fail(batch, TransientError("not_kept", "This cannot be stored now", "Try again in a moment."))
                 raise
-            self.on_kept()
+            self.on_stored()
 
-    async def _keep_all(self, batch: Sequence[_Pending]) -> None:
-        """Keep a batch in one transaction; where one of it cannot be kept by the database, each in its own."""
+    async def _store_all(self, batch: Sequence[_Pending]) -> None:
+        """Store a batch in one transaction; if the database rejects a delivery of it, store each one separately."""
         try:
-            await self._keep(batch)
+            await self._store(batch)
         except Exception as error:
             if isinstance(error, CountersignError) and error.problem.code != "unkeepable":
                 raise
             if len(batch) > 1:
                 for pending in batch:
-                    await self._keep_all([pending])
+                    await self._store_all([pending])
                 return
             log.error("delivery_was_unkeepable", surface=batch[0].delivery.surface, **fault_of(error))
             _fail(batch, PermanentError("unkeepable", "This message cannot be stored"))
 
-    async def _keep(self, batch: Sequence[_Pending]) -> None:
-        kept = await self.messages.keep([pending.delivery for pending in batch])
-        for pending, delivery in zip(batch, kept, strict=True):
+    async def _store(self, batch: Sequence[_Pending]) -> None:
+        deliveries = await self.messages.keep([pending.delivery for pending in batch])
+        for pending, delivery in zip(batch, deliveries, strict=True):
             if not pending.accepted.done():
                 pending.accepted.set_result(TakenMessage(delivery.id, delivery.is_new))
 

@@ -1,4 +1,4 @@
-"""The inbox consumer: processes kept deliveries, each channel in order, and sees that the responses get out."""
+"""The inbox consumer: processes stored deliveries, in order within each channel, and sends the responses."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ BATCH: Final = 200
 CHANNELS_AT_ONCE: Final = 8
 MAX_ATTEMPTS: Final = 20
 KEEP_S: Final = 7 * 24 * 3600
-"""How long a delivery is known, so that its redelivery does nothing; platforms redeliver for a few days at most."""
+"""How long a delivery is remembered, so that a redelivery has no effect; platforms redeliver for a few days at most."""
 PRUNE_EVERY_S: Final = 3600.0
-_APOLOGY: Final = "Something went wrong here while I processed this. The error is logged; please send it again later."
+_APOLOGY: Final = "Something went wrong while I processed this. The error is logged; please send it again later."
 
 
 class AnswersMessages(Protocol):
-    """Who does what messages and button presses ask."""
+    """Processes messages and button presses."""
 
     async def process(self, message: IncomingMessage | ButtonPress) -> Response:
-        """Do what it asks; raises `TransientError` when it should be processed again later."""
+        """Carry it out; raises `TransientError` if it should be processed again later."""
 
 
 @dataclass(slots=True)
 class InboxConsumer:
     """The loop that empties the inbox. Every delivery is processed at least once, and its effects happen once.
 
-    `on_processed` is called after each batch: cards and notes may be owed.
+    `on_processed` is called after each batch: cards and notes may be due.
     """
 
     messages: MessageInbox
@@ -50,7 +50,7 @@ class InboxConsumer:
     _acknowledging: set[asyncio.Task[None]] = field(default_factory=set)
 
     def wake(self) -> None:
-        """There is something to process."""
+        """Look for deliveries now."""
         self._woken.set()
 
     async def run(self) -> None:
@@ -67,7 +67,7 @@ class InboxConsumer:
                     await self._sleep()
 
     async def round(self) -> bool:
-        """Process one batch: in order within a channel, channels side by side; whether there was anything."""
+        """Process one batch, in order within a channel and channels concurrently; returns whether there was any."""
         entries = await self.messages.begin(BATCH)
         if not entries:
             return False
@@ -101,14 +101,14 @@ class InboxConsumer:
             response = Response(problem_sentence(error.problem, surface), refused=True)
         except CountersignError as error:
             response = Response(problem_sentence(error.problem, surface), refused=True)
-        except Exception:  # noqa: BLE001 - a message that breaks us must not stop the others; it is answered and logged
+        except Exception:  # noqa: BLE001 - one message's bug must not stop the others; it is answered and logged
             log.exception("processing_broke", surface=surface, delivery=entry.id)
             response = Response(_APOLOGY, refused=True)
         await self.messages.conclude(entry, to_recorded(response), self._note_for(message, response))
         self.inbox.answered(entry.id, response)
 
     def _note_for(self, message: IncomingMessage | ButtonPress, response: Response) -> AnswerNote | None:
-        """The response as a message of its own, unless it says nothing or the surface shows it where it was asked."""
+        """The response as a separate message; None if it has no text or the surface shows it at the button."""
         if not response.text or (isinstance(message, ButtonPress) and not self._is_answered_below(message)):
             return None
         return AnswerNote(
@@ -123,7 +123,7 @@ class InboxConsumer:
         )
 
     def _is_answered_below(self, press: ButtonPress) -> bool:
-        """Whether text typed into a button's form is answered in the conversation, for want of another way."""
+        """Whether text typed into a button's form is answered in the conversation because the form cannot show it."""
         surface = self.surfaces.get(press.place.surface)
         return bool(press.text) and not getattr(surface, "answers_forms", False)
 
@@ -133,7 +133,7 @@ class InboxConsumer:
         await self.messages.put_off(entry, wait_s)
 
     def acknowledge(self, message: IncomingMessage) -> None:
-        """Show that it was seen, beside the work: a platform that is slow to show it delays nobody."""
+        """Show that it was seen, concurrently with the work, so that a slow platform does not delay it."""
         surface = self.surfaces.get(message.place.surface)
         if surface is None:
             return
@@ -161,5 +161,5 @@ class InboxConsumer:
 async def _quietly(acknowledgement: Awaitable[None], message: IncomingMessage) -> None:
     try:
         await acknowledgement
-    except CountersignError as error:  # only a sign: the card follows, and says more
+    except CountersignError as error:  # optional: the card follows and says more
         log.info("not_acknowledged", surface=message.place.surface, problem=error.problem.message)

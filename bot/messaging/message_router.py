@@ -1,4 +1,4 @@
-"""The message router: what a message means here and now: who sent it, about which task, and which command it is."""
+"""The message router: finds who sent a message, which task it is about and which command it is, and dispatches it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from core.model.place import RepositoryScope
 from core.services.conversations import NO_TASK, Conversations, MessageSubject
 
 _UNKNOWN: Final = advise(
-    "Countersign does not know you. First write ", Suggestion(CommandName.LINK, args=(BLANK,)), " with your name."
+    "Countersign does not know you yet. First write ", Suggestion(CommandName.LINK, args=(BLANK,)), " with your name."
 )
 
-STRANGER_S: Final = 3600.0
-"""How often one stranger is told that nobody knows them."""
+UNKNOWN_ACCOUNT_S: Final = 3600.0
+"""Minimum time between two answers to the same unknown account."""
 
 ScopeOfPlace = Callable[[Place], tuple[str, ...] | None]
-"""The repositories that a place is for; None where it is for all of them."""
+"""The repositories that a place is for; None for all of them."""
 
 
 @dataclass(slots=True)
 class MessageRouter:
-    """Routes what surfaces received. It knows no platform: a surface says only who wrote what, where.
+    """Routes what surfaces received; nothing here depends on the platform.
 
     `acknowledge` is called with each message of a known person before the work on it begins.
     """
@@ -48,7 +48,7 @@ class MessageRouter:
     acknowledge: Callable[[IncomingMessage], None] = lambda _message: None
 
     async def process(self, message: IncomingMessage | ButtonPress) -> Response:
-        """Do what it asks; the response is for whoever sent it."""
+        """Carry it out; the response is for its sender."""
         subject = NO_TASK
         if isinstance(message, IncomingMessage):
             subject = await self.conversations.subject_of(message.place, message.reply_to)
@@ -62,10 +62,10 @@ class MessageRouter:
         if obstacle is not None:
             return Response(obstacle, refused=True)
         if person is None:
-            return await self._answer_stranger(message)
+            return await self._answer_unknown(message)
         if wait_s:
             return Response(
-                f"You are sending too fast. Please send it again in {max(1, round(wait_s))} s.", refused=True
+                f"You are sending messages too fast. Send it again in {max(1, round(wait_s))} s.", refused=True
             )
         return await self._process_for(person, message, subject)
 
@@ -78,33 +78,33 @@ class MessageRouter:
         if isinstance(message, ButtonPress):
             return await self.button_actions.press(speaker, message)
         self.acknowledge(message)
-        whole = await self.surfaces[place.surface].complete_message(message)
-        return await self._carry_out(speaker, whole, subject) if whole is not None else Response()
+        complete = await self.surfaces[place.surface].complete_message(message)
+        return await self._carry_out(speaker, complete, subject) if complete is not None else Response()
 
     async def _carry_out(self, speaker: CommandActor, message: IncomingMessage, subject: MessageSubject) -> Response:
         if not subject.is_about_tasks:
             speaker, message = await with_quoted(self.directory, speaker, message)
         command = parse(message.text, bound=subject.is_about_tasks)
         if isinstance(command, InvalidCommand) and command.is_number_missing:
-            command = parse(message.text, bound=True)  # which one is meant can be seen from what is open here
+            command = parse(message.text, bound=True)  # the tasks that are open here decide which one is meant
         if isinstance(command, InvalidCommand):
             return Response(command.sentence_on(speaker.place.surface), refused=True)
         return await self.commands.dispatch(speaker, command, subject.number, message.context)
 
-    async def _answer_stranger(self, message: IncomingMessage | ButtonPress) -> Response:
-        """Somebody we do not know: they may say who they are, and nothing else."""
+    async def _answer_unknown(self, message: IncomingMessage | ButtonPress) -> Response:
+        """Answer an unknown account: it may say whose it is, and nothing else."""
         surface = message.place.surface
         if isinstance(message, ButtonPress):
-            await self._record_stranger(message)
+            await self._record_unknown(message)
             return Response(render_advice(_UNKNOWN, surface), refused=True)
         if not message.addressed:
             return Response()
         command: Command | InvalidCommand = parse(message.text, bound=False)
-        if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
-            return await self.directory.claim(surface, message.identity, command.what, message.name)
-        await self._record_stranger(message)
-        if not self.limits.is_first_within(f"{surface} {message.identity}", STRANGER_S):
-            return Response(refused=True)  # told already: strangers must not use up a chat's rate limit
+        if isinstance(command, Link) and command.name_or_code and not CODE.fullmatch(command.name_or_code):
+            return await self.directory.claim(surface, message.identity, command.name_or_code, message.name)
+        await self._record_unknown(message)
+        if not self.limits.is_first_within(f"{surface} {message.identity}", UNKNOWN_ACCOUNT_S):
+            return Response(refused=True)  # answered already: unknown accounts must not use up a chat's rate limit
         text = advise(
             f"I do not know you yet ({surface} {message.identity}). Write ",
             Suggestion(CommandName.LINK, args=(BLANK,)),
@@ -112,17 +112,17 @@ class MessageRouter:
         )
         return Response(render_advice(text, surface), refused=True)
 
-    async def _record_stranger(self, message: IncomingMessage | ButtonPress) -> None:
-        """One row of the audit trail; strangers share one allowance, so that they cannot fill it."""
+    async def _record_unknown(self, message: IncomingMessage | ButtonPress) -> None:
+        """Add a row to the audit trail; unknown accounts share one rate limit, so that they cannot fill it."""
         place = message.place
-        if not self.limits.wait_s(f"stranger on {place.surface}"):
+        if not self.limits.wait_s(f"unknown accounts on {place.surface}"):
             await self.directory.identities.record_stranger(place.surface, place.channel, message.identity)
 
 
 def _may_be_for_us(message: IncomingMessage) -> bool:
-    """Whether text in a task's thread that does not address us can be meant for us.
+    """Whether text in a task's thread that does not mention the bot can be meant for it.
 
-    Not text that addresses somebody else, and not the thanks and talk of people among each other.
+    Text that mentions another person is not, nor is thanks or small talk.
     """
     if message.text.lstrip().startswith(("@", "<@")):
         return False

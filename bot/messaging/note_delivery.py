@@ -1,4 +1,4 @@
-"""Note delivery: sends the plain messages that are owed to a surface, in the order of each channel."""
+"""Note delivery: sends the plain text messages that are due on a surface, in order within each channel."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.messaging.gather import gather_all
-from bot.messaging.retry import MAX_ATTEMPTS, backoff_s, refused_wait_s
+from bot.messaging.retry import MAX_ATTEMPTS, backoff_s, gather_all, refused_wait_s
 from bot.surfaces.port import Extras, Surface
 from core.log import log
 from core.model.errors import PermanentError, TransientError
@@ -25,15 +24,15 @@ class NoteDelivery:
     outbox: NoteOutbox
 
     async def round(self) -> bool:
-        """Send one batch; whether there was anything."""
+        """Send one batch; returns whether any note was due."""
         notes = await self.outbox.begin(self.surface.name, BATCH)
         if notes:
             async with self.outbox.held(notes):
-                await gather_all(self._deliver(note) for note in notes)  # one of each channel, so side by side
+                await gather_all(self._deliver(note) for note in notes)  # one of each channel, so their order holds
         return bool(notes)
 
     async def _deliver(self, note: Note) -> None:
-        """Send one note; one that fails is put off, or given up where nobody can be reached."""
+        """Send one note; a failed one is retried later, or given up if its place no longer exists."""
         try:
             message_ids = await self._send(note)
         except TransientError as error:
@@ -50,6 +49,6 @@ class NoteDelivery:
             await self.outbox.sent(note, message_ids)
 
     async def _send(self, note: Note) -> Sequence[str]:
-        """Send a note; the ids of its messages, of which a plugin's surface may name none."""
+        """Send a note; returns the ids of its messages, of which a plugin's surface may report none."""
         extras = (Extras(note.choices, note.mentions),) if note.choices or note.mentions else ()
         return await self.surface.send_text(note.place, note.text, note.reply_to, note.only_to, *extras) or ()

@@ -1,7 +1,7 @@
-"""Quotations: what a request takes from the message that it answers, and whose words those are.
+"""Quotations: what a request takes from the message that it replies to, and who wrote that.
 
-"@bot do this" below somebody's message asks for what that message says; with more words of its own the message comes
-along as what it is about. Either way its writer is an author of what is made of it, and does not approve it alone.
+"@bot do this" as a reply to a message requests what that message says; a request with more text gets the message as
+context. Either way the writer of the message becomes an author of the change, and cannot approve it alone.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from bot.messaging.identities import IdentityDirectory
 from bot.surfaces.port import IncomingMessage
 
 MAX_CHARACTERS: Final = 4000
-"""Of a message that comes along as what a request is about."""
+"""Maximum characters of a message that a request gets as context."""
 _POINTING: Final = re.compile(
     r"(?:please[, ]+)?(?:(?:can|could|would) you )?(?:please )?(?:just )?(?:do |apply |run )?"
     r"(?:this|that|it|so|the above|\N{WHITE UP POINTING BACKHAND INDEX}|\N{WHITE UP POINTING INDEX}|\^)?"
     r"(?: for me)?(?:,? please)?[\s.!?\ufe0f\U0001f3fb-\U0001f3ff]*",
     re.IGNORECASE,
 )
-"""Words that only point at the message above."""
+"""Text that only points at the message above."""
 
 
 async def with_quoted(
     directory: IdentityDirectory, speaker: CommandActor, message: IncomingMessage
 ) -> tuple[CommandActor, IncomingMessage]:
-    """`message` as a request that uses the message it answers, and its speaker with whose words those are.
+    """`message` with what it takes from the message it replies to, and its speaker with that message's writer.
 
-    Any other command, and what is about a task already, uses nothing of it.
+    Only requests take something; all other messages are returned unchanged.
     """
     quoted = message.quoted
     text = message.text.strip()
@@ -42,8 +42,8 @@ async def with_quoted(
     writer = await directory.person(message.place.surface, quoted.identity) if quoted.identity else None
     if writer is not None and writer != speaker.person:
         speaker = replace(speaker, also_by=(writer,))
-    if only_points and isinstance(parse(quoted.text, bound=False), Ask):  # never a command of somebody else's
+    if only_points and isinstance(parse(quoted.text, bound=False), Ask):  # a quoted command is never carried out
         return speaker, replace(message, text=quoted.text)
-    name = writer or one_line(quoted.name, 60) or "somebody"
-    words = " ".join(quoted.text[:MAX_CHARACTERS].split())
-    return speaker, replace(message, context=f'{message.context}\n{name} wrote: "{words}"'.strip())
+    name = writer or one_line(quoted.name, 60) or "someone"
+    quote = " ".join(quoted.text[:MAX_CHARACTERS].split())
+    return speaker, replace(message, context=f'{message.context}\n{name} wrote: "{quote}"'.strip())

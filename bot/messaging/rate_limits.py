@@ -1,4 +1,4 @@
-"""Rate limits: how many messages people may send in a minute, each of them and all together."""
+"""Rate limits: how many messages a minute each person may send, and all people together."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 PER_PERSON: Final = 30
-"""Messages a minute of one person; a burst of three times that is allowed."""
+"""Messages a minute for one person, with bursts of up to three times as many."""
 ALTOGETHER: Final = 12_000
 _MAX_REMEMBERED: Final = 10_000
 
 
 @dataclass(slots=True)
 class TokenBucket:
-    """A bucket of tokens that fills by `per_minute`, up to `most`; `seconds` are of a monotonic clock."""
+    """A token bucket that gains `per_minute` tokens, up to `most`; `seconds` is a monotonic time."""
 
     per_minute: float
     most: float
@@ -23,7 +23,7 @@ class TokenBucket:
     seconds: float = 0.0
 
     def take(self, now_s: float) -> float:
-        """Take a token; 0, or the seconds until there is one."""
+        """Take a token; returns 0, or the seconds until one is available."""
         if self.level < 0:
             self.level, self.seconds = self.most, now_s
         self.level = min(self.most, self.level + max(0.0, now_s - self.seconds) * self.per_minute / 60)
@@ -36,7 +36,7 @@ class TokenBucket:
 
 @dataclass(slots=True)
 class RateLimits:
-    """A token bucket for everybody and one for each person; `clock` is monotonic."""
+    """A token bucket for each person, and one for all together; `clock` is monotonic."""
 
     clock: Callable[[], float]
     per_person: int = PER_PERSON
@@ -46,7 +46,7 @@ class RateLimits:
     _last_seen_s: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
     def is_first_within(self, name: str, within_s: float) -> bool:
-        """Whether `name` was not asked about in the last `within_s` seconds."""
+        """Whether this is the first call for `name` within the last `within_s` seconds."""
         now_s = self.clock()
         if now_s - self._last_seen_s.get(name, -within_s) < within_s:
             return False
@@ -57,7 +57,7 @@ class RateLimits:
         return True
 
     def wait_s(self, person: str) -> float:
-        """0 if `person` may go on, else how many seconds they should wait."""
+        """0 if `person` may send a message now, else the seconds they should wait."""
         now_s = self.clock()
         bucket = self._people.setdefault(person, TokenBucket(self.per_person, 3 * self.per_person))
         self._people.move_to_end(person)

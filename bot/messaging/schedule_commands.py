@@ -40,11 +40,11 @@ class ChatSchedules:
             case c.PauseSchedule(name):
                 paused = await self.schedules.pause(name, speaker.actor)
                 resume = Suggestion(CommandName.RESUME_SCHEDULE, args=(paused.id,))
-                text = advise(f"{paused.id} is paused. ", resume, " lets it go on.")
+                text = advise(f"{paused.id} is paused. ", resume, " resumes it.")
                 return Response(render_advice(text, speaker.place.surface))
             case c.ResumeSchedule(name):
                 resumed = await self.schedules.resume(name, speaker.actor)
-                return Response(f"{resumed.id} goes on, {next_words(resumed)}.")
+                return Response(f"{resumed.id} is resumed, {next_words(resumed)}.")
 
     async def _add(self, speaker: CommandActor, command: c.Every) -> Response:
         added = await self.schedules.add(
@@ -67,15 +67,15 @@ class ChatSchedules:
         return Response(render_advice(text, speaker.place.surface))
 
     async def _list(self, speaker: CommandActor) -> Response:
-        """The speaker's own; what others ask for regularly is not shown in a channel."""
+        """List the speaker's own recurring requests; those of others are not shown in a channel."""
         own = await self.schedules.list(speaker.person)
         if not own:
             every = Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT"))
             text = advise("You have no recurring requests. Add one with ", every, ".")
             return Response(render_advice(text, speaker.place.surface))
         lines = [f"{schedule.id}: {_describe(schedule)}" for schedule in own[:MAX_ROWS]]
-        left = len(own) - len(lines)
-        return Response("\n".join([*lines, *([f"and {left} more"] if left > 0 else [])]))
+        omitted = len(own) - len(lines)
+        return Response("\n".join([*lines, *([f"and {omitted} more"] if omitted > 0 else [])]))
 
 
 def _describe(schedule: Schedule) -> str:

@@ -1,4 +1,4 @@
-"""The stored form of messages, button presses and responses: how the inbox keeps them, and how they are read again."""
+"""The stored form of messages, button presses and responses: converts them to JSON and back."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from core.model.place import Place
 from core.model.stored import StoredObject
 
 MAX_CHARACTERS: Final = 200_000
-"""Of one message's text; no platform lets people write as much, and nobody reads as much."""
+"""Maximum characters of a message's text; no platform allows as many."""
 CONTINUATION_WAIT_MS: Final = 2_000
-"""How long a text that a client may have cut waits for its next part."""
+"""How long a text waits for its next part if a client may have split it."""
 MESSAGE, PRESS = "heard", "clicked"
-"""The kinds of deliveries, as older versions stored them too."""
+"""The kinds of deliveries, under the names that older versions stored."""
 _MAX_NAME: Final = 200
-"""Characters of a name: a `dedup`, an id; longer ones are shortened by their hash."""
+"""Maximum characters of a name or id; longer ones end in their hash."""
 _NOT_STORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _TEXT_FIELDS: Final = ("text", "context", "hint")
 
 
 def storable(message: IncomingMessage | ButtonPress) -> IncomingMessage | ButtonPress:
-    """The same as every database can keep it: no NUL, no lone surrogates, no endless text or names."""
+    """The message as every database can store it: without NUL and lone surrogates, with bounded text and names."""
     place = message.place
     place = replace(place, channel=_name(place.channel), thread=place.thread and _name(place.thread))
     changes: dict[str, Any] = {}
@@ -43,7 +43,7 @@ def _text(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    """A name of bounded length; two different ones stay different."""
+    """A name of bounded length; different names stay different."""
     if len(text) <= _MAX_NAME:
         return _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -51,7 +51,7 @@ def _name(text: str) -> str:
 
 
 def to_delivery(message: IncomingMessage | ButtonPress) -> InboxDelivery:
-    """A message or a button press as it is kept."""
+    """A message or a button press in its stored form."""
     body: dict[str, Any] = {
         field: getattr(message, field) for field in message.__slots__ if field not in ("place", "dedup")
     }
@@ -64,7 +64,7 @@ def to_delivery(message: IncomingMessage | ButtonPress) -> InboxDelivery:
 
 
 def from_delivery(delivery: InboxDelivery) -> IncomingMessage | ButtonPress:
-    """The message or button press that `to_delivery` wrote."""
+    """The message or button press from the form that `to_delivery` returns."""
     if delivery.kind == PRESS:
         return _press_of(StoredObject(delivery.body, "a pressed button"), delivery.dedup)
     return _message_of(StoredObject(delivery.body, "a message"), delivery.dedup)

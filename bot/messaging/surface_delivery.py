@@ -1,7 +1,7 @@
-"""Surface delivery: the loop that brings cards and notes to one surface, at least once and in order.
+"""Surface delivery: the loop that delivers cards and notes to one surface, at least once and in order.
 
-What is owed are rows (`core.services.card_outbox`, `core.services.note_outbox`), so nothing is lost when this process
-or the platform goes away.
+Everything to deliver is a row (`core.services.card_outbox`, `core.services.note_outbox`), so nothing is lost if this
+process or the platform fails.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.model.errors import TransientError
 
 @dataclass(slots=True)
 class SurfaceDelivery:
-    """Delivers what is due on one surface, until cancelled; looks for it every `poll_s` seconds, and when woken."""
+    """Delivers what is due on one surface; looks for it every `poll_s` seconds and when woken."""
 
     cards: CardDelivery
     notes: NoteDelivery
@@ -25,11 +25,11 @@ class SurfaceDelivery:
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
-        """Something may be due now."""
+        """Look for due cards and notes now."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Deliver what is due; what fails is tried again later."""
+        """Deliver what is due until cancelled; retries failures later."""
         while True:
             try:
                 was_busy = await self.round()
@@ -40,10 +40,10 @@ class SurfaceDelivery:
                 await self._sleep()
 
     async def round(self) -> bool:
-        """Deliver one batch; whether there was anything."""
-        drew_cards = await self.cards.round()  # first: where a chat's rate is low, a card counts for more than notes
-        sent_notes = await self.notes.round()
-        return drew_cards or sent_notes
+        """Deliver one batch; returns whether anything was due."""
+        had_cards = await self.cards.round()  # first: if a chat's rate limit is low, cards matter more than notes
+        had_notes = await self.notes.round()
+        return had_cards or had_notes
 
     async def _sleep(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Which task a command means that names none: the one it answers, else the only open one here, else it is asked."""
+"""Task choice: finds the task for a command without a number, or asks which of several open tasks is meant."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ _FACTS: Final[dict[type, tuple[Fact, ...]]] = {
     c.Merge: (Fact.MERGE_ASKED,),
     c.Undo: (Fact.CLOSE_ASKED, Fact.UNDO_ASKED),
 }
-"""What a command makes happen; a task can be meant if one of these facts can happen to it."""
+"""The facts that a command causes; a task can be meant if its state has a transition for one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskChoice:
-    """Finds the task that a command means; where several are open it is asked, never guessed."""
+    """Finds the task that a command means; asks if several are possible, and never guesses."""
 
     conversations: Conversations
 
     async def choose(self, command: TaskCommand, speaker: CommandActor) -> int | Response:
-        """The number of the only task here that `command` can mean, or the question which one it is."""
-        shown = await self.conversations.tasks_in(speaker.place, speaker.actor, MOST_READ)
-        candidates = _candidates(command, shown)
+        """The number of the only task here that `command` can mean, or a question that lists the candidates."""
+        tasks = await self.conversations.tasks_in(speaker.place, speaker.actor, MOST_READ)
+        candidates = _candidates(command, tasks)
         if not candidates:
-            raise UsageError("which", "it is not clear which task you mean", "Name its number, or answer its card.")
+            raise UsageError("which", "it is not clear which task you mean", "Give its number, or reply to its card.")
         return candidates[0].number if len(candidates) == 1 else _question(command, candidates, speaker.place.surface)
 
 
-def _candidates(command: TaskCommand, shown: Sequence[Task]) -> list[Task]:
-    """The open ones and, for an undo, those that can be undone; without any, those it can be done to, else all."""
-    fitting = [task for task in shown if _applies(command, task.state)]
-    is_open = [task for task in shown if task.state not in ENDS or (isinstance(command, c.Undo) and task in fitting)]
-    return is_open or fitting or list(shown)
+def _candidates(command: TaskCommand, tasks: Sequence[Task]) -> list[Task]:
+    """The open tasks (for an undo, also those that can be undone); else those the command applies to; else all."""
+    fitting = [task for task in tasks if _applies(command, task.state)]
+    is_open = [task for task in tasks if task.state not in ENDS or (isinstance(command, c.Undo) and task in fitting)]
+    return is_open or fitting or list(tasks)
 
 
 def _applies(command: TaskCommand, state: State) -> bool:
@@ -65,15 +65,15 @@ def _applies(command: TaskCommand, state: State) -> bool:
 
 
 def _question(command: TaskCommand, candidates: Sequence[Task], surface: str) -> Response:
-    """Which one? A line a task, and a button with the command for each."""
-    offered = candidates[:MOST_OFFERED]
-    choices = tuple((_label(task), c.format_command(replace(command, number=task.number))) for task in offered)
-    more = [f"… and {len(candidates) - len(offered)} more"] if len(candidates) > len(offered) else []
+    """The question which task is meant: one line a task, and a button with the command for each."""
+    listed = candidates[:MOST_OFFERED]
+    choices = tuple((_label(task), c.format_command(replace(command, number=task.number))) for task in listed)
+    more = [f"… and {len(candidates) - len(listed)} more"] if len(candidates) > len(listed) else []
     name = CommandName(type(command).__name__.lower())
-    example = command_line(Suggestion(name, offered[0].number), surface)
+    example = command_line(Suggestion(name, listed[0].number), surface)
     lines = [
         "Several tasks are open here. Which one do you mean?",
-        *(f"{_label(task)} ({task.state.value})" for task in offered),
+        *(f"{_label(task)} ({task.state.value})" for task in listed),
         *more,
         f"Nothing was done. Repeat it with the number, such as {example}.",
     ]

@@ -1,4 +1,4 @@
-"""Commands about one task: replies, verdicts, its way to a merge, and looking at it."""
+"""Commands about one task: replies, verdicts, merging, undoing, and viewing."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from core.services.approvals import Approvals
 from core.services.requests import Requests
 
 MOST_PARTS: Final = 60
-"""Hunks that are listed; more are picked by the numbers that the diff has."""
+"""Maximum hunks listed; the others can be picked by their numbers in the diff."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCommands:
-    """Carries out commands about one task by `core.services`, which judge who may do what."""
+    """Carries out commands about one task through `core.services`, which check permissions."""
 
     requests: Requests
     approvals: Approvals
@@ -42,7 +42,7 @@ class TaskCommands:
                 response = await self._reply(speaker, number, with_context(context, text))
             case c.Retry():
                 response = await self._reply(speaker, number, "retry")
-            case c.Pick(what=hunks):
+            case c.Pick(selection=hunks):
                 response = await self._pick(speaker, number, hunks)
             case c.Approve(digest=digest):
                 response = await self._approve_typed(speaker, number, digest)
@@ -67,14 +67,14 @@ class TaskCommands:
         return response
 
     async def approve(self, speaker: CommandActor, number: int, digest: str, typed_in: Place | None = None) -> Response:
-        """Countersign a digest: the one that a button stands for, or what was typed in `typed_in`."""
+        """Approve a digest: that of a button, or one that was typed in the place `typed_in`."""
         outcome = await self.approvals.approve(number, digest, speaker.actor, typed_in, speaker.origin)
         if outcome.problem is not None:
             return Response(problem_sentence(outcome.problem, speaker.place.surface), refused=True)
         return Response(f"You countersigned {short_digest(digest)} of #{number}.")
 
     async def reject(self, speaker: CommandActor, number: int, reason: str, digest: str | None) -> Response:
-        """Say no, with a reason, to what is staged; with a digest only if that still is what is staged."""
+        """Reject the staged diff with a reason; with a `digest`, only if that is still the staged one."""
         outcome = await self.approvals.reject(number, reason, speaker.actor, digest)
         if outcome.problem is not None:
             return Response(problem_sentence(outcome.problem, speaker.place.surface), refused=True)
@@ -82,10 +82,10 @@ class TaskCommands:
 
     async def _reply(self, speaker: CommandActor, number: int, text: str) -> Response:
         await self.requests.reply(number, text, speaker.actor, dedup=speaker.dedup, origin=speaker.origin)
-        return Response()  # the card says it
+        return Response()  # the card shows the outcome
 
     async def _pick(self, speaker: CommandActor, number: int, hunks: str) -> Response:
-        """Keep only some hunks of what is staged; without any named, list what there is to pick from."""
+        """Keep only the named hunks of the staged diff; if none is named, list them."""
         if not hunks:
             parts = await self.hunks.parts_of(number, speaker.actor)
             return Response("\n".join(visible(part.label) for part in parts[:MOST_PARTS]))
@@ -99,24 +99,24 @@ class TaskCommands:
                 Suggestion(CommandName.APPROVE, number),
                 f" and at least {TYPED_DIGITS} hex digits of the digest that the card shows.",
             )
-            raise UsageError("no_digest", "an approval names the bytes it is for", mend)
+            raise UsageError("no_digest", "an approval must name the digest that it is for", mend)
         return await self.approve(speaker, number, digest, typed_in=speaker.place)
 
     async def _reject_typed(self, speaker: CommandActor, number: int, reason: str) -> Response:
         if not reason:
             mend = advise("Write ", Suggestion(CommandName.REJECT, number, (BLANK,)), ".")
-            raise UsageError("no_reason", "a rejection says why", mend)
+            raise UsageError("no_reason", "a rejection needs a reason", mend)
         return await self.reject(speaker, number, reason, None)
 
     async def _undo(self, speaker: CommandActor, number: int) -> Response:
         undo = await self.requests.undo(number, speaker.actor, speaker.origin)
         if undo == number:
             return Response(f"The pull request of #{number} is being closed.")
-        return Response(f"#{undo} takes #{number} back; it needs approval like any other task.")
+        return Response(f"#{undo} reverts #{number}; it needs approval like any other task.")
 
 
 def with_context(context: str, text: str) -> str:
-    """`text` after what it is about; a sentence that says all by itself, or asks for nothing, stands alone."""
+    """`text` after its context; a complete sentence of the edit grammar, or a courtesy, is returned alone."""
     if not context or is_courtesy(text) or not isinstance(parse(text), NotUnderstood):
         return text
     return f"{context}: {text}"

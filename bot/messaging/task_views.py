@@ -1,4 +1,4 @@
-"""What people ask to see in a conversation: a card, a diff, why, how far a task is, and the queue."""
+"""Task views in conversations: a card, a diff, an explanation, a task's progress, and the queue."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from core.services.task_document import TaskDocument, TaskDocuments
 
 MAX_ROWS: Final = 15
 MAX_TASKS_READ: Final = 200
-"""The newest tasks, among which a person's own are listed."""
+"""The newest tasks, among which a person's own are looked for."""
 MAX_DIFF_CHARACTERS: Final = 3000
-"""Characters of one file's diff that are sent as text; more is attached."""
+"""A file's diff with more characters is sent as an attachment, not as text."""
 REFLOWING: Final = frozenset({"github"})
-"""Surfaces that set text as paragraphs: there a diff keeps its spaces only as a file."""
+"""Surfaces that reflow text, where a diff keeps its spaces only in a file."""
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -42,7 +42,7 @@ class TaskViews:
     surfaces: Mapping[str, Surface]
 
     async def show_card(self, number: int, speaker: CommandActor, reply_to: str | None) -> Response:
-        """Have the task's card posted where `speaker` is, as a new message where one stands already."""
+        """Post the task's card where `speaker` is, as a new message even if the card is already there."""
         await self.conversations.show_card(number, speaker.place, reply_to, speaker.actor)
         return Response()
 
@@ -51,8 +51,8 @@ class TaskViews:
         document = await self.documents.document(number, speaker.actor)
         diff = await self.diffs.of(document.task)
         if diff is None:
-            mend = advise("See it with ", Suggestion(CommandName.SHOW, number), ".")
-            raise NotFoundError("no_diff", f"#{number} has staged nothing", mend)
+            mend = advise("See its state with ", Suggestion(CommandName.SHOW, number), ".")
+            raise NotFoundError("no_diff", f"#{number} has nothing staged", mend)
         if path is not None:
             return await self._show_file(document, diff, path, speaker)
         files = await self.builder.attachments(document, diff)
@@ -80,11 +80,11 @@ class TaskViews:
         return await surface.attach(speaker.place, files, text, speaker.message_id) or ()
 
     async def explain(self, number: int, speaker: CommandActor) -> Response:
-        """Why a task is where it is."""
+        """Explain why a task is in its state."""
         return Response(explain(await self.documents.document(number, speaker.actor), speaker.place.surface))
 
     async def progress(self, number: int | None, since: str | None, speaker: CommandActor) -> Response:
-        """How far one task is, or the speaker's own tasks."""
+        """The progress of one task, or the speaker's own tasks."""
         if number is None:
             return await self._own_tasks(speaker.person)
         card = self.builder.card(await self.documents.document(number, speaker.actor))
@@ -105,7 +105,7 @@ class TaskViews:
         return Response("\n".join(f"#{task.number} {task.state.value} · {one_line(task.title, 80)}" for task in own))
 
     async def queue(self) -> Response:
-        """What runs and what comes next."""
+        """What is running and what comes next."""
         view = await self.queries.queue()
         jobs = [queued.job for queued in view.jobs[:MAX_ROWS]]
         lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in jobs if job.kind is not JobKind.FOLLOW]
@@ -116,7 +116,7 @@ class TaskViews:
 
 
 def _diff_of_file(diff: bytes, path: str) -> str | None:
-    """One file's part of a diff, for showing."""
+    """One file's part of a diff, for display."""
     for part in diff.decode("utf-8", "surrogateescape").split("\ndiff --git "):
         if part.partition("\n")[0].endswith(f" b/{path}"):
             return part
@@ -124,12 +124,12 @@ def _diff_of_file(diff: bytes, path: str) -> str | None:
 
 
 def _printable(part: str) -> str:
-    """A part of a diff for a chat: its lines end at line feeds alone, and whatever cannot be printed is spelled out."""
+    """A part of a diff for a chat, with characters that cannot be printed spelled out; only line feeds end a line."""
     return "\n".join(visible(line.expandtabs(4)) for line in part.rstrip("\n").split("\n"))
 
 
 def _since(text: str | None) -> datetime | None:
-    """The time that ``2h`` or the like means; None for what is not understood."""
+    """The time that ``2h`` or the like means; None if it cannot be parsed."""
     if text is None or not text[:-1].isdecimal() or text[-1:] not in _SECONDS:
         return None
     return datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * _SECONDS[text[-1]])

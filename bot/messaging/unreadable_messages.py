@@ -1,4 +1,4 @@
-"""Messages without text that could be read, such as a voice message: their writer is told what works instead."""
+"""Unreadable messages, such as voice messages: tells their sender what to send instead."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bot.surfaces.port import ButtonPress, IncomingMessage, Response
 
 @dataclass(frozen=True, slots=True)
 class UnreadableMessages:
-    """Answers unreadable messages of known people; passes all others, and all of strangers, on to `router`."""
+    """Answers unreadable messages of known people; all other messages go to `router`."""
 
     router: AnswersMessages
     directory: IdentityDirectory
     limits: RateLimits
 
     async def process(self, message: IncomingMessage | ButtonPress) -> Response:
-        """Say what works instead, as often as anybody may say something."""
+        """Answer with the message's hint, within the sender's rate limit, or process the message."""
         if isinstance(message, ButtonPress) or not message.hint:
             return await self.router.process(message)
         surface, identity = message.place.surface, message.identity
         person = await self.directory.person(surface, identity) if identity else None
         if person is None and identity:
             return await self.router.process(replace(message, hint=""))
-        if self.limits.wait_s(person or f"nobody on {surface} in {message.place.channel}"):
+        if self.limits.wait_s(person or f"anonymous on {surface} in {message.place.channel}"):
             return Response()
         return Response(message.hint, refused=person is not None)

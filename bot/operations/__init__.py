@@ -1,1 +1,1 @@
-"""What operators run: serve, doctor, init, backup, verification, statistics."""
+"""Operations: creating, checking, backing up and verifying a home."""

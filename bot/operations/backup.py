@@ -1,4 +1,4 @@
-"""Backup and restore of a whole home on SQLite: one file, consistent while everything runs."""
+"""Backup and restore of a whole home on SQLite, as one file that is consistent even while the home is in use."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _SKIPPED = (*(f"{name}{end}" for name in _DATABASES for end in ("", "-wal", "-sh
 
 
 def write_backup(home: Home, file: Path) -> int:
-    """Write the backup; its size in bytes. Raises `UsageError` on PostgreSQL, which has its own tools."""
+    """Write the backup; returns its size in bytes. Raises `UsageError` on PostgreSQL, which has its own tools."""
     home.check()
     if load_config(home.config).database != "sqlite":
         raise UsageError(
-            "not_sqlite", "this home's rows are in PostgreSQL", "Back them up with pg_dump, and the home with tar."
+            "not_sqlite", "this home's database is PostgreSQL", "Back it up with pg_dump, and the home with tar."
         )
     if file.exists():
-        raise ConflictError("exists", f"{file} exists already", "Name a new file.")
+        raise ConflictError("exists", f"{file} already exists", "Name a new file.")
     if not file.absolute().parent.is_dir():
-        raise UsageError("no_folder", f"{file.absolute().parent} is no folder", "Name a file in one that is there.")
+        raise UsageError("no_folder", f"{file.absolute().parent} is not a folder", "Name a file in an existing folder.")
     draft = file.with_name(f".{file.name}.part")
     try:
         with tempfile.TemporaryDirectory(dir=home.state) as scratch, tarfile.open(draft, "w:gz") as archive:
-            # the databases first: whatever artifact or object a row names is already there, and never taken away
+            # the databases first: the artifacts and objects that their rows name exist already and are never deleted
             for name in _DATABASES:
                 if (home.state / name).exists():
                     archive.add(_copy(home.state / name, Path(scratch) / name), arcname=f"state/{name}")
@@ -59,7 +59,7 @@ def _copy(source: Path, target: Path) -> Path:
 
 
 async def read_backup(home: Home, file: Path) -> None:
-    """Restore into a directory that is not there or empty, and pause the queue (F33): look before effects resume."""
+    """Restore into a missing or empty directory, and pause the queue so that the operator can check first (F33)."""
     from bot.wiring.app import opened
 
     if home.root.exists() and any(home.root.iterdir()):

@@ -1,4 +1,4 @@
-"""The doctor: checks every dependency, permission, sandbox, repository and lane, and says how to mend what fails."""
+"""The doctor: checks every dependency, permission, sandbox, repository and lane, and says how to fix what fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOW_DISK_MIB = 512
 
 
 async def examine(home: Home) -> list[DoctorRow]:
-    """All checks; one that fails does not stop the others, except where nothing further could be known."""
+    """Run all checks; a failed one does not stop the others, unless they depend on it."""
     checks = [_python(), await asyncio.to_thread(_git)]
     try:
         home.check()
@@ -36,7 +36,7 @@ async def examine(home: Home) -> list[DoctorRow]:
 
     try:
         async with opened(home) as app:
-            checks.append(ok_row("configuration", f"{home.config.name}, {home.policy.name} and the lanes are sound"))
+            checks.append(ok_row("configuration", f"{home.config.name}, {home.policy.name} and the lanes are valid"))
             checks.extend(await _within(app))
     except CountersignError as error:
         checks.append(failed_row("configuration" if error.problem.code == "config" else "database", error.problem))
@@ -49,7 +49,7 @@ async def _within(app: App) -> list[DoctorRow]:
     checks.extend(_policy(app))
     checks.extend(_sections(app))
     plugins = app.plugins().doctor_rows()
-    app.plugins().lenient = True  # one that is broken has its row; everything else is looked at without it
+    app.plugins().lenient = True  # a broken one has its row; everything else is checked without it
     checks.extend(plugins)
     checks.extend(_lanes(app, {row["name"]: row["mend"] for row in plugins if row["verdict"] == "fail"}))
     checks.extend(await _models(app))
@@ -63,32 +63,34 @@ async def _within(app: App) -> list[DoctorRow]:
 
 
 def _sections(app: App) -> list[DoctorRow]:
-    """A row for each section of countersign.yaml that `serve` would refuse; what is sound has rows further down."""
+    """A row for each section of countersign.yaml that `serve` would refuse; valid ones have further rows."""
     checks: list[DoctorRow] = []
     for name, read in app.config.sections().items():
         try:
             read()
         except CountersignError as error:
             checks.append(failed_row(f"{name} in {app.home.config.name}", error.problem))
-    return checks or [ok_row("sections", "all of the configuration is as `serve` wants it")]
+    return checks or [ok_row("sections", "`serve` accepts the whole configuration")]
 
 
 def _deliveries(deliveries: Mapping[str, DeliveryCounts]) -> list[DoctorRow]:
-    """What was delivered to webhooks and trackers, and what was given up for good."""
+    """How many deliveries to webhooks and trackers were sent, are due, or were given up."""
     checks: list[DoctorRow] = []
     for name, counts in deliveries.items():
-        summary = f"{counts.sent} sent, {counts.due} to come"
+        summary = f"{counts.sent} sent, {counts.due} due"
         if not counts.failed:
             checks.append(ok_row(f"webhook {name}", summary))
             continue
         why = f": {counts.problem}" if counts.problem else ""
-        mend = "Mend the receiver; they are not tried again. `countersign events` still has what they said."
-        checks.append(warning_row(f"webhook {name}", f"{counts.failed} given up for good{why} ({summary})", mend))
+        mend = (
+            "Fix the receiver. Deliveries that were given up are not retried; `countersign events` has their content."
+        )
+        checks.append(warning_row(f"webhook {name}", f"{counts.failed} given up{why} ({summary})", mend))
     return checks
 
 
 async def _schedules(app: App) -> list[DoctorRow]:
-    """The recurring requests that could not succeed as things are now."""
+    """The recurring requests that the current configuration would refuse."""
     from core.services.schedules import PlannedRequest
 
     checks = list[DoctorRow]()
@@ -101,7 +103,7 @@ async def _schedules(app: App) -> list[DoctorRow]:
             mend = f"{error.problem.mend} Or delete it: countersign unschedule {schedule.id}."
             checks.append(warning_row(f"recurring request {schedule.id}", error.problem.message, mend.strip()))
     if active and not checks:
-        checks.append(ok_row("recurring requests", f"{len(active)}, each can succeed"))
+        checks.append(ok_row("recurring requests", f"{len(active)}, all accepted by the configuration"))
     return checks
 
 
@@ -123,7 +125,7 @@ def _disk(home: Home) -> DoctorRow:
     free_mib = shutil.disk_usage(home.root).free // 2**20
     if free_mib < LOW_DISK_MIB:
         return warning_row(
-            "disk", f"only {free_mib} MiB free at {home.root}", "Free some space before requests are refused."
+            "disk", f"only {free_mib} MiB free at {home.root}", "Free some disk space, or requests will be refused."
         )
     return ok_row("disk", f"{free_mib:,} MiB free")
 
@@ -133,8 +135,8 @@ def _rights(home: Home) -> DoctorRow:
         return ok_row("rights", "not checked on this system")
     mode = home.state.stat().st_mode & 0o777
     if mode & 0o077:
-        return warning_row("rights", f"{home.state} may be read by others ({mode:o})", f"chmod 700 {home.state}")
-    return ok_row("rights", f"{home.state} is the owner's alone")
+        return warning_row("rights", f"others can read {home.state} ({mode:o})", f"chmod 700 {home.state}")
+    return ok_row("rights", f"only the owner can read {home.state}")
 
 
 async def _database(app: App) -> DoctorRow:
@@ -144,8 +146,8 @@ async def _database(app: App) -> DoctorRow:
         return ok_row("database", f"PostgreSQL at schema {schema_version()}")
     damage = await app.home_checks.damage()
     if damage is not None:
-        return row("database", "fail", f"{app.location.file}: {damage}", "Restore a backup; do not write to it.")
-    return ok_row("database", f"{app.location.file.name} at schema {schema_version()}, sound")
+        return row("database", "fail", f"{app.location.file}: {damage}", "Restore a backup; do not use this file.")
+    return ok_row("database", f"{app.location.file.name} at schema {schema_version()}, intact")
 
 
 def _key(app: App) -> DoctorRow:
@@ -160,7 +162,7 @@ def _key(app: App) -> DoctorRow:
 
 
 def _sandboxes(app: App) -> list[DoctorRow]:
-    """bubblewrap, and what else a lane asks for."""
+    """bubblewrap, and each other sandbox that a lane needs."""
     kinds = {"bwrap": None} | dict.fromkeys(lane.isolation.kind for lane in app.settings().lanes.values())
     return [_sandbox(app, kind) for kind in kinds]
 
@@ -178,21 +180,21 @@ def _policy(app: App) -> list[DoctorRow]:
 
     snapshot = app.settings.snapshot()
     mend = "Edit policy.yaml or countersign.yaml."
-    warned = [warning_row("policy", text, mend) for text in warnings(snapshot.rules, snapshot.config.people)]
-    return warned or [ok_row("policy", f"{len(snapshot.rules.rules)} rules, each can be satisfied")]
+    rows = [warning_row("policy", text, mend) for text in warnings(snapshot.rules, snapshot.config.people)]
+    return rows or [ok_row("policy", f"{len(snapshot.rules.rules)} rules, each can be satisfied")]
 
 
 def _lanes(app: App, broken: Mapping[str, str]) -> list[DoctorRow]:
-    """A row for each lane; `broken` are the names of rows of plugins, with the mend of each."""
+    """A row for each lane; `broken` maps the rows of broken plugins to their fixes."""
     from lanes.wiring import missing_executor_problem
 
     checks: list[DoctorRow] = []
     try:
-        have = app.executors()
+        executors = app.executors()
     except CountersignError as error:
         return [failed_row("executors", error.problem)]
     for lane in app.settings().lanes.values():
-        executor = have.get(lane.executor)
+        executor = executors.get(lane.executor)
         problem = missing_executor_problem(lane.executor) if executor is None else executor.unavailable(lane)
         name = f"lane {lane.name}"
         if (plugin := f"plugin executors/{lane.executor}") in broken:
@@ -205,7 +207,7 @@ def _lanes(app: App, broken: Mapping[str, str]) -> list[DoctorRow]:
 async def _models(app: App) -> list[DoctorRow]:
     try:
         models = app.config.models()
-    except CountersignError:  # its row says so already
+    except CountersignError:  # reported by `_sections`
         return []
     if not models.endpoints:
         return []
@@ -215,7 +217,7 @@ async def _models(app: App) -> list[DoctorRow]:
 
 
 def _plugins_alone(home: Home) -> list[DoctorRow]:
-    """The rows of the plugins where the rest of the configuration is not sound, as far as it says which they are."""
+    """The rows of the plugins when the rest of the configuration is not valid; empty if they are not known."""
     from bot.configuration.config import load_config
     from bot.plugins.load import Plugins
 
@@ -236,11 +238,11 @@ def _queue(counts: HomeCounts) -> list[DoctorRow]:
     checks = []
     if counts.paused is not None:
         reason = counts.paused.reason or "no reason given"
-        checks.append(warning_row("queue", f"paused: {reason}", "Let it run with `countersign resume`."))
+        checks.append(warning_row("queue", f"paused: {reason}", "Resume it with `countersign resume`."))
     waiting = sum(counts.jobs.values())
     if waiting and not counts.workers:
         mend = "Start one with `countersign serve`."
-        checks.append(warning_row("workers", f"{waiting} jobs wait and no worker runs", mend))
+        checks.append(warning_row("workers", f"{waiting} jobs are waiting and no worker is running", mend))
     else:
         checks.append(ok_row("workers", f"{len(counts.workers)} running, {waiting} jobs waiting"))
     return checks

@@ -1,4 +1,4 @@
-"""The doctor's rows about models: each endpoint, and whether the models that lanes and the interpreter name exist."""
+"""The doctor's rows about models: whether each endpoint answers, and has the models that the configuration names."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lanes.models.endpoint import CHAT_KINDS, key_variable
 from lanes.models.model_details import InstalledModel
 
 _NEEDS_KEY: Final = ("anthropic", "gemini")
-"""Kinds whose servers accept no request without a key; many servers of the other kinds are local and need none."""
+"""Kinds whose servers require a key; many servers of the other kinds are local and do not."""
 
 
 async def model_checks(models: Models, lanes: Iterable[Lane]) -> list[DoctorRow]:
-    """A row for each endpoint, and one for each lane and the interpreter that name models."""
+    """A row for each endpoint, and one for each lane and interpreter that names models."""
     answers = await asyncio.gather(*(_endpoint(endpoint) for endpoint in models.endpoints.values()))
     rows = [answer[0] for answer in answers]
     installed = {name: answer[1] for name, answer in zip(models.endpoints, answers, strict=True)}
@@ -35,11 +35,11 @@ async def model_checks(models: Models, lanes: Iterable[Lane]) -> list[DoctorRow]
 
 
 async def _endpoint(endpoint: Endpoint) -> tuple[DoctorRow, tuple[InstalledModel, ...] | None]:
-    """The endpoint's row, and the models that it has; None when that is not known."""
+    """The endpoint's row, and its installed models; None if they are not known."""
     name = f"endpoint {endpoint.name}"
     if endpoint.kind in _NEEDS_KEY and endpoint.key is None:
         mend = f"Set {key_variable(endpoint.name)}, or name its `key_file` in countersign.yaml."
-        return row(name, "fail", f"{endpoint.kind} accepts no request without a key, and it has none", mend), None
+        return row(name, "fail", f"{endpoint.kind} requires a key, and none is configured", mend), None
     if endpoint.kind not in CHAT_KINDS:
         return row(name, "ok", f"{endpoint.kind} at {endpoint.url}, for agents only: not checked"), None
     catalog = open_catalog(endpoint)
@@ -48,7 +48,7 @@ async def _endpoint(endpoint: Endpoint) -> tuple[DoctorRow, tuple[InstalledModel
     except CountersignError as error:
         return row(name, "fail", error.problem.message, str(error.problem.mend)), None
     if endpoint.key is not None and _unencrypted(endpoint.url):
-        mend = "Put TLS before it and write https://, or reach it through a tunnel."
+        mend = "Use https:// with a TLS proxy in front of it, or a tunnel."
         return row(name, "warn", f"its key is sent to {endpoint.url} without encryption", mend), installed
     count = "1 model" if len(installed) == 1 else f"{len(installed)} models"
     return row(name, "ok", f"{version} at {endpoint.url}, {count}"), installed
@@ -56,8 +56,8 @@ async def _endpoint(endpoint: Endpoint) -> tuple[DoctorRow, tuple[InstalledModel
 
 def _unencrypted(url: str) -> bool:
     parts = urlsplit(url)
-    here = parts.hostname == "localhost" or (parts.hostname or "").startswith("127.") or parts.hostname == "::1"
-    return parts.scheme == "http" and not here
+    is_local = parts.hostname == "localhost" or (parts.hostname or "").startswith("127.") or parts.hostname == "::1"
+    return parts.scheme == "http" and not is_local
 
 
 def _named(
@@ -66,32 +66,32 @@ def _named(
     endpoints: Mapping[str, Endpoint],
     installed: Mapping[str, tuple[InstalledModel, ...] | None],
 ) -> DoctorRow:
-    """Whether the models exist: a lane can work with any of them, so only all missing fails."""
-    present, lacking, mends = [], [], []
+    """Whether the models exist; fails only if all are missing, because a lane can use any of them."""
+    present, missing, mends = [], [], []
     for text in texts:
         try:
-            problem, mend = _lack(ModelName.parse(text), endpoints, installed)
+            problem, mend = _problem_with(ModelName.parse(text), endpoints, installed)
         except CountersignError as error:
             problem, mend = error.problem.message, str(error.problem.mend)
         if problem:
-            lacking.append(problem)
+            missing.append(problem)
             mends.append(mend)
         else:
             present.append(text)
-    if not lacking:
+    if not missing:
         return row(name, "ok", ", ".join(present))
     verdict = "warn" if present else "fail"
-    return row(name, verdict, "; ".join(lacking), " ".join(dict.fromkeys(mends)))
+    return row(name, verdict, "; ".join(missing), " ".join(dict.fromkeys(mends)))
 
 
-def _lack(
+def _problem_with(
     name: ModelName, endpoints: Mapping[str, Endpoint], installed: Mapping[str, tuple[InstalledModel, ...] | None]
 ) -> tuple[str, str]:
-    """Why the model cannot be used, and the mend; empty when it can, as far as is known."""
+    """Why the model cannot be used, and the fix; two empty strings if it can, as far as is known."""
     endpoint = endpoints.get(name.endpoint)
     if endpoint is None:
-        known = ", ".join(sorted(endpoints)) or "none"
-        return f"{name}: no endpoint is called {name.endpoint!r}", f"Add it to countersign.yaml; known: {known}."
+        names = ", ".join(sorted(endpoints)) or "none"
+        return f"{name}: no endpoint is called {name.endpoint!r}", f"Add it to countersign.yaml; known: {names}."
     if endpoint.kind not in CHAT_KINDS:
         return "", ""
     models = installed.get(name.endpoint)
@@ -99,5 +99,5 @@ def _lack(
         return f"{name}: its endpoint does not answer", f"See the row `endpoint {name.endpoint}`."
     if {name.name, f"{name.name}:latest"} & {model.name for model in models}:
         return "", ""
-    mend = f"countersign models pull {name}" if endpoint.kind == "ollama" else "Name one that it serves."
+    mend = f"countersign models pull {name}" if endpoint.kind == "ollama" else "Name a model that it serves."
     return f"{name} is not installed", mend

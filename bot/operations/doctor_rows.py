@@ -1,4 +1,4 @@
-"""The rows of `doctor`: the verdict of one check, what it found, and how to mend it."""
+"""The rows of `doctor`: the verdict of one check, its detail, and how to fix it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def ok_row(name: str, detail: str) -> DoctorRow:
 
 
 def warning_row(name: str, detail: str, mend: str) -> DoctorRow:
-    """Something that works, but not as it should."""
+    """A check that passed with a warning."""
     return row(name, "warn", detail, mend)
 
 
 def failed_row(name: str, problem: Problem) -> DoctorRow:
-    """A check that met `problem`."""
+    """A check that failed with `problem`."""
     return row(name, "fail", problem.message, str(problem.mend))
 
 

@@ -1,4 +1,4 @@
-"""The doctor's rows about surfaces: what each says of itself, and whether `serve` cannot reach it."""
+"""The doctor's rows about surfaces: the checks of each surface, and whether `serve` cannot reach it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SURFACE_S: Final = 20.0
 
 
 async def surfaces_checks(app: App) -> list[DoctorRow]:
-    """The rows of every configured surface; a section that is not valid has its row already."""
+    """The rows of every configured surface; a section that is not valid is reported elsewhere."""
     from bot.wiring.surfaces import surfaces_of
 
     checks: list[DoctorRow] = []
@@ -26,7 +26,7 @@ async def surfaces_checks(app: App) -> list[DoctorRow]:
     except CountersignError:
         return []
     if configured.github is not None and configured.github.webhook_secret is None:
-        mend = "Set COUNTERSIGN_GITHUB_WEBHOOK_SECRET, or name a webhook_secret_file; or say `comments: false`."
+        mend = "Set COUNTERSIGN_GITHUB_WEBHOOK_SECRET or webhook_secret_file, or set `comments: false`."
         checks.append(warning_row("github comments", "comments are not received: the webhooks have no secret", mend))
     try:
         surfaces = await surfaces_of(app)
@@ -39,16 +39,16 @@ async def surfaces_checks(app: App) -> list[DoctorRow]:
 
 
 async def surface_checks(name: str, surface: Surface) -> list[DoctorRow]:
-    """What one surface says of itself; an answer that its adapter cannot handle is a row like any other."""
+    """The rows of one surface's own checks; an answer that its adapter cannot handle becomes a row too."""
     try:
         async with asyncio.timeout(SURFACE_S):
             rows = await surface.check()
     except TimeoutError:
-        return [row(name, "fail", f"did not answer within {SURFACE_S:g} s", "Look at the network.")]
+        return [row(name, "fail", f"did not answer within {SURFACE_S:g} s", "Check the network.")]
     except CountersignError as error:
         return [failed_row(name, error.problem)]
-    except Exception as error:  # noqa: BLE001 - an odd answer must not end the other checks
-        return [_odd_answer(name, error)]
+    except Exception as error:  # noqa: BLE001 - an unexpected answer must not end the other checks
+        return [_unexpected_answer(name, error)]
     finally:
         await surface.close()
     return [row(each["check"], each["verdict"], each["detail"], each["mend"]) for each in rows]
@@ -58,14 +58,14 @@ async def _seen_down(app: App, name: str) -> list[DoctorRow]:
     problem = await app.home_checks.surface_trouble(name)
     if problem is None:
         return []
-    mend = str(problem.mend) or "It is tried again by itself."
+    mend = str(problem.mend) or "`serve` reconnects by itself."
     return [warning_row(f"{name} in serve", f"down: {problem.message}", mend)]
 
 
-def _odd_answer(name: str, error: Exception) -> DoctorRow:
-    """An answer that breaks the adapter; its words may be people's, so only its place is named."""
+def _unexpected_answer(name: str, error: Exception) -> DoctorRow:
+    """An answer that the adapter cannot handle; it may contain people's text, so only the code location is shown."""
     from core.log import fault_of
 
     fault = fault_of(error)
-    mend = "The platform's answer is not as expected; see whether a newer version of Countersign reads it."
-    return row(name, "fail", f"could not be looked at: {fault['why']} at {fault['at']}", mend)
+    mend = "The platform's answer is not as expected; check for a newer version of Countersign."
+    return row(name, "fail", f"could not be checked: {fault['why']} at {fault['at']}", mend)

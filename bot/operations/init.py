@@ -1,4 +1,4 @@
-"""Making a home: configuration files that say what they are for, the signing key, and the database."""
+"""Creates a home: commented configuration files, the signing key, and the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEBHOOK_FILE = "github-webhook.secret"
 
 @dataclass(frozen=True, slots=True)
 class CreatedHome:
-    """A new home and what its owner should know of it."""
+    """A new home, with notes for its owner."""
 
     home: Home
     repositories: dict[str, str]
@@ -42,23 +42,23 @@ class CreatedHome:
 async def make_home(
     home: Home, repos: tuple[str, ...], people: tuple[str, ...], forge: str, api_url: str | None = None
 ) -> CreatedHome:
-    """Write a new home; raises `ConflictError` when one is there, and writes nothing then.
+    """Create a home; raises `ConflictError`, without effect, if one exists.
 
-    With the forge `github` the repositories are asked for at `api_url`, with the token that the environment has.
+    With the forge `github` the repositories are looked up at `api_url` with the token from the environment.
     """
     from bot.wiring.database_file import create_database
 
     if home.config.exists():
         raise ConflictError(
-            "home_exists", f"{home.root} is a Countersign home already", f"Edit {home.config}, or name another --home."
+            "home_exists", f"{home.root} is already a Countersign home", f"Edit {home.config}, or name another --home."
         )
     if not repos:
         raise UsageError("no_repository", "no repository was named", "Add --repo NAME=PATH_OR_URL.")
-    named = dict(_repository(text, forge) for text in repos)
-    if len(named) < len(repos):
+    urls = dict(_repository(text, forge) for text in repos)
+    if len(urls) < len(repos):
         raise UsageError("twice", "a repository is named twice", "Give each its own name.")
-    hub = await _at_github(named, api_url) if forge == "github" else None
-    branches = hub.branches if hub else {name: await _branch(home, name, url, forge) for name, url in named.items()}
+    hub = await _look_up_at_github(urls, api_url) if forge == "github" else None
+    branches = hub.branches if hub else {name: await _branch(home, name, url, forge) for name, url in urls.items()}
     roles = _people(people)
     notes = _notes(roles)
     home.root.mkdir(parents=True, exist_ok=True)
@@ -67,12 +67,12 @@ async def make_home(
     _copy_defaults(home)
     Keys(home.keys).make()
     create_database(home)
-    # last, because its presence is what makes a directory a home
+    # last, because a directory is a home once it exists
     if hub is not None:
         _write_secret(home.state / WEBHOOK_FILE)
         notes.append(f"GitHub signs its webhooks with the secret in {home.state / WEBHOOK_FILE}: give it to the App.")
-    home.config.write_text(_config_text(named, branches, roles, forge, hub), encoding="utf-8")
-    return CreatedHome(home, named, roles, notes)
+    home.config.write_text(_config_text(urls, branches, roles, forge, hub), encoding="utf-8")
+    return CreatedHome(home, urls, roles, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,34 +84,34 @@ class _Hub:
     branches: dict[str, str]
 
 
-async def _at_github(named: dict[str, str], api_url: str | None) -> _Hub:
-    """Look the repositories up, so that they are pinned by their numbers; raises when one is not there."""
+async def _look_up_at_github(urls: dict[str, str], api_url: str | None) -> _Hub:
+    """Look up the repositories' numeric ids and default branches; raises if one does not exist."""
     from lanes.forge.github.access import GitHubAccess, full_name_of
     from lanes.forge.github.client import GitHubClient
 
     token = secret("COUNTERSIGN_GITHUB_TOKEN", None, Path())
     if token is None:
-        mend = "Set COUNTERSIGN_GITHUB_TOKEN to a token that may read them; an App can be named in the home afterwards."
-        raise UsageError("no_token", "GitHub is to be asked for the repositories, and there is no token", mend)
+        mend = "Set COUNTERSIGN_GITHUB_TOKEN to a token that can read them; an App can be configured afterwards."
+        raise UsageError("no_token", "looking up the repositories at GitHub needs a token", mend)
     access = GitHubAccess(api_url=(api_url or "https://api.github.com").rstrip("/"), token=token)
     client = GitHubClient(access)
     ids, branches = {}, {}
     try:
-        for name, url in named.items():
-            full = full_name_of(RepositorySpec(name, name, url, "main", "github"), access)
-            ids[name], branches[name] = await client.call(partial(_numbered, full))
+        for name, url in urls.items():
+            full_name = full_name_of(RepositorySpec(name, name, url, "main", "github"), access)
+            ids[name], branches[name] = await client.call(partial(_id_and_branch, full_name))
     finally:
         client.close()
     return _Hub(access.api_url, ids, branches)
 
 
-def _numbered(full_name: str, github: Any) -> tuple[int, str]:
+def _id_and_branch(full_name: str, github: Any) -> tuple[int, str]:
     repo = github.get_repo(full_name)
     return int(repo.id), str(repo.default_branch)
 
 
 def _write_secret(path: Path) -> None:
-    """A long random secret that only the owner may read."""
+    """Write a long random secret that only the owner can read."""
     path.touch(mode=0o600, exist_ok=True)
     path.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
 
@@ -128,14 +128,14 @@ def _repository(text: str, forge: str) -> tuple[str, str]:
     if not is_local(url):
         raise UsageError(
             "not_local",
-            f"{url} is an address, and the forge `local` needs a repository on this host",
-            "Name the path of a bare clone.",
+            f"{url} is an address, but the forge `local` needs a repository on this host",
+            "Give the path of a bare clone.",
         )
     return name, url if "://" in url or re.match(r"[\w.-]+@[\w.-]+:", url) else str(Path(url).expanduser().absolute())
 
 
 async def _branch(home: Home, name: str, url: str, forge: str) -> str:
-    """The remote's default branch; raises when there is no repository."""
+    """The remote's default branch; raises if the repository does not exist."""
     from lanes.repository import GitRepository
 
     probe = RepositorySpec(name, f"{forge}:{name}", url, "main", forge)
@@ -143,7 +143,7 @@ async def _branch(home: Home, name: str, url: str, forge: str) -> str:
 
 
 def _people(people: tuple[str, ...]) -> dict[str, list[str]]:
-    """People and their roles; without any, the system's user as a maintainer."""
+    """People and their roles; if none is given, the system's user as a maintainer."""
     from bot.wiring.host import operating_user
 
     if not people:
@@ -161,17 +161,17 @@ def _people(people: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def _notes(roles: dict[str, list[str]]) -> list[str]:
-    maintainers = [name for name, has in roles.items() if MAINTAINER in has]
+    maintainers = [name for name, own_roles in roles.items() if MAINTAINER in own_roles]
     if not maintainers:
-        return ["Nobody is a maintainer, so nobody can approve: add one in countersign.yaml."]
+        return ["No one can approve, because there is no maintainer: add one in countersign.yaml."]
     if len(roles) == 1:
-        alone = f"{maintainers[0]} is the only person, and nobody approves their own request"
-        return [f"{alone}: add a second one in countersign.yaml, or allow self_approve in policy.yaml."]
+        reason = f"{maintainers[0]} is the only person, and people cannot approve their own requests"
+        return [f"{reason}: add a second person in countersign.yaml, or allow self_approve in policy.yaml."]
     return []
 
 
 def _copy_defaults(home: Home) -> None:
-    """The starter policy and lanes, never over a file that is there."""
+    """Write the starter policy and lanes, without replacing existing files."""
     from lanes.registry import starter_lanes
     from policies.load import starter_policy
 
@@ -191,11 +191,11 @@ def _config_text(
     import json
 
     lines = [
-        "# Countersign: repositories, people and the database of this home. `countersign policy check` reads it.",
+        "# Countersign: repositories, people and the database of this home. `countersign policy check` checks it.",
         "version: 1",
         "",
-        "# sqlite, or postgresql://USER@HOST/NAME to share the work between hosts (the password never goes here:",
-        "# COUNTERSIGN_DATABASE_URL, or database_password_file).",
+        "# sqlite, or postgresql://USER@HOST/NAME to share the work between hosts. Never write the password here:",
+        "# use COUNTERSIGN_DATABASE_URL or database_password_file.",
         "database: sqlite",
         f"forge: {forge}",
         "",
@@ -208,7 +208,7 @@ def _config_text(
         lines += ["", *_github_lines(hub)]
     lines += [
         "",
-        "# Roles are what policy.yaml speaks of; identities tie a person to their ids on each surface.",
+        "# policy.yaml refers to roles; identities are a person's ids on each surface.",
         "people:",
     ]
     for name, roles in people.items():
@@ -218,7 +218,7 @@ def _config_text(
 
 def _github_lines(hub: _Hub) -> list[str]:
     return [
-        "# The token comes from COUNTERSIGN_GITHUB_TOKEN (or token_file); an App is better, for its pushes start CI:",
+        "# The token comes from COUNTERSIGN_GITHUB_TOKEN (or token_file). An App is better: its pushes start CI:",
         "#   app: {id: 12345, key_file: app.pem}",
         "github:",
         f"  api_url: {hub.api_url}",

@@ -1,4 +1,4 @@
-"""Verification: is what stands published what was countersigned? Offline, from the home and a clone."""
+"""Verification: checks offline, from the home and a clone, that what was published is what was approved."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 VerifyCheck = dict[str, Any]
 Predicate = dict[str, Any]
-_PAST_US = "The database was modified outside Countersign."
+_MODIFIED = "The database was modified outside Countersign."
 _PUBLISHED = "task.published"
 
 
 async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyCheck]:
-    """Every check on the newest receipt of a task, each with its verdict; raises when there is no receipt."""
+    """Run every check on a task's newest receipt; raises `NotFoundError` if it has none."""
     stored = await app.home_checks.stored_task(number)
     receipts = [artifact for artifact in stored.artifacts if artifact.name == receipt.ARTIFACT]
     if not receipts:
@@ -46,90 +46,90 @@ async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyC
     checks.append(_chain(stored, predicate))
     checks.append(_approvals(predicate))
     checks.append(_rows(stored, predicate))
-    checks.append(_shown(stored, predicate))
+    checks.append(_patch(stored, predicate))
     checks.extend(await _trees(app, stored.task, predicate, clone))
     checks.extend(await _merged(app, stored, predicate, clone))
     return checks
 
 
 def _chain(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
-    """Every link holds, the receipt is tied to it, and what it tells of was published after it, and nothing since."""
+    """The event chain is intact, contains the receipt's event, and the receipt's commit was the last one published."""
     chain = stored.chain
     broken = broken_link(chain)
     if broken:
-        return _bad("events", broken, _PAST_US)
-    tie = predicate["event"]
-    if len(chain) < tie["seq"] or chain[tie["seq"] - 1].hash != tie["hash"]:
+        return _bad("events", broken, _MODIFIED)
+    anchor = predicate["event"]
+    if len(chain) < anchor["seq"] or chain[anchor["seq"] - 1].hash != anchor["hash"]:
         return _bad("events", "the receipt names an event that is not in the chain", "The history was rewritten.")
-    published = [json.loads(e.body) for e in chain if e.kind == _PUBLISHED and e.seq > tie["seq"]]
+    published = [json.loads(e.body) for e in chain if e.kind == _PUBLISHED and e.seq > anchor["seq"]]
     if not published:
-        return _bad("events", "no event says that what the receipt tells of was published", _PAST_US)
+        return _bad("events", "no event records that the receipt's change was published", _MODIFIED)
     head = published[-1].get("head")
     if head != predicate["published"]["head"]:
-        return _bad("events", f"{_short(head)} was published last, and its receipt is missing", _PAST_US)
-    return _ok("events", f"{len(chain)} events, every link holds, and the receipt names number {tie['seq']}")
+        return _bad("events", f"{_short(head)} was published last, but its receipt is missing", _MODIFIED)
+    return _ok("events", f"{len(chain)} events, the chain is intact, and the receipt names number {anchor['seq']}")
 
 
 def _rows(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
-    """What the database holds of the task is what the receipt says and what the events say (security.md 156)."""
+    """The task's rows agree with the receipt and with the events (security.md 156)."""
     revision = next((r for r in stored.revisions if r.n == predicate["task"]["revision"]), None)
     if revision is None or revision.staged is None:
-        return _bad("rows", f"revision {predicate['task']['revision']}, which the receipt is about, is gone", _PAST_US)
+        return _bad("rows", f"the receipt's revision {predicate['task']['revision']} is missing", _MODIFIED)
     rows = AuditRows(stored.task, revision, stored.turns, stored.approvals)
     contradicted = () if broken_link(stored.chain) else contradictions(rows, stored.chain)
-    wrong = [*_unlike_receipt(rows, predicate), *contradicted]
-    if wrong:
-        return _bad("rows", "; ".join(dict.fromkeys(wrong)), _PAST_US)
+    differences = [*_differences_from_receipt(rows, predicate), *contradicted]
+    if differences:
+        return _bad("rows", "; ".join(dict.fromkeys(differences)), _MODIFIED)
     return _ok("rows", "request, turns, approvals, guard and change are stored as they were signed")
 
 
-def _unlike_receipt(rows: AuditRows, predicate: Predicate) -> Iterator[str]:
-    """What is stored otherwise than it was signed."""
+def _differences_from_receipt(rows: AuditRows, predicate: Predicate) -> Iterator[str]:
+    """How the rows differ from the receipt."""
     task, revision, decision = rows.task, rows.revision, predicate["decision"]
     assert revision.staged is not None
     stored = revision.staged.to_json()
     if (task.number, task.id) != (predicate["task"]["number"], predicate["task"]["id"]):
-        yield "the receipt is another task's"
+        yield "the receipt belongs to another task"
     if task.requester != predicate["requester"]:
-        yield f"the task says that {task.requester} asked, the receipt says {predicate['requester']}"
+        yield f"the task's requester is {task.requester}, the receipt's is {predicate['requester']}"
     if not set(predicate["authors"]) <= task.authors_of(revision):
-        yield "the authors are not those of the receipt"
+        yield "the authors differ from the receipt"
     if [turn.to_json() for turn in rows.turns][: len(predicate["turns"])] != predicate["turns"]:
-        yield "the turns are not those of the receipt"
+        yield "the turns differ from the receipt"
     if [approval.to_json() for approval in rows.counted] != predicate["approvals"]:
-        yield "the approvals are not those of the receipt"
+        yield "the approvals differ from the receipt"
     if stored["guard"] != predicate["staged"]["guard"]:
-        yield "the guard's report is not the receipt's"
+        yield "the guard's report differs from the receipt"
     if {**stored, "guard": None} != {**predicate["staged"], "guard": None}:
-        yield "the staged change is not the receipt's"
+        yield "the staged change differs from the receipt"
     decided = (revision.lane, revision.rule, revision.reason, revision.policy_digest)
     signed = tuple(decision[key] for key in ("lane", "rule", "reason", "policy_digest"))
     if decided != signed or revision.requirements != ApprovalRequirements.from_json(decision["terms"]):
-        yield "the decision is not the receipt's"
-    opened = task.pull_request
-    if opened is None or (opened.branch, opened.head, opened.digest) != (
+        yield "the decision differs from the receipt"
+    pull_request = task.pull_request
+    if pull_request is None or (pull_request.branch, pull_request.head, pull_request.digest) != (
         predicate["published"]["branch"],
         predicate["published"]["head"],
         predicate["staged"]["digest"],
     ):
-        yield "the pull request is not the receipt's"
+        yield "the pull request differs from the receipt"
 
 
-def _shown(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
-    """The diff kept with the revision is the one that was made when it was staged."""
+def _patch(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
+    """The diff stored with the revision is the one made when it was staged."""
     n = predicate["task"]["revision"]
     bodies = [json.loads(e.body) for e in stored.chain if e.kind == "task.staged"]
-    wanted = next((b["patch_sha256"] for b in bodies if b.get("revision") == n and "patch_sha256" in b), None)
-    kept = next((a.sha256 for a in stored.artifacts if a.name == "change.patch" and a.revision == n), None)
-    if wanted is None:
-        return _ok("patch", "what an older version staged does not say which diff was kept with it")
-    if kept != wanted:
-        return _bad("patch", "the diff kept with the revision is another one than was made of it", _PAST_US)
-    return _ok("patch", "the diff kept with the revision is the one that was made of it")
+    staged_sha256 = next((b["patch_sha256"] for b in bodies if b.get("revision") == n and "patch_sha256" in b), None)
+    stored_sha256 = next((a.sha256 for a in stored.artifacts if a.name == "change.patch" and a.revision == n), None)
+    if staged_sha256 is None:
+        return _ok("patch", "staged by an older version, which did not record the diff's hash")
+    if stored_sha256 != staged_sha256:
+        return _bad("patch", "the stored diff is not the one made at staging", _MODIFIED)
+    return _ok("patch", "the stored diff is the one made at staging")
 
 
 def _approvals(predicate: Predicate) -> VerifyCheck:
-    """The quorum of the receipt's own terms, by people other than its authors, on the receipt's own digest."""
+    """The receipt's digest has the quorum of the receipt's terms, from people who are not its authors."""
     needs, short = signed_quorum(predicate), short_digest(predicate["staged"]["digest"])
     if not needs.met:
         return _bad("approvals", f"{len(needs.have)} of {needs.count} approvals of {short}", "It was not approved.")
@@ -137,7 +137,7 @@ def _approvals(predicate: Predicate) -> VerifyCheck:
 
 
 async def _trees(app: App, task: Task, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
-    """The published commit's tree, its parent, and the digest computed again from git."""
+    """The published commit has the approved tree and parent, and git gives the approved digest."""
     checks: list[VerifyCheck] = []
     from lanes.repository.clone import Clone
 
@@ -157,46 +157,47 @@ async def _trees(app: App, task: Task, predicate: Predicate, clone: Path | None)
     checks.append(_ok("tree", f"commit {head[:12]} in {where} has exactly the approved tree {tree[:12]}"))
     change = await _try(checks, "digest", lambda: repository.change(staged["base"], tree))
     if change is not None:
-        again = stage(change, GuardReport(())).digest
-        same = again == staged["digest"]
+        digest = stage(change, GuardReport(())).digest
+        is_same = digest == staged["digest"]
         checks.append(
-            _ok("digest", f"computed again from git: {short_digest(again)}")
-            if same
-            else _bad("digest", f"git gives {short_digest(again)}, approved was {short_digest(staged['digest'])}", "")
+            _ok("digest", f"computed again from git: {short_digest(digest)}")
+            if is_same
+            else _bad("digest", f"git gives {short_digest(digest)}, approved was {short_digest(staged['digest'])}", "")
         )
     return checks
 
 
 async def _merged(app: App, stored: StoredTask, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
-    """What became of the pull request in the branch that it was for: merged as the events say, or not at all."""
+    """The target branch agrees with the events: it has the recorded merge, or none."""
     from lanes.repository import as_git
     from lanes.repository.clone import Clone
 
-    ours = app.repository(stored.task.repo or "")
-    name, head = ours.spec.branch, predicate["published"]["head"]
-    repository = Clone.at(ours, clone)
-    is_remote = clone is None and as_git(ours).remote.address.path is not None
+    own = app.repository(stored.task.repo or "")
+    name, head = own.spec.branch, predicate["published"]["head"]
+    repository = Clone.at(own, clone)
+    is_remote = clone is None and as_git(own).remote.address.path is not None
     where = f"{name} in {clone or 'the remote'}"
     tip = await repository.tip_of(name)
     merges = [json.loads(e.body) for e in stored.chain if e.kind == "task.merged"]
     if tip is None:
-        return [_warned("merge", f"{where} is not here", "Name a clone with --repo-path.")] if merges else []
+        return [_warned("merge", f"{where} does not exist here", "Name a clone with --repo-path.")] if merges else []
     if not merges:
-        unsaid = stored.task.state is not State.MERGED and await repository.reaches(head, tip)
-        mend = "Merge with `countersign merge`, or let a running server see what was done by hand."
-        return [_bad("merge", f"{where} has {head[:12]}, and no event says that it was merged", mend)] if unsaid else []
+        is_unrecorded = stored.task.state is not State.MERGED and await repository.reaches(head, tip)
+        mend = "Merge with `countersign merge`, or run a server that notices merges made by hand."
+        detail = f"{where} has {head[:12]}, but no event records a merge"
+        return [_bad("merge", detail, mend)] if is_unrecorded else []
     commit = merges[-1].get("commit")
     if not commit or (not is_remote and not await repository.reaches(commit, commit)):
         detail = f"{where} does not have the merge {_short(commit)} yet" if commit else "the forge named no merge"
         return [_warned("merge", detail, "Fetch it first.")]
     if not await repository.reaches(commit, tip):
-        return [_bad("merge", f"{where} no longer has the merge {commit[:12]}: it was reset", "Somebody moved it.")]
+        return [_bad("merge", f"{where} no longer has the merge {commit[:12]}: it was reset", "The branch was moved.")]
     checks: list[VerifyCheck] = []
-    wrong = await _try(checks, "merge", lambda: repository.merge_problem(commit, head))
-    if wrong:
-        checks.append(_bad("merge", wrong, "The merge brought in what nobody countersigned."))
+    difference = await _try(checks, "merge", lambda: repository.merge_problem(commit, head))
+    if difference:
+        checks.append(_bad("merge", difference, "The merge contains changes that were not approved."))
     elif not checks:
-        checks.append(_ok("merge", f"{where} has the merge {commit[:12]}, of exactly what was countersigned"))
+        checks.append(_ok("merge", f"{where} has the merge {commit[:12]}, of exactly the approved commit"))
     return checks
 
 
@@ -207,15 +208,16 @@ def _short(commit: object) -> str:
 def _branch(tip: str | None, predicate: Predicate, task: Task, where: str) -> VerifyCheck:
     branch, head = predicate["published"]["branch"], predicate["published"]["head"]
     if tip == head:
-        return _ok("branch", f"{branch} in {where} is at the countersigned commit {head[:12]}")
+        return _ok("branch", f"{branch} in {where} is at the approved commit {head[:12]}")
     if tip is None:
         state = task.pull_request.state if task.pull_request else "gone"
-        return _warned("branch", f"{branch} is not in {where} any more (the pull request is {state})", "")
-    return _bad("branch", f"{branch} in {where} is at {tip[:12]}, countersigned was {head[:12]}", "Somebody moved it.")
+        return _warned("branch", f"{branch} no longer exists in {where} (the pull request is {state})", "")
+    detail = f"{branch} in {where} is at {tip[:12]}, approved was {head[:12]}"
+    return _bad("branch", detail, "The branch was moved.")
 
 
 async def _try(checks: list[VerifyCheck], name: str, work: Callable[[], Any]) -> Any:
-    """The result of `work`; a fault becomes a failed check and None."""
+    """The result of `work`; an error becomes a failed check and None."""
     try:
         return await work()
     except CountersignError as error:

@@ -1,4 +1,4 @@
-"""Lists the installed plugins from distribution metadata, without importing any plugin."""
+"""Lists the installed plugins from distribution metadata, without importing them."""
 
 from __future__ import annotations
 

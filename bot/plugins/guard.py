@@ -1,4 +1,4 @@
-"""Combines our guard with the guards of plugins: they can only add findings."""
+"""Combines the built-in guard with the guards of plugins, which can only add findings."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Plugins:
         return self._all("forges")
 
     def followed(self) -> dict[str, FollowedForge]:
-        """The forges whose pull requests are followed, because others act there too."""
+        """The forges whose pull requests are followed, because people also act there directly."""
         from bot.plugins.shape import is_followed
 
         return {name: cast("FollowedForge", forge) for name, forge in self.forges().items() if is_followed(forge)}
@@ -69,10 +69,10 @@ class Plugins:
     def credentials(self, forge: str) -> Any:
         """The plugin forge's ``credentials``, which let git access its remotes, or None.
 
-        Raises `PermanentError` for a forge that was enabled after this process began.
+        Raises `PermanentError` for a forge that was enabled after this process started.
         """
         if forge not in names_of(self.enabled, "forges"):
-            message = f"The forge {forge!r} was enabled after this process began"
+            message = f"The forge {forge!r} was enabled after this process started"
             raise PermanentError("restart_needed", message, "Restart Countersign.", kind=Kind.UNAVAILABLE)
         return getattr(self._named("forges", forge), "credentials", None)
 
@@ -104,11 +104,10 @@ class Plugins:
 
     def check(self, name: str) -> LaneCheck:
         """The check that lane files call ``use: NAME``; raises `UsageError` if no enabled plugin offers it."""
-        known = names_of(self.enabled, "checks")
-        if name not in known:
-            mend = (
-                f"Enable it below `plugins.checks` in countersign.yaml; enabled: {', '.join(sorted(known)) or 'none'}."
-            )
+        enabled = names_of(self.enabled, "checks")
+        if name not in enabled:
+            names = ", ".join(sorted(enabled)) or "none"
+            mend = f"Enable it below `plugins.checks` in countersign.yaml; enabled: {names}."
             raise UsageError("no_check", f"no enabled plugin offers the check {name!r}", mend)
         lane_check: LaneCheck = self._named("checks", name)
         return lane_check
@@ -176,4 +175,4 @@ def _broken(offered: OfferedPlugin, reason: str, mend: str = "") -> PermanentErr
     line = f"`{offered.name}` below `plugins.{offered.kind}` in countersign.yaml"
     fix = mend or f"Fix or upgrade {offered.distribution}, or check its settings."
     message = f"The plugin {offered.label} of {offered.source} cannot be used: {reason}"
-    return PermanentError("plugin_broken", message, f"{fix} To go on without it, delete {line}.")
+    return PermanentError("plugin_broken", message, f"{fix} To continue without it, delete {line}.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "plugin:"
 NOTIFY_S: Final = 45.0
-"""Less than what a delivery is held for (`core.store.outbox.LEASE_MS`): nobody else tries it meanwhile."""
+"""Shorter than a delivery's lease (`core.store.outbox.LEASE_MS`), so that no other process attempts it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

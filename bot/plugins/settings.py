@@ -36,8 +36,8 @@ class RawPlugins(StrictModel):
 
     def of(self, kind: str) -> NamedSettings:
         """The enabled plugins of one kind."""
-        named: NamedSettings = getattr(self, kind)
-        return named
+        plugins: NamedSettings = getattr(self, kind)
+        return plugins
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ PORTS: Final[dict[str, type]] = {
 }
 _NAMED: Final = ("executors", "surfaces")
 _OPTIONAL: Final = frozenset({"deterministic"})
-"""What plugins of earlier versions do not have; whoever uses it knows what its absence means."""
+"""Members that plugins for earlier versions lack; each use has a default."""
 _ABSENT: Final = object()
 
 
@@ -36,7 +36,7 @@ def lacks(kind: str, name: str, instance: object) -> list[str]:
 
 
 def is_followed(forge: object) -> bool:
-    """Whether pull requests of a forge are followed, because others act there too."""
+    """Whether a forge's pull requests are followed, because people also act there directly."""
     return not _missing(FollowedForge, forge)
 
 

@@ -1,1 +1,1 @@
-"""Recurring requests: rows that say what is asked for again and again, and the clock that asks for it."""
+"""Recurring requests: their recurrence, and the clock that makes each request when it is due."""

@@ -1,4 +1,4 @@
-"""The clock of recurring requests: one APScheduler job that makes each due request once, on any number of hosts."""
+"""The clock of recurring requests: an APScheduler job that makes each due request once, on any number of hosts."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from core.services.schedules import Schedules
 
 SWEEP_S: Final = 5.0
 GRACE_MS: Final = 300_000
-"""A time that passed less than this ago is late, not missed, so that a restart or an upgrade loses nothing."""
+"""A time that passed less than this ago is late, not missed, so that a restart or upgrade loses no request."""
 BATCH: Final = 100
 
 Ask = Callable[[Schedule, datetime], Awaitable[object]]
-"""Makes a schedule's request for one time. It is called at least once for each, and must use `dedup_of`."""
+"""Makes a schedule's request for one time. It is called at least once for each time, and must use `dedup_of`."""
 
 
 def dedup_of(schedule: Schedule, at: datetime) -> str:
-    """The name of one making of a request, the same on every host and after every crash."""
+    """The idempotency key of a schedule's request for one time: the same on every host and after every crash."""
     return f"schedule:{schedule.id}:{round(at.timestamp() * 1000)}"
 
 
 def asker(requests: Requests) -> Ask:
-    """Makes requests as the schedule's author, with what the author may do at that moment."""
+    """Makes requests as the schedule's author, with the author's permissions at that moment."""
 
     async def ask(schedule: Schedule, at: datetime) -> None:
         await requests.ask(
@@ -55,17 +55,17 @@ def asker(requests: Requests) -> Ask:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleStep:
-    """What a due schedule does: make the request for `at_ms` (None: skip it), then wait for `next_ms`."""
+    """The next step of a due schedule: make the request for `at_ms` (None: skip it), then wait for `next_ms`."""
 
     at_ms: int | None
     next_ms: int | None
 
 
 def step_of(schedule: Schedule, when: Recurrence, now_ms: int) -> ScheduleStep:
-    """What a due schedule does now; pure.
+    """The next step of a due schedule; pure.
 
-    However many times were missed, at most one is made up for. One that is still within `GRACE_MS` is late, not missed;
-    if none is, ``once`` makes up for the first that was missed and ``skip`` for none.
+    However many times were missed, at most one request is made. A time within `GRACE_MS` is late, not missed; if there
+    is none, ``once`` makes the request of the first missed time and ``skip`` makes none.
     """
     assert schedule.next_ms is not None
     next_ms = when.after(now_ms, schedule.zone, schedule.created_ms)
@@ -86,8 +86,8 @@ class ScheduleClock:
         self._sweep_s = sweep_s
 
     async def run(self) -> None:
-        """Sweep every few seconds; a sweep that takes longer ends before the next one begins."""
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # that a slow sweep is not begun twice is expected
+        """Sweep every few seconds; sweeps do not overlap."""
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run skipped by a slow sweep
         scheduler = AsyncIOScheduler(timezone=UTC)
         job = scheduler.add_job(
             self._sweep_once,
@@ -102,7 +102,7 @@ class ScheduleClock:
             while True:
                 await asyncio.sleep(max(60.0, self._sweep_s))
                 ahead = job.next_run_time - datetime.now(UTC)
-                if ahead.total_seconds() > 2 * self._sweep_s:  # this host's clock was put back
+                if ahead.total_seconds() > 2 * self._sweep_s:  # this host's clock was set back
                     job.modify(next_run_time=datetime.now(UTC))
         finally:
             scheduler.shutdown(wait=False)
@@ -110,13 +110,13 @@ class ScheduleClock:
     async def _sweep_once(self) -> None:
         try:
             await self.sweep()
-        except CountersignError as error:  # the rows are still there at the next sweep
+        except CountersignError as error:  # the next sweep tries the rows again
             log.warning("schedules_wait", problem=error.problem.message)
         except asyncio.CancelledError:
-            return  # only the end of the program cancels it; APScheduler would print a traceback
+            return  # at shutdown; APScheduler would print a traceback
 
     async def sweep(self) -> int:
-        """Make the requests of everything that is due; how many requests were made."""
+        """Make the requests of all due schedules; returns how many were made."""
         count = 0
         due = await self._schedules.due(BATCH)
         for schedule in due.schedules:
@@ -129,10 +129,10 @@ class ScheduleClock:
         return count
 
     async def _make(self, schedule: Schedule, now_ms: int) -> bool:
-        """Make the request of one due schedule and move the schedule on; False when no request was made.
+        """Make the request of one due schedule and set its next time; False if no request was made.
 
-        The request comes first: after a crash in between, or on two hosts at once, it is made again under the same
-        name, which makes no second task. Moving on first could lose it.
+        The request comes first: after a crash in between, or on two hosts at once, it is made again with the same
+        idempotency key, which makes no second task. Setting the next time first could lose the request.
         """
         try:
             step = step_of(schedule, read_recurrence(schedule.phrase), now_ms)
@@ -141,10 +141,10 @@ class ScheduleClock:
         except TransientError as error:
             log.warning("schedule_waits", schedule=schedule.id, problem=error.problem.message)
             return False
-        except CountersignError as error:  # its author, repository or lane is gone: another attempt cannot help
+        except CountersignError as error:  # its author, repository or lane is gone: a retry cannot help
             await self._schedules.refuse(schedule, error.problem)
             log.warning("schedule_refused", schedule=schedule.id, problem=error.problem.message)
             return False
-        mine = await self._schedules.advance(schedule, step.next_ms, step.at_ms)
-        log.info("schedule_met", schedule=schedule.id, asked=step.at_ms is not None, mine=mine)
+        advanced = await self._schedules.advance(schedule, step.next_ms, step.at_ms)
+        log.info("schedule_met", schedule=schedule.id, asked=step.at_ms is not None, mine=advanced)
         return step.at_ms is not None

@@ -1,4 +1,4 @@
-"""Words for when a recurring request is made next."""
+"""Describes when a recurring request is made next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recurrences: phrases that say how often a request is made, read to a trigger and written back in one form."""
+"""Recurrences: parses phrases such as "weekday 09:00" into triggers, and normalizes the phrase."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.model.errors import UsageError
 from core.model.schedule import zone_named
 
 LEAST_S: Final = 300
-"""No request comes more often than every five minutes."""
+"""Minimum seconds between two requests."""
 MOST_S: Final = 366 * 24 * 3600
 UNDERSTOOD: Final = (
     "daily 09:00",
@@ -47,27 +47,27 @@ _MONTHLY: Final = re.compile(r"monthly(?: (?:on )?(?:the )?(?P<day>[0-9]{1,2}|la
 _CRON_FIELD: Final = re.compile(r"[0-9a-z*/,-]{1,64}", re.IGNORECASE | re.ASCII)
 _CRON_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PROBED: Final = 130
-"""Firings that are looked at for the shortest gap: minutes have at most 60 values, so more than two hours of them."""
+"""Firings that are checked for the shortest gap: at most 60 an hour, so these cover more than two hours."""
 _SOME_MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """How often: `phrase` in its one form, and either the fields of a calendar or a span of `every_s` seconds."""
+    """How often: the normalized `phrase`, and either the `fields` of a calendar or an interval of `every_s` seconds."""
 
     phrase: str
     fields: tuple[tuple[str, str], ...] = ()
     every_s: int = 0
 
     def trigger(self, zone: str, since_ms: int) -> BaseTrigger:
-        """APScheduler's trigger for it in an IANA `zone`; spans are counted from `since_ms`, real hours each."""
+        """APScheduler's trigger in an IANA `zone`; intervals are elapsed time, counted from `since_ms`."""
         if not self.every_s:
             return WallTrigger(dict(self.fields), zone_named(zone))
         start = datetime.fromtimestamp(since_ms / 1000, UTC)
         return IntervalTrigger(seconds=self.every_s, start_date=start, timezone=UTC)
 
     def after(self, at_ms: int, zone: str, since_ms: int) -> int | None:
-        """The first time after `at_ms`, in UTC milliseconds as `at_ms` itself; None if there never is one."""
+        """The first time after `at_ms`, both in UTC milliseconds; None if there is none."""
         trigger = self.trigger(zone, since_ms)
         begin = datetime.fromtimestamp((at_ms + 1) / 1000, UTC)
         moment = trigger.get_next_fire_time(None, begin)
@@ -75,7 +75,7 @@ class Recurrence:
 
 
 def read_recurrence(text: str) -> Recurrence:
-    """Read a phrase; raises `UsageError` with what is understood."""
+    """Parse a phrase; raises `UsageError` that lists the forms it understands."""
     if len(text) > 200:
         raise _unread(text)
     words = " ".join(text.lower().replace(", ", ",").split())
@@ -87,8 +87,8 @@ def read_recurrence(text: str) -> Recurrence:
 
 
 def _unread(text: str) -> UsageError:
-    shown = " ".join(text.split())[:60]
-    return UsageError("bad_when", f"“{shown}” does not say when", f"Understood: {'; '.join(UNDERSTOOD)}.")
+    quote = " ".join(text.split())[:60]
+    return UsageError("bad_when", f"“{quote}” is not a recurrence", f"Understood: {'; '.join(UNDERSTOOD)}.")
 
 
 def _span(words: str) -> Recurrence | None:
@@ -100,39 +100,43 @@ def _span(words: str) -> Recurrence | None:
     unit = span["unit"][0]
     seconds = int(span["n"] or 1) * _UNITS[unit]
     if not LEAST_S <= seconds <= MOST_S:
-        raise _too_often() if seconds < LEAST_S else UsageError("too_seldom", "That is more than a year", "Say less.")
-    shown = next((f"{seconds // size}{name}" for name, size in reversed(_UNITS.items()) if seconds % size == 0), "")
-    return Recurrence(f"every {shown}", every_s=seconds)
+        raise (
+            _too_often()
+            if seconds < LEAST_S
+            else UsageError("too_seldom", "That is more than a year", "Choose a shorter interval.")
+        )
+    interval = next((f"{seconds // size}{name}" for name, size in reversed(_UNITS.items()) if seconds % size == 0), "")
+    return Recurrence(f"every {interval}", every_s=seconds)
 
 
 def _calendar(words: str) -> Recurrence | None:
-    """Days and a time: everything but the time decides which days."""
+    """Parse days and a time, such as "mon,thu 09:00"."""
     days, time = _split(words)
     clock = _clock(time)
     if clock is None:
         return None
     hour, minute = clock
     at = {"minute": str(minute), "hour": str(hour)}
-    shown = f"{hour:02}:{minute:02}"
+    clock_time = f"{hour:02}:{minute:02}"
     if days in ("daily", "day"):
-        return Recurrence(f"daily {shown}", _fields(**at))
+        return Recurrence(f"daily {clock_time}", _fields(**at))
     if days in ("weekday", "weekdays"):
-        return Recurrence(f"weekday {shown}", _fields(**at, day_of_week="mon-fri"))
+        return Recurrence(f"weekday {clock_time}", _fields(**at, day_of_week="mon-fri"))
     if days in ("weekend", "weekends"):
-        return Recurrence(f"sat,sun {shown}", _fields(**at, day_of_week="sat,sun"))
+        return Recurrence(f"sat,sun {clock_time}", _fields(**at, day_of_week="sat,sun"))
     monthly = _MONTHLY.fullmatch(days)
     if monthly is not None:
         day = monthly["day"] or "1"
         if day != "last" and not 1 <= int(day) <= 31:
             return None
         day = day if day == "last" else str(int(day))
-        return Recurrence(f"monthly {day} {shown}", _fields(**at, day=day))
+        return Recurrence(f"monthly {day} {clock_time}", _fields(**at, day=day))
     names = [_DAY_OF.get(name) for name in days.replace(" and ", ",").replace("&", ",").split(",")]
     if any(name is None for name in names):
         return None
-    chosen = ",".join(day for day in _DAYS if day in names)
-    full = _FULL[_DAYS.index(chosen)] if chosen in _DAYS else chosen
-    return Recurrence(f"{full} {shown}", _fields(**at, day_of_week=chosen))
+    day_names = ",".join(day for day in _DAYS if day in names)
+    full = _FULL[_DAYS.index(day_names)] if day_names in _DAYS else day_names
+    return Recurrence(f"{full} {clock_time}", _fields(**at, day_of_week=day_names))
 
 
 def _split(words: str) -> tuple[str, str]:
@@ -159,13 +163,13 @@ def _clock(time: str) -> tuple[int, int] | None:
 
 
 def _cron(words: list[str]) -> Recurrence | None:
-    """A line of five fields, days of the week counted as cron counts them: 0 and 7 are Sunday."""
+    """Parse a cron line of five fields; the days of the week 0 and 7 are Sunday."""
     if len(words) != 5 or not all(_CRON_FIELD.fullmatch(word) for word in words):
         return None
     minute, hour, day, month, week = (word.lower() for word in words)
     if "*" not in (day[0], week[0]):
-        mend = "Name the one or the other; cron itself would take either."
-        raise UsageError("bad_when", "The day of the month and the day of the week are both named", mend)
+        mend = "Give only one of them; cron would run on days that match either."
+        raise UsageError("bad_when", "The day of the month and the day of the week are both given", mend)
     try:
         when = Recurrence(
             f"{minute} {hour} {day} {month} {week}",
@@ -173,17 +177,17 @@ def _cron(words: list[str]) -> Recurrence | None:
         )
         WallTrigger(dict(when.fields), ZoneInfo("UTC"))
     except ValueError as error:
-        raise UsageError("bad_when", f"The cron line cannot be read: {error}", "See man 5 crontab.") from error
+        raise UsageError("bad_when", f"The cron line is not valid: {error}", "See man 5 crontab.") from error
     return when
 
 
 def _week(field: str) -> str:
-    """cron's days of the week as names: APScheduler counts from Monday."""
+    """cron's days of the week as names, because APScheduler numbers them from Monday."""
     if field.startswith("*"):
         if field == "*":
             return field
-        raise ValueError("steps of the week are not understood; name the days")
-    chosen: set[str] = set()
+        raise ValueError("steps of the week are not supported; name the days")
+    day_names: set[str] = set()
     for part in field.split(","):
         first, dash, last = part.partition("-")
         begin, end = _cron_day(first), _cron_day(last if dash else first)
@@ -191,8 +195,8 @@ def _week(field: str) -> str:
             end = 7
         if dash and end < begin:
             raise ValueError(f"{part} runs backwards")
-        chosen.update(_CRON_DAYS[n] for n in range(begin, end + 1))
-    return ",".join(day for day in _DAYS if day in chosen)
+        day_names.update(_CRON_DAYS[n] for n in range(begin, end + 1))
+    return ",".join(day for day in _DAYS if day in day_names)
 
 
 def _cron_day(text: str) -> int:
@@ -203,8 +207,8 @@ def _cron_day(text: str) -> int:
     return int(text)
 
 
-def _fields(**given: str) -> tuple[tuple[str, str], ...]:
-    return tuple({"day": "*", "month": "*", "day_of_week": "*", **given}.items())
+def _fields(**values: str) -> tuple[tuple[str, str], ...]:
+    return tuple({"day": "*", "month": "*", "day_of_week": "*", **values}.items())
 
 
 def _check(when: Recurrence) -> None:
@@ -214,7 +218,7 @@ def _check(when: Recurrence) -> None:
     trigger = WallTrigger(dict(when.fields), ZoneInfo("UTC"))
     at = trigger.get_next_fire_time(None, _SOME_MONDAY)
     if at is None:
-        raise UsageError("never", "There is no such day", "Name a day that comes.")
+        raise UsageError("never", "This day never occurs", "Give a day that exists.")
     for _ in range(_PROBED):
         following = trigger.get_next_fire_time(at, at)
         if following is None or following - at > timedelta(days=7):
@@ -225,4 +229,6 @@ def _check(when: Recurrence) -> None:
 
 
 def _too_often() -> UsageError:
-    return UsageError("too_often", f"More often than every {LEAST_S // 60} minutes is too often", "Say it less often.")
+    return UsageError(
+        "too_often", f"A request can be made every {LEAST_S // 60} minutes at most", "Choose a longer interval."
+    )

@@ -42,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class QuotedMessage:
-    """The message that another one replies to, if somebody other than the bot wrote it.
+    """The message that another one replies to, if it is not the bot's own.
 
     `identity` is its author's immutable id, empty if the platform does not say; `name` is the displayed name.
     """
@@ -54,12 +54,12 @@ class QuotedMessage:
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """A message that somebody wrote, verified to come from the platform; `text` is data.
+    """A message that a person wrote, verified to come from the platform; `text` is data.
 
     `identity` is the sender's immutable id. `dedup` identifies this message permanently: a redelivery has the same
     value, an edit another one. `addressed` is true for a direct message, a mention (already removed from `text`), a
     command, or a reply to a message of the bot. `reply_to` is the id of the message it replies to. `context` describes
-    what it is about, such as a file and line. `quoted` is somebody else's message that it refers to. `name` is the
+    what it is about, such as a file and line. `quoted` is another person's message that it refers to. `name` is the
     sender's displayed name, for logs only.
 
     `edits` is the `dedup` of the original message if this is an edit of it; an edit that does not change the text is
@@ -107,7 +107,7 @@ class Response:
 
     `text` is one or two plain sentences, empty if the card says everything. `refused` is true if nothing was done.
     `form` names the text that a button still needs (``reply``, ``reject``): the surface asks for it and hands over the
-    same button again, with `text`. A `personal` response concerns nobody else, and is hidden from others where the
+    same button again, with `text`. A `personal` response concerns only its sender, and is hidden from others where the
     platform can. `about` is the task that it concerns: the message stays bound to that task. `choices` are (label,
     command line) of the buttons below it.
     """

@@ -227,5 +227,5 @@ def _chats(
         for name in settings.repositories:
             if name not in known:
                 mend = f"Known: {', '.join(sorted(known)) or 'none'}."
-                raise document.error((*at, chat, "repositories"), f"there is no repository called {name!r}", mend)
+                raise document.error((*at, chat, "repositories"), f"no repository is called {name!r}", mend)
     return {chat: settings.repositories for chat, settings in raw.items()}

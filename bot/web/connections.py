@@ -1,7 +1,7 @@
 """Time and size limits for HTTP connections, and which connection is closed when there are too many.
 
 uvicorn waits forever for a request's headers and body, keeps a connection open after a response whose request was not
-read, and answers 503 to everyone while too many connections are open, whoever holds them.
+read, and answers 503 to all clients while too many connections are open, even if one client holds them all.
 """
 
 from __future__ import annotations
@@ -135,11 +135,11 @@ class TimeLimitedProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def connection_limit(wanted: int) -> int:
-    """`wanted`, or half of the file descriptors that the process may open if that is less."""
+def connection_limit(requested: int) -> int:
+    """`requested`, or half of the file descriptors that the process may open if that is less."""
     if sys.platform == "win32":
-        return wanted
+        return requested
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if soft == resource.RLIM_INFINITY else max(16, min(wanted, soft // 2))
+    return requested if soft == resource.RLIM_INFINITY else max(16, min(requested, soft // 2))

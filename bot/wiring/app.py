@@ -1,4 +1,4 @@
-"""Builds one home's object graph: its configuration, database, services and adapters, and closes them again."""
+"""Builds the object graph of one home: configuration, database, services and adapters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class LoggedMilestones:
-    """Milestones as debug lines of the log."""
+    """`core.ports.reporting.Milestones` that writes debug lines to the log."""
 
     def reached(self, point: str, **facts: object) -> None:
         """Log `point`."""
@@ -54,11 +54,11 @@ class LoggedMilestones:
 
 
 class App:
-    """One opened home. Everything is built, and its modules imported, when it is first used.
+    """One opened home. Everything is built, and its modules imported, on first use.
 
     `settings` and `config` come from one snapshot, which is reloaded as a whole when a file changes. Services and
-    adapters read it at each use; only what keeps a connection or runs foreign code is built once, so that changes there
-    take effect at the next start: the database, surfaces, the GitHub client and plugins.
+    adapters read it at each use. The database, surfaces, the GitHub client and plugins are built once, because they
+    hold connections or run third-party code; changes to them take effect at the next start.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class App:
         milestones: Milestones,
         sandbox: Callable[[str], Sandbox | Problem],
     ) -> None:
-        """`sandbox` finds the sandbox of a kind, or says why this host has none."""
+        """`sandbox` returns the sandbox of a kind, or why this host has none."""
         self.home = home
         self.settings = settings
         self.database = database
@@ -80,7 +80,7 @@ class App:
 
     @property
     def config(self) -> Config:
-        """countersign.yaml as it is in force now."""
+        """countersign.yaml in force now."""
         return self.settings.config()
 
     @property
@@ -90,14 +90,14 @@ class App:
 
     @cached_property
     def files(self) -> ArtifactFiles:
-        """The bytes of artifacts."""
+        """The files of artifacts."""
         return ArtifactFiles(self.home.artifacts)
 
     # -- services ---------------------------------------------------------------------------------------------
 
     @cached_property
     def requests(self) -> Requests:
-        """Requests, replies and the other things that people do to tasks."""
+        """Requests, replies, cancelling, merging and undoing."""
         from bot.interpret.quick_reader import QuickReader
         from core.services.requests import Requests
 
@@ -106,7 +106,7 @@ class App:
 
     @cached_property
     def preview(self) -> RequestPreview:
-        """What would become of a request."""
+        """The plan for a request, without making it."""
         from core.services.request_preview import RequestPreview
 
         return RequestPreview(self.database, self.settings, self.executors, self.repository)
@@ -120,7 +120,7 @@ class App:
 
     @cached_property
     def queries(self) -> Queries:
-        """Tasks, events and the queue, for people to look at."""
+        """Queries of tasks, events and the queue."""
         from core.services.queries import Queries
 
         return Queries(self.database, self.settings, self.files)
@@ -157,35 +157,35 @@ class App:
 
     @cached_property
     def home_checks(self) -> HomeChecks:
-        """What `stats`, `doctor` and `verify` read."""
+        """Data for `stats`, `doctor` and `verify`."""
         from core.services.home_checks import HomeChecks
 
         return HomeChecks(self.database)
 
     @cached_property
     def diffs(self) -> StagedDiffs:
-        """The diffs that people are shown."""
+        """The staged diffs, as shown to people."""
         from core.services.staged_diffs import StagedDiffs
 
         return StagedDiffs(self.database, self.files, self.repository)
 
     @cached_property
     def documents(self) -> TaskDocuments:
-        """Everything about a task, for whoever may see it where they are."""
+        """Documents with everything about a task, for people who may see it."""
         from core.services.task_document import TaskDocuments
 
         return TaskDocuments(self.database, self.settings)
 
     @cached_property
     def identities(self) -> Identities:
-        """Who an account on a surface is."""
+        """The people that accounts on surfaces belong to."""
         from core.services.identities import Identities
 
         return Identities(self.database, self.settings)
 
     @cached_property
     def conversations(self) -> Conversations:
-        """Which tasks are shown where."""
+        """Which tasks each conversation is about."""
         from core.services.conversations import Conversations
 
         return Conversations(self.database)
@@ -201,7 +201,7 @@ class App:
         return self.config.trackers()
 
     def ticket_links(self, text: str) -> str:
-        """Links to the tickets that a text names, as a paragraph of Markdown; empty when it names none."""
+        """Links to the tickets that a text names, as a paragraph of Markdown; empty if it names none."""
         from bot.integrations.tickets import body_line, tickets_in
 
         line = body_line(tickets_in(text, self.trackers()))
@@ -213,7 +213,7 @@ class App:
     # -- adapters ---------------------------------------------------------------------------------------------
 
     def model_adapters(self) -> ModelAdapters:
-        """What the configuration of models in force gives; built anew when that configuration changes."""
+        """The adapters for the configured models; rebuilt when that configuration changes."""
         from bot.wiring.model_adapters import ModelAdapters
 
         models = self.config.models()
@@ -224,25 +224,25 @@ class App:
         return self._models
 
     def executors(self) -> Mapping[str, Executor]:
-        """Every executor of this installation by name."""
+        """Every executor, by name."""
         return self.model_adapters().executors
 
     def interpreter(self) -> Interpreter:
-        """Who reads requests: the grammar, and the configured models for what it cannot read."""
+        """Interprets requests: the grammar, then the configured models for what the grammar cannot."""
         return self.model_adapters().interpreter
 
     def forges(self) -> Mapping[str, Forge]:
-        """Every forge by name."""
+        """Every forge, by name."""
         from lanes.forge.local import LocalForge
 
         return {"local": LocalForge(), **self.plugins().forges(), **self._github_forge()}
 
     def followed_forges(self) -> Mapping[str, FollowedForge]:
-        """The forges whose pull requests are followed, because others act there too."""
+        """The forges whose pull requests are followed, because people also act there directly."""
         return {**self.plugins().followed(), **self._github_forge()}
 
     def plugins(self) -> Plugins:
-        """The plugins that the configuration enabled when this process began; each is imported when first needed."""
+        """The plugins that were enabled when this process started; each is imported when first needed."""
         return self.settings.plugins()
 
     def repository(self, name: str) -> Repository:
@@ -256,7 +256,7 @@ class App:
         return GitRepository(spec, self.home.git, hub.credentials if hub else None)
 
     def github(self) -> GitHubClient | None:
-        """The client that forge, surface and git share; its library is imported only where GitHub is configured."""
+        """The client shared by forge, surface and git; its library is imported only if GitHub is configured."""
         if self._github is None and (access := self.config.github_access()) is not None:
             from lanes.forge.github.client import GitHubClient
 
@@ -264,7 +264,7 @@ class App:
         return self._github
 
     def close(self) -> None:
-        """Close the connections to the outside."""
+        """Close the connections to GitHub."""
         if self._github is not None:
             self._github.close()
 
@@ -278,7 +278,7 @@ class App:
 
     @cached_property
     def _breakers(self) -> CircuitBreakers:
-        """What is known of endpoints that fail; it outlives a change of the configuration."""
+        """The state of failing endpoints; it survives a change of the configuration."""
         from lanes.models.breaker import CircuitBreakers
 
         return CircuitBreakers()
@@ -286,7 +286,7 @@ class App:
 
 @asynccontextmanager
 async def opened(home: Home, milestones: Milestones | None = None) -> AsyncIterator[App]:
-    """The app of `home`, its configuration checked and its database at this program's schema."""
+    """Open `home`: check its configuration, and migrate its database."""
     from bot.wiring.database_file import check_not_lost
     from core.store.migrate import migrate
 

@@ -1,4 +1,4 @@
-"""A home's database as a file: creating it, bringing it to this program's schema, and noticing that it is gone."""
+"""A home's database: creates and migrates it, and notices if it is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.store.migrate import HEAD, migrate
 
 @dataclass(frozen=True, slots=True)
 class MigrationOutcome:
-    """The schema that the database is at, and whether it was at an older one."""
+    """The database's schema version, and whether it was migrated."""
 
     version: str
     changed: bool
@@ -24,17 +24,17 @@ def create_database(home: Home) -> None:
 
 
 def migrate_database(home: Home, database: str) -> MigrationOutcome:
-    """Bring the database that countersign.yaml's `database` names to this program's schema; raises `PermanentError`."""
+    """Migrate the database that countersign.yaml's `database` names; raises `PermanentError`."""
     return MigrationOutcome(HEAD, migrate(Location.of(database, home.state)))
 
 
 def schema_version() -> str:
-    """The schema that this program speaks."""
+    """The schema version of this program."""
     return HEAD
 
 
 def check_not_lost(home: Home, location: Location) -> None:
-    """Raise `PermanentError` when a home that has been used lost its database: a new one would hide the loss (F24)."""
+    """Raise `PermanentError` if a used home has no database: creating a new one would hide the loss (F24)."""
     if location.file is None or location.file.exists():
         return
     traces = [
@@ -43,7 +43,7 @@ def check_not_lost(home: Home, location: Location) -> None:
     if traces:
         raise PermanentError(
             "database_missing",
-            f"{location.file} is gone, though {home.state} has been worked in ({', '.join(traces)})",
-            "Restore a backup; or begin with an empty database: `countersign migrate`.",
+            f"{location.file} is missing, but {home.state} has been used ({', '.join(traces)})",
+            "Restore a backup, or start with an empty database: `countersign migrate`.",
             kind=Kind.UNAVAILABLE,
         )

@@ -1,4 +1,4 @@
-"""What this host offers a home: its sandboxes, and the user who runs this process."""
+"""What this host provides: its sandboxes, and the user who runs this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LazySandboxes:
-    """The sandboxes of this host, each probed once; `lanes.sandbox` is imported when the first is asked for."""
+    """The sandboxes of this host, each probed once; imports `lanes.sandbox` on first use."""
 
     @cached_property
     def _sandboxes(self) -> Sandboxes:

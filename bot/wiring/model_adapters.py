@@ -1,4 +1,4 @@
-"""What is built from the `models:`, `interpreter:` and `agents:` sections: executors and the reader of requests."""
+"""Builds executors and the interpreter from the `models:`, `interpreter:` and `agents:` sections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class ModelAdapters:
-    """The adapters of one version of these sections; a changed section gets new ones, with the same breakers."""
+    """The adapters for one version of these sections; a changed section gets new adapters with the same breakers."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ModelAdapters:
 
     @cached_property
     def interpreter(self) -> Interpreter:
-        """Reads requests: the grammar, then the configured models for what the grammar cannot read."""
+        """Interprets requests: the grammar, then the configured models for what the grammar cannot."""
         from bot.interpret import GrammarInterpreter
 
         if not self.models.interpreter:
@@ -62,14 +62,14 @@ class ModelAdapters:
 
     @cached_property
     def agents(self) -> dict[str, ProgramPlace]:
-        """Where the configuration says that agents' programs are."""
+        """The configured places of agents' programs."""
         from lanes.agent_clis import ProgramPlace
 
         return {name: ProgramPlace(place.program, place.programs) for name, place in self.models.agents.items()}
 
     @cached_property
     def executors(self) -> Mapping[str, Executor]:
-        """Every executor of this installation by name, those of plugins too."""
+        """Every executor by name, including those of plugins."""
         from bot.interpret.grammar import read_sentence
         from lanes.wiring import ExecutorResources, build_executors
         from policies.guard import TreeGuard
@@ -90,18 +90,18 @@ class ModelAdapters:
 
 @dataclass(frozen=True, slots=True)
 class LiveInterpreter:
-    """`core.ports.interpretation.Interpreter`: whatever `current` gives when a request is read."""
+    """`core.ports.interpretation.Interpreter` that delegates to the interpreter that `current` returns at each call."""
 
     current: Callable[[], Interpreter]
 
-    async def interpret(self, turns: Sequence[Turn], scene: InterpretationContext) -> Intent | Unclear:
-        """The current interpreter's answer."""
-        return await self.current().interpret(turns, scene)
+    async def interpret(self, turns: Sequence[Turn], context: InterpretationContext) -> Intent | Unclear:
+        """Interpret with the current interpreter."""
+        return await self.current().interpret(turns, context)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveMapping(Mapping[str, T]):
-    """A mapping that is whatever `current` gives at each look."""
+    """A mapping that delegates to the mapping that `current` returns at each access."""
 
     current: Callable[[], Mapping[str, T]]
 

@@ -1,4 +1,4 @@
-"""Checking a request before it is kept for later: what could never succeed is refused when it is made."""
+"""Checks a recurring request when it is created, so that one that could never succeed is refused at once."""
 
 from __future__ import annotations
 
@@ -17,64 +17,64 @@ from core.services.schedules import PlannedRequest
 
 
 class RequestSurroundings(Protocol):
-    """What of an opened home (`bot.wiring.app.App`) decides about a request."""
+    """The part of an opened home (`bot.wiring.app.App`) that `RequestCheck` needs."""
 
     settings: LiveSettings
 
     @property
     def config(self) -> Config:
-        """countersign.yaml as it is in force now."""
+        """countersign.yaml in force now."""
 
     @property
     def preview(self) -> RequestPreview:
-        """What would become of a request."""
+        """The plan for a request, without making it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCheck:
-    """Judges a request as it would be judged if it were made now, without asking a model and without the network.
+    """Checks a request as if it were made now, without calling a model or using the network.
 
-    That no worker can work in its lane now is no reason to refuse it: it is made later.
+    A lane that no worker can run now is accepted, because the request is made later.
     """
 
     app: RequestSurroundings
 
     async def __call__(self, planned: PlannedRequest) -> None:
-        """Raise `UsageError` for words that nobody understands, and `RefusedError` for what policy denies."""
+        """Raise `UsageError` for a request that is not understood, and `RefusedError` for one that policy denies."""
         origin = RequestOrigin(planned.person, planned.surface, self._repository(planned), planned.lane)
         lane = await self._lane(origin, await self._read(origin, planned.text))
-        wrong = first_invalid(lane.name, lane.parameters, planned.parameters)
-        if wrong is not None:
-            parameter, why = wrong
+        invalid = first_invalid(lane.name, lane.parameters, planned.parameters)
+        if invalid is not None:
+            parameter, why = invalid
             raise UsageError("bad_parameter", why, parameter.mend())
 
     def _repository(self, planned: PlannedRequest) -> str:
-        known = self.app.settings().repositories
-        name = planned.repo or (next(iter(known)) if len(known) == 1 else None)
+        repositories = self.app.settings().repositories
+        name = planned.repo or (next(iter(repositories)) if len(repositories) == 1 else None)
         if name is None:
-            mend = f"Name it with --repo: {', '.join(sorted(known))}."
+            mend = f"Name it with --repo: {', '.join(sorted(repositories))}."
             raise UsageError("which_repository", "it is not clear which repository is meant", mend)
         return name
 
     async def _read(self, origin: RequestOrigin, text: str) -> Intent:
-        """The request as the grammar reads it; a text that only a model can read is taken as it stands."""
+        """Interpret the request with the grammar; a text that needs a model is accepted as it is."""
         from bot.interpret import GrammarInterpreter
 
-        read = await self.app.preview.read(origin, text, GrammarInterpreter(), with_files=False)
-        if not isinstance(read, Unclear):
-            return read
+        interpretation = await self.app.preview.read(origin, text, GrammarInterpreter(), with_files=False)
+        if not isinstance(interpretation, Unclear):
+            return interpretation
         if self.app.config.models().interpreter:
             return Intent(text)
-        mend = f"I can: {'; '.join(read.can)}." if read.can else "Say it in other words."
-        raise UsageError("not_understood", read.reason.rstrip("."), mend)
+        mend = f"I can: {'; '.join(interpretation.can)}." if interpretation.can else "Use other words."
+        raise UsageError("not_understood", interpretation.reason.rstrip("."), mend)
 
     async def _lane(self, origin: RequestOrigin, intent: Intent) -> Lane:
-        """The lane that the request would take; raises `UsageError` while that has to be asked."""
+        """The lane of the request; raises `UsageError` if policy would ask which one."""
         plan = await self.app.preview.plan(origin, intent, later=True)
         if plan.question is not None:
             mend = f"Name the lane: --lane {' or '.join(plan.question.options)}."
             raise UsageError("which_lane", plan.question.text, mend)
         if plan.problem is not None:
-            mend = "See every rule's answer with `countersign policy explain`."
+            mend = "See what each rule decides with `countersign policy explain`."
             raise RefusedError("refused_by_policy", plan.problem.message, mend)
         return self.app.settings().lane(plan.decision.lane or "")

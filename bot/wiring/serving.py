@@ -1,4 +1,4 @@
-"""Serving: every configured surface beside the worker; one that fails is restarted by itself, and stops no other."""
+"""Serving: runs every configured surface beside the worker, and restarts each one separately if it fails."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ DRAIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RestartDelays:
-    """When a surface that is down is started again and announced, in seconds.
+    """When a surface that is down is restarted and announced, in seconds.
 
-    It is started again after `first_wait_s`, then after twice as long each time, up to `longest_wait_s`; one that ran
-    for `steady_s` is up. An outage that may pass by itself is announced elsewhere once it has lasted for `lasting_s`.
+    It is restarted after `first_wait_s`, then after twice as long each time, up to `longest_wait_s`; after `steady_s`
+    without failure it is up. A temporary outage is announced on other surfaces once it has lasted for `lasting_s`.
     """
 
     first_wait_s: float = 2.0
@@ -41,8 +41,8 @@ class RestartDelays:
 class ServeProcess:
     """Runs the surfaces, the inbox consumer, the deliveries and the web server until the worker ends.
 
-    `announcement_places` are told of another surface's outage, once it lasts, and of its end; `loops` are further
-    ones, by name.
+    Lasting outages, and their ends, are announced in the `announcement_places` of other surfaces. `loops` are further
+    loops to run, by name.
     """
 
     health: SurfaceHealth
@@ -56,7 +56,7 @@ class ServeProcess:
     delays: RestartDelays = field(default_factory=RestartDelays)
 
     async def run(self, worker: Worker, *, claims: bool) -> None:
-        """Serve until `worker` is stopped; then receive nothing more, and deliver what is owed."""
+        """Serve until `worker` is stopped; then stop receiving, and deliver what is due."""
         async with asyncio.TaskGroup() as group:
             receiving = [group.create_task(self._keep_open(surface)) for surface in self.surfaces.values()]
             consumer = {"inbox": self.consumer.run} if self.surfaces else {}
@@ -75,7 +75,7 @@ class ServeProcess:
             await surface.close()
 
     async def _drain(self) -> None:
-        """Process what was received and deliver what is owed, once more: a click in the last second counts (F34)."""
+        """Process and deliver what is left, so that a click in the last second counts (F34)."""
         with contextlib.suppress(TimeoutError, CountersignError):
             async with asyncio.timeout(DRAIN_S):
                 while await self.consumer.round():
@@ -84,7 +84,7 @@ class ServeProcess:
                     await delivery.round()
 
     async def _keep_open(self, surface: Surface) -> None:
-        """Listen on one surface for ever; each time it fails, wait longer."""
+        """Listen on one surface until cancelled; each time it fails, wait longer."""
         wait_s, outage = self.delays.first_wait_s, await self._earlier_outage(surface.name)
         loop = asyncio.get_running_loop()
         while True:
@@ -103,20 +103,20 @@ class ServeProcess:
             wait_s = min(self.delays.longest_wait_s, wait_s * 2)
 
     async def _listen(self, surface: Surface) -> tuple[Problem, float | None]:
-        """Listen until it fails: why, and how many seconds the platform wants to be left alone."""
+        """Listen until it fails; returns why, and how many seconds the platform asks to wait."""
         name = platform_name(surface.name)
         try:
             await surface.run(self.inbox)
         except CountersignError as error:
             return error.problem, getattr(error, "retry_after_s", None)
-        except Exception as error:  # noqa: BLE001 - a surface that breaks must not take the others along
+        except Exception as error:  # noqa: BLE001 - one surface's bug must not stop the others
             log.error("surface_broke", surface=surface.name, **fault_of(error))
-            mend = "The log says where; it is started again by itself."
-            return Problem(Kind.UNAVAILABLE, "bug", f"something in Countersign's part for {name} failed", mend), None
-        return Problem(Kind.UNAVAILABLE, "ended", f"{name} stopped listening", "It is started again by itself."), None
+            mend = "See the log for details. Countersign restarts it."
+            return Problem(Kind.UNAVAILABLE, "bug", f"an error occurred in Countersign's {name} surface", mend), None
+        return Problem(Kind.UNAVAILABLE, "ended", f"{name} stopped listening", "Countersign restarts it."), None
 
     async def _record_up_later(self, surface: Surface, outage: _Outage | None) -> None:
-        """Record that a surface is up once it has run for a while; whoever was told of an outage is told of its end."""
+        """Record that a surface is up once it has run for a while; announces the end of an announced outage."""
         if outage is None:
             await _logging_failure(self.health.record_up(surface.name))
             return
@@ -127,7 +127,7 @@ class ServeProcess:
         await _logging_failure(recovery)
 
     async def _earlier_outage(self, name: str) -> _Outage | None:
-        """The outage that an earlier process recorded and that has not ended."""
+        """An outage that an earlier process recorded and that has not ended, or None."""
         try:
             recorded = await self.health.outage(name)
         except CountersignError:
@@ -138,7 +138,7 @@ class ServeProcess:
         return _Outage(asyncio.get_running_loop().time(), is_recorded=True, lasts=announced, is_announced=announced)
 
     async def _record_down(self, name: str, problem: Problem, outage: _Outage) -> None:
-        """Record an outage; once it lasts it is announced where people can still be reached."""
+        """Record an outage; announce it on other surfaces once it lasts."""
         announces = outage.lasts and not outage.is_announced
         await self.health.record_down(
             name,
@@ -166,24 +166,24 @@ class _Outage:
 
 
 def platform_name(surface: str) -> str:
-    """What people call a surface's platform."""
+    """The name of a surface's platform."""
     return {"github": "GitHub"}.get(surface, surface.capitalize())
 
 
 def _announcement(name: str, problem: Problem) -> str:
-    """The outage in plain sentences."""
+    """The announcement of an outage."""
     reason = problem.sentence()
     end = "" if reason.endswith((".", "?", "!")) else "."
-    return f"{platform_name(name)} cannot be reached: {reason}{end} Its cards come when it is back."
+    return f"{platform_name(name)} cannot be reached: {reason}{end} Its cards follow when it is back."
 
 
 async def _restart_forever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run a loop for ever, and start it again after a failure."""
+    """Run a loop until cancelled, and restart it after each failure."""
     wait_s = 1.0
     while True:
         try:
             await loop()
-        except Exception as error:  # noqa: BLE001 - one loop's fault must not end the others; it is started again
+        except Exception as error:  # noqa: BLE001 - one loop's error must not end the others; it is restarted
             log.error("loop_broke", loop=name, **fault_of(error))
         await asyncio.sleep(wait_s)
         wait_s = min(60.0, wait_s * 2)

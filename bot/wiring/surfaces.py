@@ -1,4 +1,4 @@
-"""Builds every configured surface of a home and what serves them: the wiring of `countersign serve`."""
+"""Builds every configured surface of a home and the process that serves them (`countersign serve`)."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ DEFAULT_PORT = 8700
 
 
 async def build(app: App, host: str, port: int | None) -> ServeProcess:
-    """Everything that `serve` runs beside the worker; raises `ConfigError` for a section that is not sound."""
-    app.settings.require()  # as long as `serve` runs, an edit that breaks a section is refused
+    """Everything that `serve` runs beside the worker; raises `ConfigError` for a section that is not valid."""
+    app.settings.require()  # while `serve` runs, an edit that makes a section invalid is refused
     scopes = ChannelScopes(app.config.surfaces(), app.conversations)
     await scopes.load()
     return serve_surfaces(app, await surfaces_of(app, scopes), scopes, host, port)
@@ -55,7 +55,7 @@ async def build(app: App, host: str, port: int | None) -> ServeProcess:
 def serve_surfaces(
     app: App, surfaces: Mapping[str, Surface], scopes: ChannelScopes, host: str, port: int | None
 ) -> ServeProcess:
-    """The same for surfaces that are built already."""
+    """Like `build`, for surfaces that are already built."""
     buttons, notes, messages = CardButtons(app.database), NoteOutbox(app.database), MessageInbox(app.database)
     builder = CardBuilder(lambda text: _ticket_links(app, text))
     deliveries = {name: _delivery(app, surface, builder, buttons, notes) for name, surface in surfaces.items()}
@@ -78,7 +78,7 @@ def serve_surfaces(
     inbox = DurableInbox(messages, app.conversations, on_channel_moved=scopes.moved)
     processor = UnreadableMessages(router, directory, limits)
     consumer = InboxConsumer(messages, inbox, processor, surfaces, on_processed=wake_deliveries)
-    inbox.on_kept = consumer.wake
+    inbox.on_stored = consumer.wake
     router.acknowledge = consumer.acknowledge
     return ServeProcess(
         health=SurfaceHealth(app.database),
@@ -144,7 +144,7 @@ def _loops(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
 
     client = CheckedClient()
     comments = TicketComments(app.trackers, client)
-    # always, even without a hook: its cursor goes along, so that a hook that is added gets what happens from then on
+    # also without hooks, so that its cursor advances: a hook that is added later receives only events from then on
     receivers = app.plugins().receivers(comments)
     mask = app.settings().mask
     outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, mask=mask)
@@ -152,7 +152,7 @@ def _loops(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
 
 
 def _web(surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None) -> WebServer | None:
-    """The web server, when a surface wants one or a port was named."""
+    """The web server, if a surface has routes or a port was given."""
     routes = [route for surface in surfaces.values() for route in surface.routes(inbox)]
     if not routes and port is None:
         return None
@@ -162,7 +162,7 @@ def _web(surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: 
 
 
 async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str, Surface]:
-    """Each configured surface and those of plugins; a vendor's library is imported only for one that is."""
+    """Each configured surface, and those of plugins; vendors' libraries are imported only for configured ones."""
     configured = app.config.surfaces()
     surfaces: dict[str, Surface] = {}
     if configured.telegram is not None:
@@ -190,7 +190,7 @@ async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str
 
 
 def _waiting(app: App) -> Callable[[str], Awaitable[Sequence[Card]]]:
-    """The cards that wait for whoever has this identity at Slack."""
+    """Returns a function that finds the cards that wait for the person with a Slack identity."""
     builder = CardBuilder()
 
     async def waiting(identity: str) -> Sequence[Card]:
@@ -202,7 +202,7 @@ def _waiting(app: App) -> Callable[[str], Awaitable[Sequence[Card]]]:
 
 
 def _wake_follow_jobs(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]:
-    """Something happened at a pull request: look at it soon."""
+    """Returns a function that wakes the follow jobs of a repository's pull request."""
     pull_requests = PullRequests(app.database)
 
     async def wake(repository: str, pull: int | None, commit: str | None) -> None:

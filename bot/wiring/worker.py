@@ -1,4 +1,4 @@
-"""Builds a worker of this process: the ports of its jobs, the engine that runs them, and what this host offers."""
+"""Builds the worker of this process: the ports of its jobs, its engine, and its capabilities."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def build_worker(app: App, node: str | None = None) -> Worker:
-    """A worker called `node`, or after this host; raises `ConfigError` when the configuration of models is not valid.
+    """A worker named `node`, by default after this host; raises `ConfigError` if the models section is not valid.
 
-    An edit that breaks the configuration of models while the worker runs leaves the last valid one in force.
+    If an edit makes that section invalid while the worker runs, the last valid one stays in force.
     """
     app.settings.require("models")
     identity = new_id("worker")
@@ -43,7 +43,7 @@ def build_worker(app: App, node: str | None = None) -> Worker:
 
 
 def _job_context(app: App) -> JobContext:
-    """The ports with the real adapters behind them; those that the configuration decides follow its changes."""
+    """The ports with the real adapters; those that depend on the configuration follow its changes."""
     from policies.guard import TreeGuard
 
     app.executors(), app.forges()  # an invalid plugin or endpoint stops the worker now, not its first job
@@ -64,7 +64,7 @@ def _job_context(app: App) -> JobContext:
 
 
 def _offers(app: App) -> frozenset[str]:
-    """What this host can do for the lanes that are configured."""
+    """The sandboxes and agent programs that this host has for the configured lanes."""
     from lanes.agent_clis import agent_capabilities
     from lanes.sandbox import sandbox_capability
 

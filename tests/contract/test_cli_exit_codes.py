@@ -155,13 +155,13 @@ CAUSES: dict[str, Cause] = {
     "proof from no clone": (_published, ("verify", 1, "--repo-path", "/nowhere"), 6, "not a git repository"),
     "newer database": (_newer, ("list",), 7, "Install the newer Countersign"),
     "remote that is gone": (_without_remote, (*ASK, "--wait"), 1, "Check its address in countersign.yaml"),
-    "a home again": (_nothing, ("init", "--repo", "web=/x"), 5, "is a Countersign home already"),
+    "a home again": (_nothing, ("init", "--repo", "web=/x"), 5, "is already a Countersign home"),
     "restore over a home": (_nothing, ("restore", str(SCRIPT)), 5, "not empty"),
     "restore of nothing": (_nothing, ("restore", "/nowhere.tgz"), 2, "does not exist"),
     "backup into no folder": (_nothing, ("backup", "/nowhere/b.tgz"), 2, "/nowhere"),
-    "backup over a file": (_nothing, ("backup", str(SCRIPT)), 5, "exists already"),
+    "backup over a file": (_nothing, ("backup", str(SCRIPT)), 5, "already exists"),
     "events of no task": (_nothing, ("events", "--task", "9"), 6, "no task #9"),
-    "policy asked nothing": (_nothing, ("policy", "explain", "", "--as", "ana"), 2, "nothing was asked"),
+    "policy asked nothing": (_nothing, ("policy", "explain", "", "--as", "ana"), 2, "the request is empty"),
     "policy asked nonsense": (_nothing, ("policy", "explain", "sing", "--as", "ana"), 2, "do not understand"),
 }
 

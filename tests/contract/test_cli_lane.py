@@ -29,7 +29,7 @@ def add(home: CliHome, name: str, text: str, *, rule: bool = True) -> None:
 def test_a_new_lane_is_sound_and_says_which_rule_is_missing(home):
     said = home.call("lane", "new", "bump", "--template", "dependency-bump")
     assert said.code == 0
-    assert "No rule opens the lane bump" in said.out
+    assert "No rule allows the lane bump" in said.out
     assert "when: {lane: bump, from: [member, maintainer]}" in said.out
     assert home.call("lane", "check").code == 0
     assert home.call("policy", "check").code == 0
@@ -148,7 +148,7 @@ def test_the_plan_shows_layers_and_the_critical_path(home):
     assert (plan["critical_path"], plan["critical_s"]) == (["a", "b", "look", "d"], 23.5)
     assert [step["name"] for step in plan["steps"] if step["measured"]] == ["a", "d"]
     words = home.call("lane", "plan", "long", "--took", "a=1.5").out
-    assert "critical path (*): a → b → look → d\nat most 81.5 s; one by one at most 86.5 s\n" in words
+    assert "critical path (*): a → b → look → d\nat most 81.5 s; in sequence at most 86.5 s\n" in words
     assert "long, version 3: 5 steps, in 4 layers, one after the other\n" in words
     rows = [line.split(maxsplit=5) for line in words.splitlines()]
     assert ["1", "*", "a", "edit", "1.5", "s"] in rows
@@ -197,7 +197,7 @@ def test_a_plan_fits_its_terminal_whatever_its_steps_are_called(home, monkeypatc
         (("--set", "package=httpx"), "needs the parameter version"),
         (("--set", "package=a b", "--set", "version=1.0"), "the parameter package is 'a b'"),
         ((*PARAMETERS, "--set", "colour=red"), "has no parameter 'colour'"),
-        (("--set", "package"), "sets nothing"),
+        (("--set", "package"), "is not KEY=VALUE"),
         (("--set", "package=a", "--set", "package=b"), "set twice"),
     ],
 )
@@ -229,15 +229,15 @@ def files(home: CliHome) -> dict[str, bytes]:
         (("new", "a" * 41), 2, "is not a lane name"),
         (("new", "x", "--template", "../docs"), 6, "There is no template '../docs'"),
         (("check", "."), 2, "is a directory"),
-        (("export", "a" * 300), 6, "there is no lane and no template called"),
-        (("export", "docs/../docs"), 6, "there is no lane and no template called"),
-        (("export", ""), 6, "there is no lane and no template called ''"),
-        (("import", "none.yaml"), 6, "there is no file none.yaml"),
+        (("export", "a" * 300), 6, "no lane or template is called"),
+        (("export", "docs/../docs"), 6, "no lane or template is called"),
+        (("export", ""), 6, "no lane or template is called ''"),
+        (("import", "none.yaml"), 6, "the file none.yaml does not exist"),
         (("import", "/dev/null"), 2, "the file is empty"),
         (("import", "/dev/zero"), 2, "is larger than"),
-        (("plan", "a" * 300), 6, "there is no lane and no template called"),
-        (("plan", "dependency-bump", "--took", "bump=nan"), 2, "'nan' is no number of seconds"),
-        (("plan", "dependency-bump", "--took", "bump"), 2, "sets nothing"),
+        (("plan", "a" * 300), 6, "no lane or template is called"),
+        (("plan", "dependency-bump", "--took", "bump=nan"), 2, "'nan' is not a number of seconds"),
+        (("plan", "dependency-bump", "--took", "bump"), 2, "is not KEY=VALUE"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else None,
 )

@@ -68,7 +68,7 @@ def test_people_read_sentences_and_tables_without_colours_in_a_pipe(home: CliHom
         assert ["local/qwen3:8b", "5.2", "GB", "8.2B", "Q4_K_M"] in [line.split() for line in listed.splitlines()]
         assert "can" in home.run("models", "show", MODEL).out
         pulled = home.run("models", "pull", "local/tiny")
-        assert pulled.out == "local/tiny is there.\n"
+        assert pulled.out == "local/tiny is installed.\n"
         assert "local/tiny: pulling manifest\n" in pulled.err
         assert "0% of 1.0 kB" in pulled.err
         assert home.run("models", "load", MODEL).out == "local/qwen3:8b is loaded, and stays for 5m.\n"

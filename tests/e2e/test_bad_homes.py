@@ -226,7 +226,7 @@ def test_a_second_serve_on_one_home_is_refused_and_the_first_drains_at_sigterm(h
     assert _line(first).startswith("countersign: serving ")
     second = home.run("serve")
     assert second.code == 5
-    assert "another `countersign serve` runs on" in second.sentence()
+    assert "another `countersign serve` is running on" in second.sentence()
     assert home.document(*ASK)["number"] == 1
     assert _rests(home, 1) == "staged", "a served home needs no --wait"
     first.send_signal(signal.SIGTERM)

@@ -123,7 +123,7 @@ def test_ctrl_c_at_any_moment_is_one_line_and_the_work_goes_on(template_home, tm
 def _check_truth(home: CliHome, name: str, told: str, where: str) -> None:
     """What it said exists is there, and where it said that nothing changed nothing has."""
     tasks = home.call("list", "--json").json()
-    if name == "ask" and ("#1 " in told or "nothing was asked" in told):
+    if name == "ask" and ("#1 " in told or "nothing was requested" in told):
         assert bool(tasks) == ("#1 " in told), where
     if name in ("approve", "merge") and "#1 is as it was" in told:
         found = home.document("show", 1)
@@ -165,7 +165,7 @@ def test_ctrl_c_while_it_waits_says_that_the_task_exists_and_goes_on(home: CliHo
     code, err = run.ended()
     assert code == 130
     assert err.splitlines()[-1] == (
-        "countersign: interrupted; #1 exists and goes on when a worker runs; nothing was lost."
+        "countersign: interrupted; #1 exists and continues when a worker runs; nothing was lost."
     )
     assert home.document("show", 1)["state"] in ("queued", "running")
 
@@ -178,10 +178,10 @@ async def test_ctrl_c_while_a_change_is_committed_tells_what_became_of_it():
         await leave.wait()
         return 7
 
-    interruption.on_interrupt("nothing was asked")
+    interruption.on_interrupt("nothing was requested")
     doing = asyncio.create_task(interruption.uninterrupted(work(), lambda made: f"#{made} exists"))
     await entered.wait()
-    assert interruption.interrupt_report() == "nothing was asked"
+    assert interruption.interrupt_report() == "nothing was requested"
     doing.cancel()
     await asyncio.sleep(0)
     assert "countersign list" in interruption.interrupt_report(), "a second Ctrl-C now must not claim either"
@@ -198,14 +198,14 @@ async def test_ctrl_c_while_a_change_fails_tells_that_nothing_changed():
         await leave.wait()
         raise PermanentError("no", "no")
 
-    interruption.on_interrupt("nothing was asked")
+    interruption.on_interrupt("nothing was requested")
     doing = asyncio.create_task(interruption.uninterrupted(work(), lambda made: f"#{made} exists"))
     await asyncio.sleep(0)
     doing.cancel()
     leave.set()
     with pytest.raises(asyncio.CancelledError):
         await doing
-    assert interruption.interrupt_report() == "nothing was asked"
+    assert interruption.interrupt_report() == "nothing was requested"
 
 
 def test_ctrl_c_during_init_leaves_a_home_or_none(template_home: CliHome, tmp_path):

@@ -73,7 +73,7 @@ def test_lanes_01_deliveries_that_were_given_up_show_in_doctor_and_stats(home: C
     assert "1 sent, 0 due, 1 given up" in home.call("stats").out
     (row,) = [row for row in home.document("doctor")["checks"] if row["name"] == "webhook ci"]
     assert row["verdict"] == "warn"
-    assert row["detail"] == "1 given up for good: the receiver answered 410 (1 sent, 0 to come)"
+    assert row["detail"] == "1 given up: the receiver answered 410 (1 sent, 0 due)"
 
 
 def test_lanes_01_a_recurring_request_that_cannot_succeed_any_more_has_a_row(home: CliHome):

@@ -64,7 +64,7 @@ def test_a_repository_without_commits_or_files_is_said_or_filled(tmp_path: Path)
     [
         ("/nowhere/web.git", 1, "Check its address"),
         ("/etc/passwd", 1, "Check its address"),
-        ("https://127.0.0.1:1/x.git", 2, "Name the path of a bare clone"),
+        ("https://127.0.0.1:1/x.git", 2, "Give the path of a bare clone"),
         ("ext::sh -c touch% /tmp/pwned", 1, "Check its address"),
         ("--upload-pack=touch /tmp/pwned", 1, "Check its address"),
         ("", 2, "NAME=PATH_OR_URL"),

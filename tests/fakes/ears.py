@@ -1,4 +1,4 @@
-"""Ears that remember what they were told, in the order it came, and answer what a test wants."""
+"""A fake inbox: remembers messages in the order in which they arrived, and answers as a test says."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from core.model.errors import TransientError
 
 @dataclass(slots=True)
 class FakeEars:
-    """Keeps each delivery once, by its `dedup`; `deaf` makes it refuse, as a full disk would."""
+    """`bot.surfaces.port.Inbox` in memory: stores each delivery once, by its `dedup`.
 
-    answers: Callable[[IncomingMessage | ButtonPress], Response] = lambda _said: Response()
+    With `deaf` it refuses every delivery, as a full disk would.
+    """
+
+    answers: Callable[[IncomingMessage | ButtonPress], Response] = lambda _message: Response()
     deaf: bool = False
-    said: list[IncomingMessage | ButtonPress] = field(default_factory=list)
+    messages: list[IncomingMessage | ButtonPress] = field(default_factory=list)
     deliveries: int = 0
     moves: list[tuple[str, str, str]] = field(default_factory=list)
     memory: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     posts: list[tuple[Place, str, str]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def accept(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
+    async def accept(self, message: IncomingMessage | ButtonPress) -> TakenMessage:
         self.deliveries += 1
         if self.deaf:
             raise TransientError("disk_full", "The disk is full", "Free some disk space.")
-        for n, earlier in enumerate(self.said):
-            if (earlier.place.surface, earlier.dedup) == (said.place.surface, said.dedup):
+        for n, earlier in enumerate(self.messages):
+            if (earlier.place.surface, earlier.dedup) == (message.place.surface, message.dedup):
                 return TakenMessage(n, is_new=False)
-        self.said.append(said)
+        self.messages.append(message)
         self._changed.set()
-        return TakenMessage(len(self.said) - 1, is_new=True)
+        return TakenMessage(len(self.messages) - 1, is_new=True)
 
-    async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
+    async def wait_for_response(self, accepted: TakenMessage, within_s: float) -> Response | None:
         assert within_s > 0
-        return self.answers(self.said[taken.id])
+        return self.answers(self.messages[accepted.id])
 
     async def record_channel_move(self, surface: str, channel: str, to: str) -> None:
         self.moves.append((surface, channel, to))
@@ -50,7 +53,7 @@ class FakeEars:
         self._changed.set()
 
     async def until(self, met: Callable[[], object], within_s: float = 60) -> None:
-        """Wait until `met()` is true; looks again after everything that was heard or kept."""
+        """Wait until `met()` is true; checks it after everything that was stored."""
         async with asyncio.timeout(within_s):
             while not met():
                 self._changed.clear()
@@ -61,17 +64,17 @@ class FakeEars:
         self._changed.set()
 
     async def until_posted(self, within_s: float = 60) -> tuple[Place, str, str]:
-        """Wait until the surface told of a message that it posted by itself; the first one."""
+        """Wait until the surface recorded a message that it posted by itself; returns the first one."""
         async with asyncio.timeout(within_s):
             while not self.posts:
                 self._changed.clear()
                 await self._changed.wait()
         return self.posts[0]
 
-    async def heard(self, count: int = 1, within_s: float = 60) -> list[IncomingMessage | ButtonPress]:
-        """Wait until `count` different things were said; all of them."""
+    async def received(self, count: int = 1, within_s: float = 60) -> list[IncomingMessage | ButtonPress]:
+        """Wait until `count` different messages arrived; returns all of them."""
         async with asyncio.timeout(within_s):
-            while len(self.said) < count:
+            while len(self.messages) < count:
                 self._changed.clear()
                 await self._changed.wait()
-        return self.said
+        return self.messages

@@ -332,7 +332,7 @@ def test_lanes_14_the_defaults_of_limits_and_budgets_are_those_of_the_code():
             default = getattr(values, name)
             shown = {MIB: "1 MiB", 0: "no bound"}.get(default, f"{default:,}" if name == "tokens" else f"{default:g}")
             assert row[1].strip() == shown, name
-    assert "| `retries` | how often a failing check goes back to whoever reads | 1 |" in page
+    assert "| `retries` | how often a failing check goes back to the model or agent | 1 |" in page
     assert Lane("x", "x", (), "edit").retries == 1
 
 

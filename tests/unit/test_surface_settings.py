@@ -87,7 +87,7 @@ def test_nothing_configured_is_nothing_open(config):
         ),
         ("telegram: {token_file: tg, chats: {'@group': {}}}\n", "is not a group id"),
         ("telegram: {token_file: tg, chats: {'123': {}}}\n", "is not a group id"),
-        ("telegram: {token_file: tg, chats: {'-1': {repositories: [nope]}}}\n", "no repository called 'nope'"),
+        ("telegram: {token_file: tg, chats: {'-1': {repositories: [nope]}}}\n", "no repository is called 'nope'"),
         ("telegram: {token_file: tg, tokn: x}\n", "tokn"),
         ("slack: {team: T1}\n", "has no bot token"),
         ("slack: {team: acme, bot_token_file: tg}\n", "team"),

@@ -1,4 +1,4 @@
-"""Checks where an outbound call may go: a name is resolved once, and every address of it is judged (SSRF)."""
+"""Prevents SSRF: resolves the host of an outbound call once, and checks every address it has."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _HOST: Final = re.compile(r"[A-Za-z0-9_.-]{1,253}|[0-9A-Fa-f:.]{2,45}(?:%\w+)?")
 _EMBEDDING: Final = tuple(
     map(IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10", "5f00::/16"))
 )
-"""IPv6 that stands for an IPv4 address or for a site: IPv4-compatible, NAT64 (RFC 6052, 8215), Teredo, 6to4."""
+"""IPv6 networks that embed IPv4 or site addresses: IPv4-compatible, NAT64 (RFC 6052, 8215), Teredo, 6to4."""
 
 _NEVER: Final = frozenset(map(ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")))
-"""Where clouds keep their metadata beside the link-local addresses: Azure, Alibaba, Oracle, AWS over IPv6."""
+"""Cloud metadata addresses that are not link-local: Azure, Alibaba, Oracle, AWS over IPv6."""
 _RELAY: Final = IPv4Network("192.88.99.0/24")
-"""The relays of 6to4 (RFC 7526)."""
+"""6to4 relays (RFC 7526)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedTarget:
-    """Where to connect: the address that was judged, and the names that the request still carries."""
+    """Where to connect: the checked address, and the host, port and path of the request."""
 
     address: IPAddress
     host: str
@@ -44,23 +44,23 @@ class ResolvedTarget:
 
     @property
     def url(self) -> str:
-        """The address of the request, with the judged address in place of the host."""
+        """The request's URL, with the checked address in place of the host."""
         where = f"[{self.address}]" if self.address.version == 6 else str(self.address)
         return f"{self.scheme}://{where}:{self.port}{self.path}"
 
     @property
     def host_header(self) -> str:
         """The ``Host`` header."""
-        usual = {"https": 443, "http": 80}[self.scheme]
-        named = f"[{self.host}]" if ":" in self.host else self.host
-        return named if self.port == usual else f"{named}:{self.port}"
+        default_port = {"https": 443, "http": 80}[self.scheme]
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == default_port else f"{host}:{self.port}"
 
 
 async def target_of(url: str, *, allow_private: bool, resolve: Resolve | None = None) -> ResolvedTarget:
     """Where a call to `url` goes.
 
-    Raises `PermanentError` ``address_refused`` for what is not to be called, `TransientError` for a name that cannot be
-    resolved now. One address in a hundred that is private is enough to refuse: which one is used is not ours to choose.
+    Raises `PermanentError` ``address_refused`` for an address that must not be called, and `TransientError` for a name
+    that cannot be resolved now. One refused address among many is enough, because any of them could be used.
     """
     parsed = _parsed(url)
     host = parsed.raw_host.decode("ascii")
@@ -73,59 +73,59 @@ async def target_of(url: str, *, allow_private: bool, resolve: Resolve | None = 
         if why is not None:
             raise refused(host, why)
         if parsed.scheme == "http" and not address.is_loopback:
-            raise refused(host, "it is called without encryption, which is only for this very host")
+            raise refused(host, "http without encryption is allowed only for this host itself")
     return ResolvedTarget(addresses[0], host, port, parsed.scheme, parsed.raw_path.decode("ascii"))
 
 
 def objection(address: IPAddress, *, allow_private: bool) -> str | None:
-    """Why an address is not to be called, or None; link-local ones, where clouds keep their secrets, never are."""
+    """Why an address must not be called, or None; link-local addresses, where clouds serve secrets, never may be."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
-            return "it is an IPv4 address in disguise"
+            return "it is an IPv4 address in IPv6 notation"
         embeds = any(address in network for network in _EMBEDDING) and not address.is_loopback
         if embeds or address.scope_id is not None:
-            return "it stands for an address of another kind"
+            return "it embeds another address"
     if address.is_link_local or address in _NEVER:
-        return "a cloud keeps its metadata there"
+        return "clouds serve their metadata there"
     if (
         address in _RELAY
         or address.is_multicast
         or address.is_unspecified
         or (address.is_reserved and not address.is_loopback)
     ):
-        return "nobody in particular has it"
+        return "it does not belong to one host"
     if not address.is_global and not allow_private:
         return "it is not on the public internet"
     return None
 
 
 def check_url(url: str, *, allow_private: bool) -> str | None:
-    """Why an address will be refused, as far as that is known without resolving it, or None; for configurations."""
+    """Why a configured URL will be refused, as far as is known without resolving it, or None."""
     try:
         parsed = _parsed(url)
     except PermanentError as error:
         return error.problem.message
     if parsed.scheme == "http" and not allow_private:
-        return "is called without encryption; use https"
+        return "is not encrypted; use https"
     return None
 
 
 def refused(host: str, why: str) -> PermanentError:
-    """The error for an address that is not called."""
+    """The error for an address that must not be called."""
     return PermanentError("address_refused", f"{host[:100]} is not called: {why}", "Name a public https address.")
 
 
 def _parsed(url: str) -> httpx.URL:
-    """The parts of an address; nothing in the error repeats the address, which may hold a secret."""
+    """Parse a URL; errors do not repeat it, because it may contain a secret."""
     try:
         parsed = httpx.URL(url)
         host = parsed.raw_host.decode("ascii")
     except (httpx.InvalidURL, UnicodeError, TypeError, ValueError) as error:
-        raise PermanentError("address_refused", "the address cannot be read", "Write https://HOST/PATH.") from error
+        raise PermanentError("address_refused", "the address is not a valid URL", "Write https://HOST/PATH.") from error
     if parsed.scheme not in ("https", "http") or not host:
         raise PermanentError("address_refused", "the address is not https", "Write https://HOST/PATH.")
     if parsed.userinfo:
-        raise PermanentError("address_refused", "the address holds a name or password", "Use the hook's secret.")
+        raise PermanentError("address_refused", "the address contains a name or password", "Use the hook's secret.")
     if not _HOST.fullmatch(host) or not 0 < (parsed.port or 1) < 65536:
         raise PermanentError("address_refused", "the address does not name a host", "Write https://HOST/PATH.")
     return parsed
@@ -147,7 +147,7 @@ def _address(text: str) -> IPAddress:
 
 async def _addresses(host: str, port: int, resolve: Resolve) -> list[str]:
     try:
-        return [str(ip_address(host))]  # an address needs no resolving
+        return [str(ip_address(host))]  # already an address
     except ValueError:
         addresses = await resolve(host, port)
     if not addresses:

@@ -1,4 +1,4 @@
-"""The HTTP client for configured addresses: it checks the address, follows no redirects and bounds every call."""
+"""The HTTP client for configured addresses: checks each address, follows no redirects, and limits time and size."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _LATER: Final = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What came back: the status, and as much of the body as is read."""
+    """A response: its status, and the first `MAX_ANSWER_BYTES` of its body."""
 
     status: int
     body: bytes
 
 
 class CheckedClient:
-    """Posts to untrusted addresses. Each call has its own connection; no state is kept between calls."""
+    """Posts to untrusted addresses. Each call has its own connection; calls share no state."""
 
     def __init__(
         self, *, resolve: Resolve | None = None, trust: ssl.SSLContext | None = None, timeout_s: float = TIMEOUT_S
     ) -> None:
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write whole addresses, and they hold secrets
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole URLs, which may contain secrets
         self._resolve = resolve
         self._trust = trust
         self._timeout_s = timeout_s
@@ -44,10 +44,10 @@ class CheckedClient:
     async def post(
         self, url: str, content: bytes, headers: Mapping[str, str], *, allow_private: bool = False
     ) -> HttpReply:
-        """The reply with a status of 2xx.
+        """Send a request and return the reply, whose status is 2xx.
 
-        Raises `PermanentError` when trying again cannot help (a refused address, a status of 4xx or 3xx), and
-        `TransientError` otherwise, with the wait that the receiver asked for. No error repeats the address.
+        Raises `PermanentError` if a retry cannot help (a refused address, status 3xx or 4xx), and `TransientError`
+        otherwise, with the wait that the receiver asked for. Errors do not repeat the address.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -59,24 +59,27 @@ class CheckedClient:
             raise _unreachable(f"cannot be reached ({type(error).__name__})") from error
 
     async def _post(self, target: ResolvedTarget, content: bytes, headers: Mapping[str, str]) -> HttpReply:
-        """Post to the judged address itself: the name is not resolved again, so it cannot be another by now."""
-        ours = {"User-Agent": "countersign", "Accept-Encoding": "identity", "Host": target.host_header}
-        sent = {**headers, **ours}
+        """Post to the checked address itself; resolving the name again could give another one."""
+        own_headers = {"User-Agent": "countersign", "Accept-Encoding": "identity", "Host": target.host_header}
+        all_headers = {**headers, **own_headers}
         if self._trust is None:
-            self._trust = httpx.create_ssl_context()  # reads every root there is: once is enough
+            self._trust = httpx.create_ssl_context()  # slow, because it loads all root certificates
         client = httpx.AsyncClient(
             verify=self._trust,
-            trust_env=False,  # a proxy would resolve the name anew
+            trust_env=False,  # a proxy would resolve the name again
             follow_redirects=False,
             timeout=self._timeout_s,
         )
         extensions = {"sni_hostname": target.host}
-        async with client, client.stream("POST", target.url, content=content, headers=sent, extensions=extensions) as r:
-            return _judged(r, await _read(r))
+        async with (
+            client,
+            client.stream("POST", target.url, content=content, headers=all_headers, extensions=extensions) as r,
+        ):
+            return _checked(r, await _read(r))
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """The beginning of the body, as it was sent: requested uncompressed, for compressed data may grow without end."""
+    """The beginning of the body as it was sent; it is requested uncompressed, because of decompression bombs."""
     body = b""
     async for chunk in response.aiter_raw():
         body += chunk
@@ -85,7 +88,7 @@ async def _read(response: httpx.Response) -> bytes:
     return body[:MAX_ANSWER_BYTES]
 
 
-def _judged(response: httpx.Response, body: bytes) -> HttpReply:
+def _checked(response: httpx.Response, body: bytes) -> HttpReply:
     status = response.status_code
     if 200 <= status < 300:
         return HttpReply(status, body)
@@ -94,8 +97,8 @@ def _judged(response: httpx.Response, body: bytes) -> HttpReply:
         raise TransientError(
             "not_taken", f"the receiver answered {status}", "Countersign tries again.", retry_after_s=wait_s
         )
-    what = "wants to send us elsewhere" if 300 <= status < 400 else "refused it"
-    raise PermanentError("refused_there", f"the receiver {what} ({status})", "Check its address and secret.")
+    outcome = "redirects to another address" if 300 <= status < 400 else "refused it"
+    raise PermanentError("refused_there", f"the receiver {outcome} ({status})", "Check its address and secret.")
 
 
 def _retry_after_s(header: str | None) -> float | None:

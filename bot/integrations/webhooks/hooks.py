@@ -1,4 +1,4 @@
-"""Hooks: who receives which events, and what is in a message."""
+"""Hooks: which receiver gets which events, and the content of their messages."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FACTS: Final = frozenset(
     {"state", "revision", "digest", "files", "blocked", "lane", "rule", "repo", "job", "attempt", "undo", "needs",
      "pull_request", "branch", "head", "number", "url", "merged_as", "code", "by"}
 )  # fmt: skip
-"""Keys of an event's body that every receiver gets: facts of ours. All others may hold words of people or models."""
+"""Keys of an event's body that every receiver gets; all others may contain text of people or models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
     """One receiver: an https address, the secret its messages are signed with, and the kinds of events it receives.
 
-    `events` may hold ``*`` or patterns such as ``task.*``. `include_text` adds what people wrote; `allow_private` lets
-    it be on a private network, or on this host, where plain http will do.
+    `events` may contain ``*`` or patterns such as ``task.*``. `include_text` adds what people wrote. `allow_private`
+    permits an address on a private network, and plain http on this host.
     """
 
     name: str
@@ -46,25 +46,25 @@ class Hook:
 
 
 def body_of(event: Event, task: Task | None, *, include_text: bool, mask: Mask = no_mask) -> str:
-    """The message about an event: its document, a summary of its task, as one line of JSON.
+    """The message about an event, as one line of JSON: the event's document and a summary of its task.
 
-    Without `include_text` nothing that a person or a model wrote is in it: `withheld` names what was left out. `mask`
-    takes secrets out of the rest.
+    Without `include_text` it contains nothing that a person or a model wrote, and `withheld` names the omitted keys.
+    `mask` removes secrets from the rest.
     """
     document = event.to_json()
-    given: Mapping[str, Any] = document["body"]
+    body: Mapping[str, Any] = document["body"]
     if not include_text:
-        facts = {key: value for key, value in given.items() if key in _FACTS and _is_fact(value)}
+        facts = {key: value for key, value in body.items() if key in _FACTS and _is_fact(value)}
         document["body"] = facts
-        document["withheld"] = sorted(given.keys() - facts.keys())
+        document["withheld"] = sorted(body.keys() - facts.keys())
     summary = summary_of(task, include_text=include_text) if task else None
     document["body"] = masked(document["body"], mask)
     return json.dumps({"event": document, "task": masked(summary, mask)}, ensure_ascii=False, separators=(",", ":"))
 
 
 def summary_of(task: Task, *, include_text: bool) -> dict[str, Any]:
-    """What a task is, as far as everybody may know: its title is the request's own words, so only with them."""
-    opened = task.pull_request
+    """A summary of a task for receivers; the title is a person's text, so it is included only with `include_text`."""
+    pull_request = task.pull_request
     summary: dict[str, Any] = {
         "number": task.number,
         "state": task.state.value,
@@ -74,7 +74,9 @@ def summary_of(task: Task, *, include_text: bool) -> dict[str, Any]:
         "rule": task.current.rule,
         "revision": task.revision,
         "digest": task.staged.digest if task.staged else None,
-        "pull_request": {"number": opened.number, "url": opened.url, "state": opened.state} if opened else None,
+        "pull_request": {"number": pull_request.number, "url": pull_request.url, "state": pull_request.state}
+        if pull_request
+        else None,
         "created_at": task.created_at.isoformat(),
         "updated_at": task.updated_at.isoformat(),
     }
@@ -82,7 +84,7 @@ def summary_of(task: Task, *, include_text: bool) -> dict[str, Any]:
 
 
 def _is_fact(value: object) -> bool:
-    """Whether a value is short and plain, as facts are, and everything nested in it too."""
+    """Whether a value, and everything nested in it, is short enough to be a fact and not text."""
     if isinstance(value, dict):
         return all(
             key in _FACTS | {"count", "of", "have", "met", "id", "name"} and _is_fact(v) for key, v in value.items()

@@ -1,4 +1,4 @@
-"""Sends events to webhooks and other receivers: each event once to each, and each receiver's in order."""
+"""Sends events to webhooks and other receivers, at least once to each and in order for each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.model.webhook_delivery import FAILED, SENT, WebhookDelivery
 from core.services.webhooks import Webhooks
 
 WAITS_S: Final = (10, 60, 300, 1_800, 7_200, 21_600, 43_200)
-"""The waits between eight attempts, 20.6 hours in all; up to a tenth is added to each, to spread the load."""
+"""The waits between eight attempts, 20.6 hours in total; up to 10% is added to each to spread the load."""
 TRIES: Final = len(WAITS_S) + 1
 POLL_S: Final = 1.0
 AT_ONCE: Final = 8
@@ -35,20 +35,20 @@ HooksSource = Callable[[], Sequence[Hook]]
 
 
 class WebhookReceivers(Protocol):
-    """Receivers beside the hooks, such as an issue tracker; their names begin with one of `prefixes`."""
+    """Receivers other than hooks, such as an issue tracker; their names begin with one of `prefixes`."""
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """What their names begin with."""
+        """The prefixes of their names."""
 
     def wants(self, event: Event) -> bool:
-        """Whether any of them may be owed this event."""
+        """Whether any of them may receive this event."""
 
     def owed(self, event: Event, task: Task | None, turns: Sequence[Turn]) -> Mapping[str, str]:
-        """The body for each that is owed this event, by name; `turns` are what people said in the task."""
+        """The message for each receiver of this event, by name; `turns` are the turns of its task."""
 
     async def deliver(self, delivery: WebhookDelivery) -> None:
-        """Deliver it; raises `TransientError` to be asked again."""
+        """Deliver it; raises `TransientError` to be called again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class WebhookSender:
                 await asyncio.sleep(self._poll_s)
 
     async def round(self) -> bool:
-        """Hand out new events, and try what is due once; whether there was anything."""
+        """Create deliveries for new events, and attempt those that are due; returns whether there were any."""
         handed_out = await self.hand_out()
         tried = await self.deliver()
         if time.monotonic() - self._pruned_at_s > PRUNE_EVERY_S:
@@ -114,11 +114,11 @@ class WebhookSender:
         return bool(handed_out or tried)
 
     async def hand_out(self) -> int:
-        """Owe every new event to whoever wants it; how many events that were."""
+        """Create a delivery of each new event for each of its receivers; returns the number of events."""
         return await self._webhooks.hand_out(_Subscribers(self._hooks(), self._receivers, self._mask))
 
     async def deliver(self) -> int:
-        """Try what is due, one delivery of each receiver, side by side; how many were tried."""
+        """Attempt the due deliveries, one for each receiver, concurrently; returns their number."""
         hooks = {hook.name: hook for hook in self._hooks()}
         prefixes = self._receivers.prefixes if self._receivers else ()
         due = await self._webhooks.take_due(AT_ONCE, hooks.keys(), prefixes)
@@ -155,7 +155,7 @@ class WebhookSender:
             await self._conclude(delivery, FAILED, error.problem.message)
         except Exception:  # noqa: BLE001 (one broken delivery must not stop the others)
             log.exception("delivery_broke", delivery=delivery.id, hook=delivery.hook)
-            await self._later(delivery, TransientError("broke", "a fault of our own"))
+            await self._later(delivery, TransientError("broke", "an error in Countersign"))
         else:
             await self._conclude(delivery, SENT, None)
 

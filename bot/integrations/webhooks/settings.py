@@ -1,4 +1,4 @@
-"""``webhooks:`` and ``tickets:`` of countersign.yaml."""
+"""The sections ``webhooks:`` and ``tickets:`` of countersign.yaml."""
 
 from __future__ import annotations
 
@@ -109,16 +109,16 @@ def _hook(document: YamlDocument, name: str, raw: RawHook, root: Path) -> Hook:
 
 
 def _objection(url: str, *, allow_private: bool) -> str | None:
-    """What is wrong with an address as written; where it leads is judged at each call."""
+    """Why a URL is not valid, or None; the address it resolves to is checked at each call."""
     try:
         parsed = urlsplit(url)
         host, _ = parsed.hostname, parsed.port
     except ValueError:
-        return "cannot be read"
+        return "is not a valid address"
     if parsed.scheme not in ("https", "http") or not host:
         return "is not an https address"
     if parsed.username or parsed.password:
-        return "holds a name or password"
+        return "contains a name or password"
     if parsed.scheme == "http" and not allow_private:
-        return "is called without encryption, which is for this host alone and needs allow_private: true"
+        return "is not encrypted, which is allowed only for this host and with allow_private: true"
     return None

@@ -1,4 +1,4 @@
-"""Signing: how a receiver knows that a message is ours, whole, and not an old one."""
+"""Signs messages, so that a receiver can verify that they are from Countersign, unchanged and recent."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ EVENT = "X-Countersign-Event"
 def sign(secret: str, timestamp_s: int, body: bytes) -> str:
     """``sha256=`` and the HMAC-SHA256, in hex, of the timestamp in decimal, a dot, and the body's bytes."""
     if not secret:
-        raise ValueError("an empty secret signs nothing")
+        raise ValueError("the secret is empty")
     return f"sha256={hmac.new(secret.encode(), b'%d.%s' % (timestamp_s, body), hashlib.sha256).hexdigest()}"
 
 
 def verified(secret: str, timestamp_s: int, body: bytes, signature: str) -> bool:
-    """Whether `signature` is ours; takes the same time however much of it is right."""
+    """Whether `signature` is valid, compared in constant time."""
     return hmac.compare_digest(sign(secret, timestamp_s, body).encode(), signature.encode("utf-8", "replace"))

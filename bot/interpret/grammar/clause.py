@@ -207,8 +207,8 @@ def as_path(word: Token) -> str | None:
     path = text.removeprefix("./")
     name = path.rpartition("/")[2]
     has_ending = "." in name.strip(".") or (name.startswith(".") and len(name) > 1)
-    known = name.casefold() in _KNOWN_FILES or (name.isalpha() and name.isupper() and len(name) > 2)
-    return path if path and ("/" in text or "*" in text or has_ending or known) else None
+    is_well_known = name.casefold() in _KNOWN_FILES or (name.isalpha() and name.isupper() and len(name) > 2)
+    return path if path and ("/" in text or "*" in text or has_ending or is_well_known) else None
 
 
 def is_known_file(path: str) -> bool:

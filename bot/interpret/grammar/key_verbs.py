@@ -203,7 +203,7 @@ def _from_key(words: tuple[Token, ...]) -> list[Token]:
 
 
 def _split_separator(word: Token) -> list[Token]:
-    """A key with the `:` or `=` after it as a token of its own."""
+    """A key with the `:` or `=` after it as a separate token."""
     end = word.after if word.is_quoted else word.text
     if not end.endswith((":", "=")) or (len(end) < 2 and not word.is_quoted):
         return [word]
@@ -255,7 +255,7 @@ def _key(word: Token) -> str:
 
 
 def _value(word: Token) -> tuple[str, bool]:
-    """The value that a token is, and whether it is text whatever it looks like; code has quotes of its own."""
+    """The value that a token is, and whether it is text whatever it looks like; code may contain quotes."""
     if word.is_code:
         inner = word.text.strip()
         is_text = not inner or (len(inner) > 1 and inner[0] in "\"'" and inner[-1] == inner[0])

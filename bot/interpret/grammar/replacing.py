@@ -121,8 +121,8 @@ def _kind_of_files(words: tuple[Token, ...]) -> str | None:
 
 def _bounded(words: tuple[Token, ...]) -> tuple[tuple[Token, ...], bool]:
     """The words without closing words and without `everywhere` at their end, and whether it was there."""
-    left = strip_closings(words, *EVERYWHERE)
-    return left, any(word.plain in EVERYWHERE for word in words[len(left) :])
+    remaining = strip_closings(words, *EVERYWHERE)
+    return remaining, any(word.plain in EVERYWHERE for word in words[len(remaining) :])
 
 
 def _old_text(words: tuple[Token, ...]) -> tuple[tuple[Token, ...], bool]:

@@ -281,7 +281,7 @@ def _bare(text: str, at: int) -> Token:
 def unescape_breaks(request: str, token: Token) -> str:
     r"""The text of a quoted token to write; raises `UnclearClause` if `\n` is ambiguous.
 
-    A text stands for itself. Only in double quotes, and if it can be nothing else, `\n` is a line break: not in a
+    A text is literal. Only in double quotes, and if it can be nothing else, `\n` is a line break: not in a
     Windows path, not next to other backslashes or quotation marks, as in code, and not within a token.
     """
     text = token.text

@@ -26,7 +26,13 @@ from bot.cards.parts import (
 )
 from bot.cards.safe import one_line
 from bot.cards.wording import command_line, render_advice
-from bot.surfaces.github.markdown import MAX_CHARACTERS, code_block, code_span, escape_prose, utf16_length
+from bot.surfaces.github.markdown import (
+    MAX_CHARACTERS,
+    code_block,
+    code_span,
+    escape_prose,
+)
+from bot.surfaces.utf16 import utf16_length
 from core.model.staged_diff import GuardVerdict
 
 SURFACE: Final = "github"
@@ -68,7 +74,7 @@ def revision_marker(revision: int) -> str:
 def render_github_comment(card: Card, diff: DiffView | None, *, delivered: bool = False) -> GitHubComment:
     """Render `card` as a comment of at most 65,535 characters, with all of `diff` or none of it.
 
-    `delivered` says that the whole diff is already there, in a comment of its own.
+    `delivered` says that the whole diff is already there, in a separate comment.
     """
     is_complete = _is_complete(card, diff)
     warning = diff.warning if diff is not None and card.staged else ""
@@ -95,22 +101,22 @@ def _comment(
     card: Card, diff: DiffView | None, size: _Size, warning: str, *, hidden_lines: int | None, delivered: bool
 ) -> GitHubComment:
     rows = min(size.rows, len(card.staged.files)) if card.staged else 0
-    shown = card.limited_to(rows, hidden_lines)
+    limited = card.limited_to(rows, hidden_lines)
     if delivered and hidden_lines != 0 and card.awaits_approval and card.staged:
-        shown = replace(card, hidden_content=HiddenContent(rows, len(card.staged.files), hidden_lines))
+        limited = replace(card, hidden_content=HiddenContent(rows, len(card.staged.files), hidden_lines))
     parts = [
         f"{task_marker(card.number)}\n{revision_marker(card.revision)}",
         f"**🚨 {escape_prose(warning)}**" if warning else "",
-        _headline(shown, size),
-        _facts(shown, size),
-        *(_staged(shown.staged, shown, size) if shown.staged else ()),
+        _headline(limited, size),
+        _facts(limited, size),
+        *(_staged(limited.staged, limited, size) if limited.staged else ()),
         *(
             f"> {escape_prose(quote.attribution, 200)}: “{escape_prose(quote.text, size.characters)}”"
-            for quote in shown.quotes[: size.rows]
+            for quote in limited.quotes[: size.rows]
         ),
         *(_file(file) for file in (diff.files if diff else ())),
-        "\n".join(_outcome(shown, size, delivered=delivered and hidden_lines != 0)),
-        "\n".join(_actions(shown, size)),
+        "\n".join(_outcome(limited, size, delivered=delivered and hidden_lines != 0)),
+        "\n".join(_actions(limited, size)),
     ]
     return GitHubComment("\n\n".join(part for part in parts if part), card.awaits_approval and hidden_lines != 0)
 
@@ -205,7 +211,7 @@ def _outcome(card: Card, size: _Size, *, delivered: bool) -> Iterator[str]:
         facts += [escape_prose(card.expiry, 100)] if card.needs and card.expiry else []
         yield f"- {' · '.join(facts)}"
     if card.hidden_content and card.hidden_content.is_partial and card.awaits_approval:
-        yield f"- {card.hidden_content.sentence}{'; the whole diff is in a comment of its own' if delivered else ''}"
+        yield f"- {card.hidden_content.sentence}{'; the whole diff is in a separate comment' if delivered else ''}"
     for decision in card.decisions[: size.rows]:
         yield f"- {_decision(decision, size)}"
     if len(card.decisions) > size.rows:

@@ -146,7 +146,7 @@ def read_comment(kind: CommentKind, value: Any, number: int | None, *, on_pull: 
 
 
 def _author(value: Any) -> CommentAuthor | None:
-    """The author. Text that an app wrote, in whoever's name, does not count as a person's (security.md 11, 31)."""
+    """The author. Text that an app wrote in a person's name does not count as a person's (security.md 11, 31)."""
     user_id, login = positive_int(get_path(value, "user", "id")), get_path(value, "user", "login")
     if user_id is None or not isinstance(login, str):
         return None

@@ -107,7 +107,7 @@ def read_delivery(event: str, payload: Mapping[str, Any], accepted: DeliveryFilt
     if comment is None:
         return GitHubDelivery((), signals, "" if signals else "nothing to do")
     sender = positive_int(get_path(payload, "sender", "id"))
-    if sender != comment.author.id:  # somebody who edits another's text does not speak for them
+    if sender != comment.author.id:  # a person who edits another's text does not speak for them
         return GitHubDelivery((), signals, "not sent by its author")
     edited = get_path(payload, "action") == "edited"
     old_body = _old_body(payload) if edited else ""
@@ -153,8 +153,8 @@ def messages_in(
 
 
 def _inputs(body: str, accepted: DeliveryFilter) -> tuple[str, ...]:
-    found = find_input(body, accepted.name, accepted.commands)
-    return found.commands or ((found.mention,) if found.mention else ())
+    github_input = find_input(body, accepted.name, accepted.commands)
+    return github_input.commands or ((github_input.mention,) if github_input.mention else ())
 
 
 def _commands(
@@ -164,12 +164,12 @@ def _commands(
 
     So a redelivery has the same key, an edit elsewhere changes nothing, and an edited command is a new one.
     """
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for command in inputs:
-        seen[command] = seen.get(command, 0) + 1
-        if seen[command] <= old_counts.get(command, 0):
+        counts[command] = counts.get(command, 0) + 1
+        if counts[command] <= old_counts.get(command, 0):
             continue
-        digest = hashlib.sha256(f"{seen[command]}:{command}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{counts[command]}:{command}".encode()).hexdigest()[:16]
         yield IncomingMessage(
             identity=str(comment.author.id),
             place=_place(comment, repository),

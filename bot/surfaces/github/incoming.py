@@ -54,7 +54,7 @@ class GitHubInput:
 
 
 def find_input(body: str, name: str, commands: Collection[str] = COMMANDS) -> GitHubInput:
-    """The input in `body`; `name` is the bot's login without ``[bot]``; if empty, nobody can mention it."""
+    """The input in `body`; `name` is the bot's login without ``[bot]``; if empty, it cannot be mentioned."""
     if len(body) > MAX_CHARACTERS or not ("/" in body or "@" in body):
         return GitHubInput()
     lines = body.split("\n")
@@ -71,8 +71,8 @@ def find_input(body: str, name: str, commands: Collection[str] = COMMANDS) -> Gi
     if command_lines:
         ends = [*command_lines[1:], len(lines)]
         texts = ["\n".join(lines[start:end]).strip() for start, end in zip(command_lines, ends, strict=True)]
-        ours = (mention.sub("", text, count=1).lstrip(" ,:\t") if text[0] == "@" else text for text in texts)
-        return GitHubInput(commands=tuple(islice(ours, MAX_COMMANDS)))
+        commands_found = (mention.sub("", text, count=1).lstrip(" ,:\t") if text[0] == "@" else text for text in texts)
+        return GitHubInput(commands=tuple(islice(commands_found, MAX_COMMANDS)))
     return GitHubInput(mention=_text_of_mention("\n".join(lines), mention))
 
 

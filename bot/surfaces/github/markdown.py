@@ -37,11 +37,6 @@ _BLOCK_START: Final = re.compile(r"[^\w]+|\d+[.)]")
 _PUNCTUATED: Final = re.compile(r"""([("']*)(.+?)([,.;:)?!"']*)""", re.DOTALL)
 
 
-def utf16_length(text: str) -> int:
-    """Length in UTF-16 units, the strictest count: a character beyond the basic plane counts twice."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
 def truncate(text: str, limit: int) -> str:
     """`text` in at most `limit` characters, cut between words with an ellipsis if it is longer."""
     return shortened(text, limit)
@@ -49,12 +44,12 @@ def truncate(text: str, limit: int) -> str:
 
 def code_span(text: str, limit: int = 300) -> str:
     """`text` as one code span, in which nothing is live; ``(empty)`` if there is none."""
-    shown = truncate(visible(text), limit)
-    if not shown.strip():
+    content = truncate(visible(text), limit)
+    if not content.strip():
         return "(empty)"
-    fence = "`" * (_longest_run(shown, "`") + 1)
-    padding = " " if shown[0] in " `" or shown[-1] in " `" else ""
-    return f"{fence}{padding}{shown}{padding}{fence}"
+    fence = "`" * (_longest_run(content, "`") + 1)
+    padding = " " if content[0] in " `" or content[-1] in " `" else ""
+    return f"{fence}{padding}{content}{padding}{fence}"
 
 
 def escape_prose(text: str, limit: int = 500) -> str:

@@ -27,7 +27,7 @@ def add_line_comments(
     """`message` with the line comments of its `review`; None if there is no text at all.
 
     The review's own text stays that of the verified delivery. A line comment counts as it was published: one that was
-    changed since, by anybody, is left out and counted (security.md 47); one with a command was processed separately. A
+    changed since, by anyone, is left out and counted (security.md 47); one with a command was processed separately. A
     command that takes no text stays as it is.
     """
     if message.addressed and message.text.startswith("/") and not message.text.lower().startswith(_COMMANDS_WITH_TEXT):
@@ -50,8 +50,8 @@ def add_line_comments(
 def _counts(line: WrittenComment, message: IncomingMessage, accepted: DeliveryFilter) -> bool:
     if not line.author.is_person or str(line.author.id) != message.identity or not line.body.strip():
         return False
-    found = find_input(line.body, accepted.name, accepted.commands)
-    return not (found.commands or found.mention)
+    github_input = find_input(line.body, accepted.name, accepted.commands)
+    return not (github_input.commands or github_input.mention)
 
 
 def _turn(line: WrittenComment) -> str:

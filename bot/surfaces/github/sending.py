@@ -18,9 +18,9 @@ from bot.surfaces.github.markdown import (
     escape_paragraphs,
     escape_prose,
     truncate,
-    utf16_length,
 )
 from bot.surfaces.port import Attachment, Place, RenderedCard
+from bot.surfaces.utf16 import utf16_length
 from core.model.errors import PermanentError
 
 DIFF_MEDIA_TYPES: Final = ("text/x-diff", "text/x-patch")
@@ -70,7 +70,7 @@ class GitHubSender:
         return not _should_replace(existing.body, body) or await self.comments.edit(repository, existing.id, body)
 
     async def attach(self, place: Place, files: Sequence[Attachment], caption: str) -> list[str]:
-        """Write each diff among `files` whole, in a collapsed comment of its own; returns the comments' ids.
+        """Write each diff among `files` whole, each in a separate collapsed comment; returns the comments' ids.
 
         Comments cannot hold files: an HTML page of the diff is left out. Raises `PermanentError` ``too_long_here``
         before anything is written if a diff does not fit, and ``no_files_here`` if there is no diff.
@@ -119,8 +119,8 @@ class GitHubSender:
         """A line that mentions these people by their current logins; empty without any."""
         people = [int(identity) for _, identity in mentions if identity.isascii() and identity.isdecimal()]
         logins = [await self.comments.login(place.channel, person) for person in people]
-        known = [login for login in logins if login and _LOGIN.fullmatch(login)]
-        return [f"cc {' '.join(f'@{login}' for login in known)}"] if known else []
+        current_logins = [login for login in logins if login and _LOGIN.fullmatch(login)]
+        return [f"cc {' '.join(f'@{login}' for login in current_logins)}"] if current_logins else []
 
     async def _quote(self, place: Place, reply_to: str | None) -> list[str]:
         """The author of the comment replied to and how it begins, as an inert quote."""

@@ -132,7 +132,7 @@ class GitHubSurface:
     async def check_access(self, message: IncomingMessage | ButtonPress) -> str | None:
         """Allow people who may write to that repository now; refuse others silently.
 
-        A reply to everybody who writes a command at a public repository would be noise (security.md 11).
+        Replying to everyone who writes a command at a public repository would be noise (security.md 11).
         """
         return None if await self.may_write(message) else ""
 

@@ -49,7 +49,7 @@ class WebhookEndpoint:
         """401 for a body that GitHub did not sign, 4xx for an unreadable one, 503 if not stored, else 202."""
         signature = request.headers.get(SIGNATURE_HEADER)
         if not is_signature(signature):
-            return _reply(401, "There is no valid signature in X-Hub-Signature-256.")
+            return _reply(401, "X-Hub-Signature-256 has no valid signature.")
         try:
             body = await self._body(request)
         except BodyError as error:
@@ -113,7 +113,7 @@ def _rejection(request: Request) -> tuple[int, str] | None:
     if kind != "application/json":
         return 415, "Send application/json."
     if not request.headers.get("x-github-event"):
-        return 400, "There is no X-GitHub-Event."
+        return 400, "The header X-GitHub-Event is missing."
     return None
 
 

@@ -1,7 +1,7 @@
 """Renders a card for Slack as blocks with literal user text, so that nothing in it pings, links or formats; pure.
 
 User text is only in ``plain_text`` and ``rich_text``, which Slack does not parse for markup: a mention there is a typed
-element of its own, and we create none.
+element, and we create none.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def _is_readable(view: DiffView, staged: StagedPart) -> bool:
 
 def _limited(card: Card, size: _Size, hidden_lines: int | None, *, delivered: bool) -> Card:
     files = len(card.staged.files) if card.staged else 0
-    shown = card.limited_to(min(size.rows, files), hidden_lines)
-    return replace(shown, actions=card.actions) if delivered and hidden_lines != 0 else shown
+    limited = card.limited_to(min(size.rows, files), hidden_lines)
+    return replace(limited, actions=card.actions) if delivered and hidden_lines != 0 else limited
 
 
 def _blocks(card: Card, view: DiffView | None, buttons: Mapping[Action, str], size: _Size) -> list[Block]:
@@ -170,8 +170,8 @@ def _staged(staged: StagedPart | None, size: _Size) -> Iterator[_Line]:
 def _findings(checks: Iterable[CheckRow], size: _Size) -> Iterator[_Line]:
     findings = [(check, detail) for check in checks for detail in check.details]
     for check, detail in findings[: size.rows]:
-        shown = truncate(detail, size.units)
-        yield [(f"{_MARKS[check.verdict]} {truncate(check.name, 40)} ", "bold"), (shown, "")]
+        excerpt = truncate(detail, size.units)
+        yield [(f"{_MARKS[check.verdict]} {truncate(check.name, 40)} ", "bold"), (excerpt, "")]
     if len(findings) > size.rows:
         yield [(f"… {len(findings) - size.rows} more findings", "bold")]
 
@@ -282,11 +282,11 @@ def _link(url: str) -> tuple[str, str]:
 
 def _actions(actions: Sequence[Action], buttons: Mapping[Action, str]) -> Iterator[Block]:
     """The buttons, and the commands to type for actions without one."""
-    offered = {action: buttons[action] for action in dict.fromkeys(actions) if buttons.get(action)}
-    shown = dict(list(offered.items())[:MAX_ACTIONS])
-    if shown:
-        yield {"type": "actions", "elements": [_button(action, opaque) for action, opaque in shown.items()]}
-    typed = [action.command for action in dict.fromkeys(actions) if action not in shown]
+    with_ids = {action: buttons[action] for action in dict.fromkeys(actions) if buttons.get(action)}
+    as_buttons = dict(list(with_ids.items())[:MAX_ACTIONS])
+    if as_buttons:
+        yield {"type": "actions", "elements": [_button(action, opaque) for action, opaque in as_buttons.items()]}
+    typed = [action.command for action in dict.fromkeys(actions) if action not in as_buttons]
     if typed:
         yield _context(
             truncate("Or type: " + "   ".join(truncate(_command(command), 140) for command in typed[:6]), 600)
@@ -320,8 +320,8 @@ def _context(text: str) -> Block:
 
 def _section(lines: Iterable[_Line]) -> list[Block]:
     """The lines as one part of a rich text, or none: Slack renders sections without a break between them."""
-    shown = [[_text(text, style) for text, style in line if text] for line in lines]
-    elements = [element for line in shown if line for element in (_text("\n"), *line)]
+    text_lines = [[_text(text, style) for text, style in line if text] for line in lines]
+    elements = [element for line in text_lines if line for element in (_text("\n"), *line)]
     return [{"type": "rich_text_section", "elements": elements[1:]}] if elements else []
 
 

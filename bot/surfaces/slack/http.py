@@ -42,7 +42,7 @@ def is_signed(secret: bytes, timestamp: bytes, signature: bytes, body: bytes, no
     """Whether Slack signed exactly these bytes within the last `MAX_AGE_S`; never raises (security.md 15-18).
 
     slack_sdk's own verifier raises for a timestamp that is not a number, a signature that is not ASCII and a body that
-    is not UTF-8, so that any stranger could cause a status 500.
+    is not UTF-8, so that anyone could cause a status 500.
     """
     if not secret or not _TIMESTAMP.fullmatch(timestamp) or not _SIGNATURE.fullmatch(signature):
         return False

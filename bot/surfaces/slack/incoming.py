@@ -112,7 +112,7 @@ class SlackListener:
         await ack()
 
     async def on_command(self, body: dict[str, Any], ack: AsyncAck) -> None:
-        """`/countersign …`; if it is not accepted here, only its sender is told so."""
+        """`/countersign …`; if it is not accepted here, only its sender gets an answer."""
         account, user = await self._account(), str(body.get("user_id", ""))
         direct_channel = None
         if str(body.get("channel_id", "")).startswith("D") and body.get("team_id") == account.team:
@@ -236,7 +236,7 @@ async def _logged(work: Awaitable[None]) -> None:
         await work
     except CountersignError as error:
         log.warning("slack_answer_failed", code=error.problem.code, detail=error.problem.message)
-    except Exception as error:  # noqa: BLE001 - nobody awaits this task, so its error is logged here
+    except Exception as error:  # noqa: BLE001 - this task is never awaited, so its error is logged here
         log.error("slack_answer_broke", **fault_of(error))
 
 

@@ -259,9 +259,9 @@ def text_payload(text: str, extras: Extras) -> dict[str, Any]:
     https://docs.slack.dev/messaging/formatting-message-text#mentioning-users
     https://docs.slack.dev/reference/block-kit/blocks/actions-block
     """
-    shown = escape(text)
+    markup = escape(text)
     for name, identity in extras.mentions:
-        shown = re.sub(rf"(?<!\w){re.escape(escape(name))}(?!\w)", f"<@{user_id_of(identity)}>", shown, count=1)
+        markup = re.sub(rf"(?<!\w){re.escape(escape(name))}(?!\w)", f"<@{user_id_of(identity)}>", markup, count=1)
     buttons = [
         {
             "type": "button",
@@ -272,9 +272,12 @@ def text_payload(text: str, extras: Extras) -> dict[str, Any]:
         for label, id_ in extras.choices[:MAX_BUTTONS]
     ]
     if not buttons:
-        return {"text": shown, **({"mrkdwn": True} if extras.mentions else {})}  # without it a mention stays plain text
-    section = {"type": "section", "text": {"type": "mrkdwn", "text": shown, "verbatim": True}}
-    return {"text": shown, "blocks": [section, {"type": "actions", "elements": buttons}]}
+        return {
+            "text": markup,
+            **({"mrkdwn": True} if extras.mentions else {}),
+        }  # without it a mention stays plain text
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": markup, "verbatim": True}}
+    return {"text": markup, "blocks": [section, {"type": "actions", "elements": buttons}]}
 
 
 def field_text(body: Body) -> str:
@@ -306,8 +309,8 @@ def _is_served(channel: str, account: OwnAccount) -> bool:
 
 def _is_foreign(body: Body, event: Body, account: OwnAccount) -> bool:
     """Whether any of Slack's fields for the sender's workspace names another one than ours."""
-    named = [event.get(key) for key in ("team", "user_team", "source_team")]
-    return body.get("team_id") != account.team or any(team not in (None, "", account.team) for team in named)
+    teams = [event.get(key) for key in ("team", "user_team", "source_team")]
+    return body.get("team_id") != account.team or any(team not in (None, "", account.team) for team in teams)
 
 
 def _is_person(message: Body, user: str, account: OwnAccount) -> bool:

@@ -189,7 +189,7 @@ class SlackSurface:
         return None if await self._members.is_full_member(message.identity) else _MEMBERS_ONLY
 
     async def complete_message(self, message: IncomingMessage) -> IncomingMessage | None:
-        """The message with the one that began its thread, if somebody else wrote that."""
+        """The message with the one that began its thread, if another person wrote that."""
         thread = message.place.thread
         if not message.addressed or message.place.private or thread in (None, message.message_id):
             return message

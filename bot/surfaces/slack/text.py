@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from bot.surfaces.utf16 import utf16_length
 from core.model.shorten import whole_words
 
 MAX_BLOCKS: Final = 50
@@ -40,11 +41,6 @@ https://docs.slack.dev/reference/methods/chat.postMessage
 
 _ESCAPES: Final = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
 _TOKEN: Final = re.compile(r"<(?:([@#!])([^<>|]*)|((?:https?|mailto|tel|ftp|ftps|sftp|slack):[^<>|]*))(?:\|([^<>]*))?>")
-
-
-def utf16_length(text: str) -> int:
-    """The length of `text` in UTF-16 units, which is what Slack counts."""
-    return len(text) + sum(1 for char in text if ord(char) > 0xFFFF)
 
 
 def total_length(blocks: Sequence[dict[str, Any]]) -> int:
@@ -92,8 +88,8 @@ def strip_markup(text: str) -> str:
 def _typed_text(match: re.Match[str]) -> str:
     mark, name, url, label = match.groups()
     if url is None:
-        shown, sign = label or name, "#" if mark == "#" else "@"
-        return shown if shown.startswith(sign) else f"{sign}{shown}"
+        typed, sign = label or name, "#" if mark == "#" else "@"
+        return typed if typed.startswith(sign) else f"{sign}{typed}"
     without_scheme = url.partition(":")[2].lstrip("/")
     if not label or label in (url, without_scheme) or f"{label}/" == without_scheme:
         return label or url

@@ -41,14 +41,14 @@ def home_view(cards: Sequence[Card] | None) -> View:
     blocks: list[View] = []
     if cards is not None:
         blocks.append({"type": "header", "text": _plain("Waiting for you" if cards else "Nothing waits for you")})
-    shown = list(cards or ())[: (MAX_HOME - 4) // 2]
-    for card in shown:
+    first_cards = list(cards or ())[: (MAX_HOME - 4) // 2]
+    for card in first_cards:
         needs = " · ".join([*card.byline[:2], *(need.sentence for need in card.needs[:1])])
         title = f"{card.icon} {card.label} {card.lane} · {card.title or '(no title)'}"
         blocks.append({"type": "section", "text": _plain(truncate(title, 300))})
         if needs:
             blocks.append({"type": "context", "elements": [_plain(truncate(needs, 300))]})
-    omitted = len(cards or ()) - len(shown)
+    omitted = len(cards or ()) - len(first_cards)
     if omitted > 0:
         blocks.append({"type": "context", "elements": [_plain(f"… and {omitted} more")]})
     hint = "Write to me, mention me in a channel that I am set up for, or type /countersign help."

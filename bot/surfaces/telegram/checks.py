@@ -17,7 +17,7 @@ _Row = dict[str, Any]
 async def check_telegram(wire: TelegramClient, config: TelegramConfig) -> Sequence[_Row]:
     """Rows about the token, privacy mode, the webhook and each group; asks Telegram.
 
-    An answer that differs from Telegram's documentation produces a row of its own.
+    An answer that differs from Telegram's documentation produces a separate row.
     """
     try:
         me = await wire.get("getMe")

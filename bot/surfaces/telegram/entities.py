@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bot.surfaces.utf16 import utf16_length
 from core.model.shorten import whole_words
 
 MAX_TEXT: Final = 4096
@@ -66,11 +67,6 @@ class TextPiece:
 
 
 Line = Sequence[TextPiece]
-
-
-def utf16_length(text: str) -> int:
-    """The length of `text` in UTF-16 code units, which is what Telegram counts."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def neutralize(text: str) -> str:
@@ -147,10 +143,10 @@ def render_lines(lines: Sequence[Line]) -> tuple[str, tuple[TextSpan, ...]]:
         for piece in line:
             piece_spans = list(_spans(piece, at))
             fits = len(spans) + len(piece_spans) <= MAX_ENTITIES
-            shown = piece.text if fits else piece.plain
+            piece_text = piece.text if fits else piece.plain
             spans += piece_spans if fits else []
-            text.append(shown)
-            at += utf16_length(shown)
+            text.append(piece_text)
+            at += utf16_length(piece_text)
     return "".join(text), tuple(spans)
 
 

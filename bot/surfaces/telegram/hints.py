@@ -1,4 +1,4 @@
-"""Hints: what a person is told whose message contains no text that can be a request."""
+"""Hints: the answers to messages that contain no text that can be a request."""
 
 from __future__ import annotations
 

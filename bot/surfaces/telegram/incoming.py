@@ -5,7 +5,7 @@ Only the parts of an update that matter here are read (`update_parts`), so that 
 Only people count, by their numeric id. Not a person's message: one of an anonymous admin (1087968824 with
 `sender_chat`), a channel post (136817688), an automatic forward (777000), a bot's or inline bot's message (`via_bot`)
 and a forwarded text, so none of these is a command (security.md 2-4; core.telegram.org/bots/api#message, `from` and
-`sender_chat`). A person who writes to the bot in such a way, or by voice, is told how to write to it.
+`sender_chat`). A person who writes to the bot in such a way, or by voice, gets an answer that explains how to write.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ from bot.surfaces.telegram.update_parts import (
     required_int,
     required_object,
     text_at,
-    utf16_bytes,
-    utf16_length,
 )
+from bot.surfaces.utf16 import utf16_bytes, utf16_length
 
 SURFACE: Final = "telegram"
 ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query")
@@ -64,7 +63,7 @@ class ChatMoved:
 
 @dataclass(frozen=True, slots=True)
 class UnlistedChat:
-    """Somebody wrote to the bot in a chat that is not configured; `callback_id` is the press to reject."""
+    """A message or press in a chat that is not configured; `callback_id` is the press to reject."""
 
     channel: str
     callback_id: str | None = None
@@ -113,7 +112,7 @@ def parse_update(
 
 
 def _parse_press(query: Json, account: BotAccount, is_listed: Callable[[str], bool]) -> TelegramInput:
-    """The press counts for whoever pressed the button, not for the author of the message (security.md 3)."""
+    """The press counts for the person who pressed the button, not for the author of the message (security.md 3)."""
     callback_id, button_id = text_at(query, "id"), text_at(query, "data")
     if not callback_id.isascii() or not callback_id.isprintable():
         raise UnreadableUpdateError("id")
@@ -202,7 +201,7 @@ def _form_press(
 
 
 def _with_hint(message: Json, author: Json, hint: hints.Hint) -> IncomingMessage:
-    """A message without readable text, with the hint that its sender is told."""
+    """A message without readable text, with the hint for its sender."""
     parsed = _incoming(message, author, _place(required_object(message, "chat"), _thread(message)), "", edited=False)
     return replace(parsed, identity="" if hint.is_anonymous else parsed.identity, hint=hint.text, may_go_on=False)
 

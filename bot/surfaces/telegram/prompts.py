@@ -2,7 +2,7 @@
 
 A message that forces a reply cannot have buttons, and a callback carries no text. So the emoji at the beginning of the
 prompt links to the bot, and the link's fragment names the button and the card, signed with a key derived from the bot's
-token: nobody can forge a press, whatever text or links they make the bot repeat. Telegram includes the links of a
+token: presses cannot be forged, whatever text or links the bot is made to repeat. Telegram includes the links of a
 message in the reply to it (core.telegram.org/bots/api#messageentity, ``text_link``). If Telegram refuses links, and in
 older prompts, the reference is the last line.
 """

@@ -28,8 +28,8 @@ from bot.surfaces.telegram.entities import (
     measure,
     plain_text,
     render_lines,
-    utf16_length,
 )
+from bot.surfaces.utf16 import utf16_length
 
 T = TypeVar("T")
 

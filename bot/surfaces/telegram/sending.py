@@ -12,7 +12,12 @@ from telegram import Bot, ForceReply, MessageEntity, ReactionTypeEmoji, User
 from bot.surfaces.port import NO_EXTRAS, Attachment, Extras, Place
 from bot.surfaces.telegram.card import TelegramCard
 from bot.surfaces.telegram.client import ChatMovedError, TelegramClient, TelegramRefusedError
-from bot.surfaces.telegram.entities import MAX_CAPTION, measure, neutralize, truncate, utf16_length
+from bot.surfaces.telegram.entities import (
+    MAX_CAPTION,
+    measure,
+    neutralize,
+    truncate,
+)
 from bot.surfaces.telegram.pace import ChatPace, PaceLimits, SendTurn
 from bot.surfaces.telegram.requests import (
     NO_PREVIEW,
@@ -27,6 +32,7 @@ from bot.surfaces.telegram.requests import (
     to_entities,
     topic_id,
 )
+from bot.surfaces.utf16 import utf16_length
 from core.log import log
 from core.model.errors import PermanentError, TransientError
 
@@ -182,11 +188,11 @@ class TelegramSender:
 
     async def answer_callback(self, callback_id: str, text: str, *, alert: bool) -> None:
         """Answer a button press, with a few retries; a press that is too old is ignored."""
-        shown = truncate("\n".join(" ".join(line.split()) for line in text.strip().splitlines()), MAX_ANSWER)
+        popup = truncate("\n".join(" ".join(line.split()) for line in text.strip().splitlines()), MAX_ANSWER)
         for pause_s in (0.25, 1.0, 0.0):
             try:
                 await self._wire.call(
-                    lambda bot: bot.answer_callback_query(callback_id, text=shown or None, show_alert=alert)
+                    lambda bot: bot.answer_callback_query(callback_id, text=popup or None, show_alert=alert)
                 )
             except TelegramRefusedError as refused:
                 log.info("telegram_press_was_not_answered", why=refused.reason)

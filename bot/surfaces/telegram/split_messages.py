@@ -18,8 +18,8 @@ from bot.surfaces.telegram.update_parts import (
     required_int,
     required_object,
     text_at,
-    utf16_length,
 )
+from bot.surfaces.utf16 import utf16_length
 
 MAX_UNITS: Final = 4096
 MAYBE_SPLIT_UNITS: Final = 2048

@@ -30,7 +30,6 @@ from bot.surfaces.port import (
 from bot.surfaces.telegram.card import TelegramCard, render_telegram_card
 from bot.surfaces.telegram.checks import check_telegram
 from bot.surfaces.telegram.client import TelegramClient
-from bot.surfaces.telegram.entities import utf16_length
 from bot.surfaces.telegram.incoming import (
     ALLOWED_UPDATES,
     SURFACE,
@@ -48,6 +47,7 @@ from bot.surfaces.telegram.prompts import derive_secret, question_for, reference
 from bot.surfaces.telegram.sending import MAX_ANSWER, TelegramSender
 from bot.surfaces.telegram.split_messages import SplitMessages
 from bot.surfaces.telegram.update_parts import UnreadableUpdateError, required_int, text_at, update_id
+from bot.surfaces.utf16 import utf16_length
 from core.log import fault_of, log
 from core.model.errors import CountersignError, TransientError, UsageError
 
@@ -263,8 +263,8 @@ class TelegramSurface:
                 await self._sender.answer_callback(callback.callback_id, _FAULT, alert=True)
                 raise
             too_long = utf16_length(response.text) > MAX_ANSWER  # for the pop-up over the chat
-            shown = _BELOW if too_long and not response.refused else response.text
-            await self._sender.answer_callback(callback.callback_id, shown, alert=response.refused)
+            popup = _BELOW if too_long and not response.refused else response.text
+            await self._sender.answer_callback(callback.callback_id, popup, alert=response.refused)
             if too_long:
                 await self._sender.send_text(callback.press.place, response.text, callback.press.message_id)
             if response.form:

@@ -76,7 +76,7 @@ def objects_at(of: Json, key: str) -> Sequence[Json]:
     value = of.get(key)
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
         raise UnreadableUpdateError(key)
     return value
 
@@ -84,16 +84,6 @@ def objects_at(of: Json, key: str) -> Sequence[Json]:
 def full_name(user: Json) -> str:
     """A person's first and last name."""
     return " ".join(filter(None, (text_at(user, "first_name"), text_at(user, "last_name"))))
-
-
-def utf16_bytes(text: str) -> bytes:
-    """The text in UTF-16, two bytes per unit, as Telegram counts it."""
-    return text.encode("utf-16-le", "surrogatepass")
-
-
-def utf16_length(text: str) -> int:
-    """The length of a text in UTF-16 units, as Telegram counts it."""
-    return len(utf16_bytes(text)) // 2
 
 
 def update_id(update: object) -> int | None:

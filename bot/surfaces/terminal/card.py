@@ -51,8 +51,8 @@ def print_card(
     view = _view(card, diff, max_lines) if diff is not None and card.state in _STATES_WITH_DIFF else None
     files = card.staged.files if card.staged else ()
     hidden_lines = view.count_hidden_lines(row.path for row in files) if view is not None else None
-    shown = card.limited_to(min(MAX_ROWS, len(files)), hidden_lines)
-    stream.write(frame(profile, shown, list(_card(profile, shown, view))))
+    limited = card.limited_to(min(MAX_ROWS, len(files)), hidden_lines)
+    stream.write(frame(profile, limited, list(_card(profile, limited, view))))
     stream.flush()
 
 
@@ -78,7 +78,7 @@ def print_diff(stream: TextIO, card: Card, diff: bytes, *, profile: TerminalProf
 
 
 def frame(profile: TerminalProfile, card: Card, parts: list[Item]) -> str:
-    """The card's text along a bar in its state's colour; without colours there is no bar."""
+    """The card's text beside a bar in its state's colour; plain output has no bar."""
     if profile.colours is None:
         return profile.render(parts, width=_width(profile))
     style = "dim" if card.superseded_note else STATE_STYLES[card.state].removeprefix("bold ")
@@ -126,11 +126,11 @@ def _warning(profile: TerminalProfile, view: DiffView | None) -> Iterator[Item]:
 def _headline(profile: TerminalProfile, card: Card) -> Iterator[Item]:
     table = grid("fill", "right", gap=0)
     facts = [(card.label, f"bold {ACCENT}"), (f" {card.lane}" if card.lane else "", ACCENT), (" · ", "dim")]
-    left = profile.text(profile.icon(card.icon), *facts, (card.title or "(no title)", "bold"))
+    left_part = profile.text(profile.icon(card.icon), *facts, (card.title or "(no title)", "bold"))
     right = (
         profile.text(("  risk: ", "dim"), (card.risk.value, LEVEL_STYLES[card.risk])) if card.risk else profile.text()
     )
-    table.add_row(left, right)
+    table.add_row(left_part, right)
     yield table
     if card.byline:
         yield join_parts(profile, [(fact, "dim") for fact in card.byline])

@@ -89,5 +89,5 @@ def _summary(profile: TerminalProfile, verdicts: Sequence[str]) -> Any:
         return profile.text((f"{total}, all ok", "green"))
     parts = [(f"{failed} failed", "bold red")] if failed else []
     if warned:
-        parts += [(", ", ""), (f"{warned} to look at", "yellow")] if parts else [(f"{warned} to look at", "yellow")]
+        parts += [(", ", ""), (f"{warned} to check", "yellow")] if parts else [(f"{warned} to check", "yellow")]
     return profile.text(*parts, (f" of {total}", "dim"))

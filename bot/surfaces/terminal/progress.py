@@ -1,4 +1,4 @@
-"""Progress of a task that somebody waits for: one updated line on a terminal, one line per change elsewhere."""
+"""Shows a task's progress while a command waits: one updated line on a terminal, one line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TaskProgress:
     """Shows the progress of a task; use it as a context manager, and call `update` after each poll.
 
     On a terminal the line is redrawn at each update and removed at the end; elsewhere each new state or detail is a
-    line of its own.
+    separate line.
     """
 
     def __init__(

@@ -91,7 +91,7 @@ def print_queue(
 def _paused(profile: TerminalProfile, paused: _Row) -> Text:
     by = f" by {paused['by']}" if paused.get("by") else ""
     reason = f": {one_line(paused['reason'])}" if paused.get("reason") else ""
-    resume = "; continue it with countersign resume"
+    resume = "; resume it with countersign resume"
     return profile.text(("! ", "yellow"), (f"The queue is paused{by}{reason}", "bold yellow"), (resume, "dim"))
 
 

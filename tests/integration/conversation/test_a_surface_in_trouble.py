@@ -22,7 +22,7 @@ NEVER_S = 3600.0
 CONFLICT = TransientError("telegram_conflict", "Another program asks Telegram for this bot's messages.", "Stop it.")
 ANNOUNCED = (
     "Telegram cannot be reached: Another program asks Telegram for this bot's messages. Stop it. "
-    "Its cards come when it is back."
+    "Its cards follow when it is back."
 )
 
 
@@ -71,7 +71,7 @@ async def test_chat_26_a_trouble_is_told_in_plain_sentences(home, error):
         (told, *_) = there.memory("slack").words
     assert "KeyError" not in told
     assert "force_reply" not in told
-    assert told.endswith(". Its cards come when it is back.")
+    assert told.endswith(". Its cards follow when it is back.")
 
 
 async def test_chat_01_an_odd_answer_is_a_row_of_doctor_and_shows_no_words():

@@ -189,7 +189,7 @@ async def test_chat_20_a_link_names_the_account_asks_and_can_be_taken_away(every
     chat = everywhere.memory()
     await everywhere.until(lambda: any("Yes, that is me" in m.buttons for m in chat.messages.values()), "a button")
     question = next(m for m in chat.messages.values() if "Yes, that is me" in m.buttons)
-    assert "speaks as lee" in (await everywhere.clicks("lee", question, "Yes")).text
+    assert "acts as lee" in (await everywhere.clicks("lee", question, "Yes")).text
     assert not (await everywhere._tell(slack.writes("T1AAA/U777", "/queue", room))).refused
     assert "/unlink slack T1AAA/U777" in (await everywhere.says("lee", "/unlink", LEES)).text
     assert (await everywhere.says("max", "/unlink slack T1AAA/U777", GROUP)).refused, "it is not max's"

@@ -99,7 +99,7 @@ def test_a_forge_and_a_surface_may_be_named_while_they_are_enabled(home, site):
     assert load_config(config).people.by_name["ana"].identities == {"wall": "a1"}
     assert "wall" in load_config(config).surface_names()
     config.write_text(config.read_text().replace("forge: local", "forge: shelf"))
-    assert "there is no forge 'shelf'" in str(refused(home))
+    assert "'shelf' is not a forge" in str(refused(home))
     config.write_text(f"{config.read_text()}  forges: {{shelf: {{}}}}\n")
     assert load_config(config).repositories["web"].forge == "shelf"
     assert load_config(config).repositories["web"].id == "shelf:web"

@@ -56,7 +56,7 @@ def test_many_who_could_are_counted():
     ("rows", "sentence"),
     [
         ([], "policy no longer allows this change"),
-        ([docs.needs(1, ())], "needs 1 approval, and nobody may give it"),
+        ([docs.needs(1, ())], "needs 1 approval, but no one may give it"),
     ],
 )
 def test_a_staged_card_always_says_what_it_needs(rows, sentence):

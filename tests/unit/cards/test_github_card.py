@@ -22,8 +22,8 @@ from bot.surfaces.github.markdown import (
     code_span,
     escape_paragraphs,
     escape_prose,
-    utf16_length,
 )
+from bot.surfaces.utf16 import utf16_length
 from tests.counterparts import package
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
@@ -199,7 +199,7 @@ def test_what_was_delivered_whole_can_be_approved():
     comment = render_github_comment(build_card(docs.staged(), now=NOW), None, delivered=True)
     assert comment.hides_lines
     assert "`/approve 142 9c1e04ab77d2e85b1f36`" in comment.text
-    assert "the whole diff is in a comment of its own" in comment.text
+    assert "the whole diff is in a separate comment" in comment.text
 
 
 def test_a_superseded_card_decides_nothing():

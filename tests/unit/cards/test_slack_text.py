@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.surfaces.slack.text import MAX_TEXT, escape, split_text, strip_markup, truncate, truncate_middle, utf16_length
+from bot.surfaces.slack.text import (
+    MAX_TEXT,
+    escape,
+    split_text,
+    strip_markup,
+    truncate,
+    truncate_middle,
+)
+from bot.surfaces.utf16 import utf16_length
 from tests.fakes.slack.rules import PINGS
 from tests.unit.cards.naughty import NAUGHTY
 

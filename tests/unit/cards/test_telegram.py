@@ -36,8 +36,8 @@ from bot.surfaces.telegram.entities import (
     render_lines,
     truncate,
     truncate_path,
-    utf16_length,
 )
+from bot.surfaces.utf16 import utf16_length
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
 from tests.counterparts import package

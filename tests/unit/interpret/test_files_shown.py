@@ -16,7 +16,7 @@ def test_the_files_that_the_request_speaks_of_come_first():
     paths = [f"src/mod{n}/part.py" for n in range(500)] + ["deploy/server-timeout.yaml", "docs/server.md"]
     lines = list_files_for_prompt(paths, "The server has too short a timeout", 1000).split("\n")
     assert lines[:3] == [
-        "There are 502 files. Those that the request may speak of:",
+        "There are 502 files. Those that the request may refer to:",
         '"deploy/server-timeout.yaml"',
         '"docs/server.md"',
     ]

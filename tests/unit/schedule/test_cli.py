@@ -43,7 +43,7 @@ def test_one_is_added_listed_paused_resumed_and_deleted(call):
     assert "paused" in call(schedules)
     assert "next" in call(unschedule, made["id"], "--resume")
     assert json.loads(call(unschedule, made["id"], "--as", "lee", "--json"))["state"] == "deleted"
-    assert "none" in call(schedules)
+    assert "No recurring requests" in call(schedules)
     assert json.loads(call(schedules, "--json")) == []
 
 

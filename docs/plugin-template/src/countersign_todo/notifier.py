@@ -1,4 +1,4 @@
-"""The notifier `tally`: counts events by kind, in a file of its own scratch folder."""
+"""The notifier `tally`: counts events by kind, in a file of its scratch folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from bot.plugins import Notifier, PluginContext
 
 
-class Tally:
+class EventCounter:
     """An event may be told twice, after a crash: what must happen once looks at ``event["delivery"]``."""
 
     def __init__(self, file: Path) -> None:
@@ -27,5 +27,5 @@ class Tally:
 
 
 def make(context: PluginContext) -> Notifier:
-    """The factory. `context.scratch` is made when it is asked for, and kept."""
-    return Tally(context.scratch / "tally.json")
+    """The factory. `context.scratch` is created on first use and never deleted."""
+    return EventCounter(context.scratch / "tally.json")
