@@ -1,0 +1,103 @@
+"""What the scheduler knows of one endpoint: its resident and sleeping families, and what runs on each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.scheduler.demand import EndpointSpec, Family, WorkClass
+
+
+@dataclass(slots=True)
+class Resident:
+    """A family on an endpoint's GPU, or on its way there.
+
+    `running` counts granted work, `holds` says until when work between two turns keeps it, `has_served` is False from a
+    load until the first grant.
+    """
+
+    family: Family
+    is_ready: bool = False
+    running: int = 0
+    running_chat: int = 0
+    has_served: bool = False
+    holds: dict[str, float] = field(default_factory=dict)
+
+    def is_held(self, now_s: float) -> bool:
+        """Whether work between two turns still keeps the family here."""
+        return any(until_s > now_s for until_s in self.holds.values())
+
+
+@dataclass(slots=True)
+class EndpointState:
+    """An endpoint that is up. A family that is being loaded has its memory already."""
+
+    spec: EndpointSpec
+    memory_mib: int
+    residents: dict[str, Resident] = field(default_factory=dict)
+    asleep: dict[str, Family] = field(default_factory=dict)
+    loading: str | None = None
+    running: int = 0
+    running_chat: int = 0
+    retry_s: dict[str, float] = field(default_factory=dict)
+    used_mib: int = 0
+
+    @property
+    def free_mib(self) -> int:
+        """The memory that no family has; less than 0 when another process took some."""
+        return self.memory_mib - self.used_mib
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether more work of any class can be granted."""
+        return self.running < self.spec.slots
+
+    @property
+    def has_chat_slot(self) -> bool:
+        """Whether a chat can be granted beside bulk work that has the slots: people do not wait for a batch to end."""
+        return self.running_chat < self.spec.slots and self.running < self.spec.slots + self.spec.chat_slots
+
+    def start(self, family: str, work_class: WorkClass) -> Resident:
+        """Granted work begins; returns what it runs on."""
+        resident = self.residents[family]
+        resident.has_served = True
+        self._count(resident, work_class, 1)
+        return resident
+
+    def stop(self, resident: Resident, work_class: WorkClass) -> None:
+        """Granted work on a family that is still here ended, or needs no slot for a while."""
+        self._count(resident, work_class, -1)
+
+    def _count(self, resident: Resident, work_class: WorkClass, step: int) -> None:
+        resident.running += step
+        self.running += step
+        if work_class is WorkClass.CHAT:
+            self.running_chat += step
+            resident.running_chat += step
+
+    def is_ready(self, family: str) -> bool:
+        """Whether work of this family can be granted here."""
+        resident = self.residents.get(family)
+        return resident is not None and resident.is_ready
+
+    def load_s(self, family: Family) -> float:
+        """How long it takes to make the family resident: a wake where it sleeps here, else a load."""
+        if family.wake_s is not None and family.name in self.asleep:
+            return family.wake_s
+        return self.spec.load_s.get(family.name, family.load_s)
+
+    def add(self, resident: Resident) -> None:
+        """Give a family its memory."""
+        self.residents[resident.family.name] = resident
+        self.used_mib += resident.family.memory_mib
+        self.asleep.pop(resident.family.name, None)
+
+    def remove(self, family: str) -> Resident | None:
+        """Take a family's memory back; None when it is not here."""
+        resident = self.residents.pop(family, None)
+        if resident is not None:
+            self.used_mib -= resident.family.memory_mib
+            self.running -= resident.running
+            self.running_chat -= resident.running_chat
+        if self.loading == family:
+            self.loading = None
+        return resident

@@ -1,0 +1,214 @@
+"""Planning loads: which absent family is worth loading on which endpoint, and what is evicted for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from core.scheduler.demand import Family
+from core.scheduler.endpoint_state import EndpointState, Resident
+from core.scheduler.group import Group
+from core.scheduler.reasons import Reason, ReasonCode
+from core.scheduler.waiting_room import WaitingRoom
+from core.scheduler.weights import Weights
+
+_GROUPS_TRIED = 12
+"""How many absent groups are compared exactly, the most valuable first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """A family to evict; with `to_sleep` it stays in main memory, where the families in `forget` make room for it."""
+
+    family: Family
+    to_sleep: bool = False
+    forget: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """A load with its evictions. `margin` is by how much it is worth more than what it must beat."""
+
+    endpoint: EndpointState
+    family: Family
+    victims: tuple[Victim, ...]
+    margin: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlanner:
+    """Compares what loads are worth; it changes nothing."""
+
+    waiting: WaitingRoom
+    homes: Mapping[str, Collection[str]]
+    """The endpoints on which each family is resident or being loaded."""
+    weights: Weights
+
+    def best(self, states: Iterable[EndpointState], now_s: float, family: str = "") -> LoadPlan | None:
+        """The best load on one of these endpoints, which load nothing; of `family` only, if one is named.
+
+        A load for a promise that is at risk goes before all others.
+        """
+        plans = [plan for state in states if (plan := self._best_on(state, now_s, family)) is not None]
+        return max(plans, key=lambda plan: plan.margin, default=None)
+
+    def why_absent(self, family: Family, states: Iterable[EndpointState], now_s: float) -> Reason:
+        """Why a family that is waited for is not being loaded."""
+        group = self.waiting.group(family.name)
+        assert group is not None, "asked about a family that nothing waits for"
+        blocked = Reason(ReasonCode.WAITS_FOR_MEMORY, family.name)
+        for state in states:
+            blocked = replace(blocked, endpoint=state.spec.name)
+            victims = self._victims(state, family, now_s)
+            if victims is None:
+                continue
+            value = group.index(state.load_s(family), self._cost_s(victims, now_s))
+            other, other_value = self._best_resident(state)
+            return Reason(ReasonCode.BEHIND, family.name, state.spec.name, value, other, other_value)
+        return blocked
+
+    def _best_on(self, state: EndpointState, now_s: float, only: str) -> LoadPlan | None:
+        other, other_value = self._best_resident(state)
+        best: LoadPlan | None = None
+        for group in self._absent(state, now_s, only):
+            victims = self._victims(state, group.family, now_s)
+            if victims is None:
+                continue
+            load_s = state.load_s(group.family)
+            value = group.index(load_s, self._cost_s(victims, now_s))
+            must_beat = (1 + self.weights.hysteresis) * other_value if victims else 0.0
+            first = group.earliest()
+            if first is not None and first.latest_s - load_s < now_s:
+                reason = Reason(ReasonCode.PROMISED, group.family.name, state.spec.name)
+                plan = LoadPlan(state, group.family, victims, float("inf"), reason)
+            else:
+                reason = Reason(ReasonCode.BEST_LOAD, group.family.name, state.spec.name, value, other, other_value)
+                plan = LoadPlan(state, group.family, victims, value - must_beat, reason)
+            if plan.margin > 0 and (best is None or plan.margin > best.margin):
+                best = plan
+        return best
+
+    def _absent(self, state: EndpointState, now_s: float, only: str) -> Iterable[Group]:
+        """The groups that could be loaded here, the most valuable first."""
+        named = self.waiting.group(only) if only else None
+        groups = iter([named] if named is not None else []) if only else self.waiting.ordered()
+        absent = (group for group in groups if self._may_load(state, group, now_s))
+        return islice(absent, _GROUPS_TRIED)
+
+    def _may_load(self, state: EndpointState, group: Group, now_s: float) -> bool:
+        family = group.family
+        if family.name in state.residents or family.memory_mib > state.memory_mib:
+            return False
+        if state.retry_s.get(family.name, now_s) > now_s:
+            return False
+        elsewhere = len(self.homes.get(family.name, ()))
+        return not elsewhere or group.work_s > self.weights.replicate * (elsewhere + 1) * state.load_s(family)
+
+    def _best_resident(self, state: EndpointState) -> tuple[str, float]:
+        """The resident family whose group has the greatest index, with that index; 0 when nothing waits for one."""
+        best = ("", 0.0)
+        for name in state.residents:
+            group = self.waiting.group(name)
+            if group is not None:
+                value = group.index(0.0, 0.0)
+                if value > best[1]:
+                    best = (name, value)
+        return best
+
+    def _victims(self, state: EndpointState, family: Family, now_s: float) -> tuple[Victim, ...] | None:
+        """What must be evicted so that `family` fits; None when running work leaves too little.
+
+        The least likely to be needed again for its load time and size goes first; then each that is not needed after
+        all is kept.
+        """
+        missing_mib = family.memory_mib - state.free_mib
+        if missing_mib <= 0:
+            return ()
+        idle = [each for each in state.residents.values() if self._is_evictable(each, now_s)]
+        idle.sort(key=lambda each: self._keep(state, each.family, now_s))
+        chosen: list[Family] = []
+        for each in idle:
+            if missing_mib <= 0:
+                break
+            chosen.append(each.family)
+            missing_mib -= each.family.memory_mib
+        if missing_mib > 0:
+            return None
+        for each_family in sorted(chosen, key=lambda each: each.memory_mib):
+            if missing_mib + each_family.memory_mib <= 0:
+                chosen.remove(each_family)
+                missing_mib += each_family.memory_mib
+        return self._with_sleep(state, family, chosen, now_s)
+
+    def _keep(self, state: EndpointState, family: Family, now_s: float) -> tuple[bool, float]:
+        """What it is worth to keep an idle family: the seconds of loading that each of its MiB is likely to save."""
+        copies = len(self.homes.get(family.name, ())) or 1
+        rate = self.waiting.rates.per_second(family.name, now_s) / copies**2
+        return copies == 1 and self.waiting.has(family.name), rate * state.spec.load_s.get(
+            family.name, family.load_s
+        ) / family.memory_mib
+
+    def _is_evictable(self, resident: Resident, now_s: float) -> bool:
+        """Whether nothing runs on it, nothing holds it, and it served since it was loaded or is not waited for."""
+        if not resident.is_ready or resident.running or resident.is_held(now_s):
+            return False
+        return resident.has_served or not self.waiting.has(resident.family.name)
+
+    def _with_sleep(
+        self, state: EndpointState, family: Family, chosen: list[Family], now_s: float
+    ) -> tuple[Victim, ...]:
+        """The evictions, each to main memory where that has room or holds what is needed less."""
+        sleepers = dict(state.asleep)
+        victims: list[Victim] = []
+        for each in chosen:
+            forget = self._room_for(state, each, family, sleepers, now_s) if each.wake_s is not None else None
+            if forget is None:
+                victims.append(Victim(each))
+                continue
+            for name in forget:
+                del sleepers[name]
+            sleepers[each.name] = each
+            victims.append(Victim(each, to_sleep=True, forget=forget))
+        return tuple(victims)
+
+    def _room_for(
+        self, state: EndpointState, family: Family, wakes: Family, sleepers: Mapping[str, Family], now_s: float
+    ) -> tuple[str, ...] | None:
+        """Which sleepers must go so that `family` may sleep; None when it is needed less than they are.
+
+        What `wakes` for the load needs its main memory until it is awake.
+        """
+        free_mib = state.spec.ram_mib - sum(each.memory_mib for each in sleepers.values())
+        forget: list[str] = []
+        for each in sorted(sleepers.values(), key=lambda each: self._density(each, now_s)):
+            if free_mib >= family.memory_mib:
+                break
+            if each.name == wakes.name:
+                continue
+            if self._density(each, now_s) >= self._density(family, now_s):
+                return None
+            forget.append(each.name)
+            free_mib += each.memory_mib
+        return tuple(forget) if free_mib >= family.memory_mib else None
+
+    def _density(self, family: Family, now_s: float) -> float:
+        """The seconds that a sleeping family is expected to save, for each MiB of main memory."""
+        saved_s = family.load_s - (family.wake_s or 0.0)
+        return self._need(family, now_s) * saved_s / family.memory_mib
+
+    def _cost_s(self, victims: Iterable[Victim], now_s: float) -> float:
+        """The expected seconds of loading again what is evicted."""
+        return sum(
+            self._need(victim.family, now_s)
+            / max(1, len(self.homes.get(victim.family.name, ()))) ** 2
+            * (victim.family.wake_s or 0.0 if victim.to_sleep else victim.family.load_s)
+            for victim in victims
+        )
+
+    def _need(self, family: Family, now_s: float) -> float:
+        """The probability that a family is needed again soon; 1 when it is waited for."""
+        if self.waiting.has(family.name):
+            return 1.0
+        return self.waiting.rates.needed_within(family.name, self.weights.horizon_s, now_s)

@@ -1,0 +1,242 @@
+"""The scheduler: keeps what waits and what is resident, and answers each event with its decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from core.scheduler import events
+from core.scheduler.demand import Demand, EndpointSpec, Family, WorkClass
+from core.scheduler.endpoint_state import EndpointState, Resident
+from core.scheduler.events import Decision, EndpointEvent, Event, Evict, Forget, Grant, Load
+from core.scheduler.loading import LoadPlan, LoadPlanner
+from core.scheduler.reasons import Reason, ReasonCode
+from core.scheduler.waiting_room import WaitingRoom
+from core.scheduler.weights import Weights
+
+_ENDPOINTS_TRIED = 12
+"""Among how many endpoints a load is placed on an arrival, those first whose loaders were idle longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _GrantedWork:
+    """Work that was granted, with the family's stay on the endpoint that it was granted on."""
+
+    demand: Demand
+    endpoint: str
+    resident: Resident
+
+
+class Scheduler:
+    """Decides which demand runs next on which endpoint, and which family is loaded for it.
+
+    It never cuts off granted work, never evicts a family before it served, and loads one family at a time on each
+    endpoint, beside the work that runs there. Times are seconds of the caller's clock, which must not go back.
+    """
+
+    def __init__(self, families: Iterable[Family], weights: Weights | None = None) -> None:
+        self.weights = weights or Weights()
+        self.waiting = WaitingRoom({each.name: each for each in families}, self.weights)
+        self.endpoints: dict[str, EndpointState] = {}
+        self._grants: dict[str, _GrantedWork] = {}
+        self._homes: dict[str, dict[str, None]] = {}
+        """The endpoints on which each family is resident or being loaded."""
+        self._planner = LoadPlanner(self.waiting, self._homes, self.weights)
+        self._idle_loaders: dict[str, None] = {}
+        """The endpoints that are up and load nothing, those first that were looked at longest ago."""
+
+    @property
+    def granted(self) -> Mapping[str, str]:
+        """The demands that were granted and are not finished, each with its endpoint."""
+        return {demand: grant.endpoint for demand, grant in self._grants.items()}
+
+    def add_family(self, family: Family) -> None:
+        """Make a family known, or correct what is known of it; what is resident keeps what it has."""
+        self.waiting.families[family.name] = family
+
+    def handle(self, event: Event, now_s: float) -> tuple[Decision, ...]:
+        """Take note of an event, and decide what it makes possible; evictions come before the load that needs them.
+
+        Raises `KeyError` for a demand, a family or an endpoint that is not known.
+        """
+        match event:
+            case events.Arrived(demand):
+                self.waiting.add(demand, now_s, max(1, len(self.endpoints)), self._loads_before_s(demand.family))
+                return self._for_family(demand.family, now_s)
+            case events.Withdrawn(demand_id):
+                self.waiting.withdraw(demand_id)
+                return ()
+            case events.Finished(demand_id):
+                return self._at(self._finish(demand_id), now_s)
+            case events.Held(demand_id, until_s):
+                return self._at(self._hold(demand_id, until_s), now_s)
+            case events.Tick():
+                return tuple(decision for state in list(self.endpoints.values()) for decision in self._at(state, now_s))
+            case _:
+                return self._handle_endpoint(event, now_s)
+
+    def _handle_endpoint(self, event: EndpointEvent, now_s: float) -> tuple[Decision, ...]:
+        """Take note of what happened on an endpoint."""
+        match event:
+            case events.EndpointUp(spec, residents):
+                return self._at(self._up(spec, residents), now_s)
+            case events.EndpointDown(endpoint):
+                lost = self._forget(endpoint) if endpoint in self.endpoints else []
+                return tuple(decision for family in lost for decision in self._for_family(family, now_s))
+            case events.Loaded(endpoint, family):
+                return self._at(self._ready(endpoint, family), now_s)
+            case events.LoadFailed(endpoint, family, retry_s):
+                return self._without(endpoint, family, retry_s, now_s)
+            case events.Vanished(endpoint, family):
+                return self._without(endpoint, family, now_s, now_s)
+            case events.MemoryChanged(endpoint, memory_mib):
+                self.endpoints[endpoint].memory_mib = memory_mib
+                return self._at(self.endpoints[endpoint], now_s)
+            case _:
+                assert_never(event)
+
+    def why(self, demand_id: str, now_s: float) -> Reason:
+        """Why a demand still waits; raises `KeyError` when it does not wait."""
+        family = self.waiting.family_of(demand_id)
+        usable = [state for state in self.endpoints.values() if family.memory_mib <= state.memory_mib]
+        if not usable:
+            code = ReasonCode.TOO_LARGE if self.endpoints else ReasonCode.NO_ENDPOINT
+            return Reason(code, family.name)
+        for home in self._homes.get(family.name, ()):
+            state = self.endpoints[home]
+            code = ReasonCode.WAITS_FOR_SLOT if state.is_ready(family.name) else ReasonCode.WAITS_FOR_LOAD
+            return Reason(code, family.name, home)
+        return self._planner.why_absent(family, usable, now_s)
+
+    def _finish(self, demand_id: str) -> EndpointState | None:
+        """Take back what was granted; None when its endpoint is gone."""
+        grant = self._grants.pop(demand_id)
+        state = self._place_of(grant)
+        if state is not None and grant.resident.holds.pop(demand_id, None) is None:
+            state.stop(grant.resident, grant.demand.work_class)
+        return self.endpoints.get(grant.endpoint)
+
+    def _hold(self, demand_id: str, until_s: float) -> EndpointState | None:
+        grant = self._grants[demand_id]
+        state = self._place_of(grant)
+        if state is not None:
+            if demand_id not in grant.resident.holds:
+                state.stop(grant.resident, grant.demand.work_class)
+            grant.resident.holds[demand_id] = until_s
+        return state
+
+    def _place_of(self, grant: _GrantedWork) -> EndpointState | None:
+        """The endpoint of granted work, unless that or the family that it was granted on is gone meanwhile."""
+        state = self.endpoints.get(grant.endpoint)
+        is_there = state is not None and state.residents.get(grant.demand.family) is grant.resident
+        return state if is_there else None
+
+    def _ready(self, endpoint: str, family: str) -> EndpointState | None:
+        state = self.endpoints.get(endpoint)
+        if state is not None and state.loading == family:
+            state.loading = None
+            state.residents[family].is_ready = True
+            self._idle_loaders[endpoint] = None
+        return state
+
+    def _up(self, spec: EndpointSpec, residents: tuple[str, ...]) -> EndpointState:
+        if spec.name in self.endpoints:
+            self._forget(spec.name)
+        state = EndpointState(spec, spec.memory_mib)
+        self.endpoints[spec.name] = state
+        self._idle_loaders[spec.name] = None
+        for family in residents:
+            state.add(Resident(self.waiting.families[family], is_ready=True, has_served=True))
+            self._homes.setdefault(family, {})[spec.name] = None
+        return state
+
+    def _forget(self, endpoint: str) -> list[str]:
+        """Remove an endpoint; returns the families that were resident on it."""
+        state = self.endpoints.pop(endpoint)
+        self._idle_loaders.pop(endpoint, None)
+        for family in state.residents:
+            self._leave_home(family, endpoint)
+        return list(state.residents)
+
+    def _without(self, endpoint: str, family: str, retry_s: float, now_s: float) -> tuple[Decision, ...]:
+        """A family is not resident any more, whatever ran on it, and is not loaded here again before `retry_s`."""
+        state = self.endpoints.get(endpoint)
+        if state is None:
+            return ()
+        if state.remove(family) is not None:
+            self._leave_home(family, endpoint)
+        state.retry_s[family] = retry_s
+        if state.loading is None:
+            self._idle_loaders[endpoint] = None
+        return (*self._at(state, now_s), *self._for_family(family, now_s))
+
+    def _leave_home(self, family: str, endpoint: str) -> None:
+        self._homes[family].pop(endpoint, None)
+        if not self._homes[family]:
+            del self._homes[family]
+
+    def _at(self, state: EndpointState | None, now_s: float) -> tuple[Decision, ...]:
+        """What can be done on one endpoint now."""
+        if state is None:
+            return ()
+        return (*self._serve(state, now_s), *self._consider_load([state], now_s))
+
+    def _for_family(self, family: str, now_s: float) -> tuple[Decision, ...]:
+        """What can be done for one family now."""
+        if not self.waiting.has(family):
+            return ()
+        decisions: list[Decision] = []
+        for home in list(self._homes.get(family, ())):
+            decisions += self._serve(self.endpoints[home], now_s)
+        if self.waiting.has(family):
+            names = [name for name, _ in zip(self._idle_loaders, range(_ENDPOINTS_TRIED), strict=False)]
+            for name in names:  # those that were looked at go to the end
+                self._idle_loaders.pop(name)
+                self._idle_loaders[name] = None
+            decisions += self._consider_load([self.endpoints[name] for name in names], now_s, family)
+        return tuple(decisions)
+
+    def _serve(self, state: EndpointState, now_s: float) -> list[Decision]:
+        """Grant waiting demands while the endpoint has a slot and a resident family is waited for."""
+        decisions: list[Decision] = []
+        while state.has_slot or state.has_chat_slot:
+            choice = self.waiting.next_for(state, now_s, None if state.has_slot else WorkClass.CHAT)
+            if choice is None:
+                break
+            waiting, reason = choice
+            self.waiting.grant(waiting)
+            resident = state.start(waiting.demand.family, waiting.demand.work_class)
+            self._grants[waiting.demand.id] = _GrantedWork(waiting.demand, state.spec.name, resident)
+            decisions.append(Grant(waiting.demand.id, state.spec.name, reason, waiting.due_s))
+        return decisions
+
+    def _consider_load(self, states: list[EndpointState], now_s: float, family: str = "") -> list[Decision]:
+        """Load the most valuable absent group on one of these endpoints, if that is worth what it evicts."""
+        idle = [state for state in states if state.loading is None]
+        plan = self._planner.best(idle, now_s, family)
+        return self._carry_out(plan) if plan is not None else []
+
+    def _carry_out(self, plan: LoadPlan) -> list[Decision]:
+        state, family = plan.endpoint, plan.family
+        wake = family.wake_s is not None and family.name in state.asleep
+        decisions: list[Decision] = []
+        for victim in plan.victims:
+            state.remove(victim.family.name)
+            self._leave_home(victim.family.name, state.spec.name)
+            for sleeper in victim.forget:
+                del state.asleep[sleeper]
+                decisions.append(Forget(state.spec.name, sleeper))
+            decisions.append(Evict(state.spec.name, victim.family.name, victim.to_sleep))
+            if victim.to_sleep:
+                state.asleep[victim.family.name] = victim.family
+        state.add(Resident(family))
+        state.loading = family.name
+        self._idle_loaders.pop(state.spec.name, None)
+        self._homes.setdefault(family.name, {})[state.spec.name] = None
+        return [*decisions, Load(state.spec.name, family.name, plan.reason, wake)]
+
+    def _loads_before_s(self, family: str) -> float:
+        """The loads of all families that are waited for and resident nowhere, `family` included."""
+        names = {family, *self.waiting.names()} - self._homes.keys()
+        return sum(self.waiting.families[name].load_s for name in names)
