@@ -10,8 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 from core.model.change import Change, FileChange
 from core.model.decision import ApprovalRequirements, Decision, PolicyRequest
 from core.model.edits import Edit
+from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.errors import Problem
 from core.model.intent import Idle, Intent, Unclear
+from core.model.inventory import HostHardware
 from core.model.lane import Lane
 from core.model.place import Place
 from core.model.provenance import NOT_TOLD, Provenance, Usage, summed
@@ -461,3 +463,33 @@ class Milestones(Protocol):
 
     def reached(self, point: str, **facts: object) -> None:
         """`point` was reached, e.g. ``publish.pushed``."""
+
+
+class EndpointWatch(Protocol):
+    """Looks at the configured model servers again and again."""
+
+    def names(self) -> frozenset[str]:
+        """The names of the configured endpoints."""
+
+    async def look(
+        self,
+        known: Mapping[str, EndpointSnapshot],
+        hardware: Mapping[str, HostHardware],
+        in_use: frozenset[str],
+        now: datetime,
+    ) -> tuple[EndpointSnapshot, ...]:
+        """A snapshot of each endpoint; one that fails is a snapshot that says why.
+
+        `known` are the snapshots of the last look, possibly another process's, `hardware` is that of each node. To
+        endpoints `in_use` no test request is sent. Never raises for what a server does.
+        """
+
+    def close(self) -> None:
+        """Give up what is under way."""
+
+
+class HardwareReader(Protocol):
+    """Reads the GPUs and the main memory of this host."""
+
+    async def read(self) -> HostHardware:
+        """The hardware as it is now."""

@@ -9,10 +9,11 @@ from typing import Final
 
 from core.log import log
 from core.model.errors import TransientError
+from core.queue.duty_lease import DutyLease
 from core.queue.reconciler import Reconciler
 from core.settings import SettingsSource
 from core.store import leaders
-from core.store.unit_of_work import RunsTransactions, Tx
+from core.store.unit_of_work import RunsTransactions
 
 SWEEP_EVERY_S: Final = 2.0
 """How long is between two sweeps, or a quarter of a lease where that is shorter."""
@@ -22,8 +23,7 @@ SWEEP_EVERY_S: Final = 2.0
 class Sweeper:
     """Sweeps on behalf of one worker while that leads; `wake` is called when a sweep changed something.
 
-    The lease lasts as long as that of a worker, and is renewed when half of it is over. A leader that ends gives it up;
-    when one was killed, another worker takes it once it has run out.
+    See `DutyLease` for how long it leads.
     """
 
     database: RunsTransactions
@@ -45,14 +45,4 @@ class Sweeper:
 
     async def leads(self) -> bool:
         """Whether this worker is the one that sweeps; it takes the lease when nobody has it."""
-        lease_ms = round(self.settings().timing.lease_s * 1000)
-        leader, left_ms = await self.database.read(lambda tx: leaders.lease_of(tx, leaders.SWEEP))
-        if leader == self.worker and left_ms > lease_ms // 2:
-            return True
-        if leader not in (None, self.worker):
-            return False
-
-        async def lead(tx: Tx) -> bool:
-            return await leaders.lead(tx, leaders.SWEEP, self.worker, lease_ms)
-
-        return await self.database.write(lead)
+        return await DutyLease(self.database, self.settings, leaders.SWEEP, self.worker).is_ours()

@@ -12,6 +12,8 @@ from core.store.unit_of_work import Tx
 
 SWEEP: Final = "sweep"
 """Sweeping: setting right what crashes and time left behind."""
+INVENTORY: Final = "inventory"
+"""Looking at the model servers and recording what they have loaded."""
 
 
 async def lease_of(tx: Tx, duty: str) -> tuple[str | None, int]:
