@@ -47,7 +47,7 @@ async def send_canary(endpoint: Endpoint, resident: Resident, limit_s: float, no
         return CanaryResult(Verdict.UNDECIDED)
     path, body = _ollama(resident, now) if endpoint.kind == "ollama" else _openai(resident)
     try:
-        await ProbeSession(endpoint, limit_s).ask(path, body)
+        await ProbeSession(endpoint, limit_s, resident.name).ask(path, body)
     except CountersignError as error:
         if error.problem.code in _NO_VERDICT:
             return CanaryResult(Verdict.UNDECIDED)

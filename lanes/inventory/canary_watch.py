@@ -13,12 +13,20 @@ from core.model.inventory import Residency
 from lanes.inventory.canary import CanaryResult, Verdict, send_canary
 from lanes.models.endpoint import Endpoint
 
-CANARY_EVERY_S: Final = 10.0
-"""How long after a sign of life the next canary is sent."""
-CANARY_LIMIT_S: Final = 20.0
-"""How long an answer of one token may take. With the time between two, a dead runner is found within 30 s."""
-_LONGEST_BACKOFF_S: Final = 300.0
 _MAX_AT_ONCE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryPace:
+    """A canary is sent `every_s` after a sign of life, and its answer of one token may take `limit_s`.
+
+    Together they are how soon a dead runner is found. After failures the next ones wait longer, up to
+    `longest_backoff_s`.
+    """
+
+    every_s: float = 10.0
+    limit_s: float = 20.0
+    longest_backoff_s: float = 300.0
 
 
 @dataclass(slots=True)
@@ -31,6 +39,7 @@ class CanaryWatch:
     """
 
     endpoint: Endpoint
+    pace: CanaryPace = field(default_factory=CanaryPace)
     wedged: str = ""
     _due_s: float | None = None
     _failures: int = 0
@@ -49,9 +58,9 @@ class CanaryWatch:
             self.wedged, self._failures = "", 0  # what did not answer is gone
         awake = [resident for resident in residents if resident.level is Residency.AWAKE]
         if self._note_expiries(awake) and not self.wedged:
-            self._due_s = now_s + CANARY_EVERY_S
+            self._due_s = now_s + self.pace.every_s
         if self._due_s is None:
-            self._due_s = now_s + CANARY_EVERY_S
+            self._due_s = now_s + self.pace.every_s
         if awake and may_send and self._round is None and now_s >= self._due_s:
             self._round = asyncio.create_task(self._send(awake[:_MAX_AT_ONCE], now))
 
@@ -68,11 +77,11 @@ class CanaryWatch:
         dead = [result.reason for result in results if result.verdict is Verdict.DEAD]
         if dead:
             self.wedged, self._failures = dead[0], self._failures + 1
-            self._due_s = now_s + min(CANARY_EVERY_S * 2 ** min(self._failures - 1, 10), _LONGEST_BACKOFF_S)
+            self._due_s = now_s + min(self.pace.every_s * 2 ** min(self._failures - 1, 10), self.pace.longest_backoff_s)
             return
         if any(result.verdict is Verdict.ALIVE for result in results):
             self.wedged, self._failures = "", 0
-        self._due_s = now_s + CANARY_EVERY_S
+        self._due_s = now_s + self.pace.every_s
 
     def _note_expiries(self, residents: Sequence[Resident]) -> bool:
         """Remember until when models stay; True when one of them was used since the last look."""
@@ -88,7 +97,7 @@ class CanaryWatch:
         return list(await asyncio.gather(*(self._send_one(resident, now) for resident in residents)))
 
     async def _send_one(self, resident: Resident, now: datetime) -> CanaryResult:
-        key, limit_s = resident.family.key, CANARY_LIMIT_S
+        key, limit_s = resident.family.key, self.pace.limit_s
         if resident.is_busy:  # it waits behind an answer, which may take as long as answers may
             limit_s = max(limit_s, self.endpoint.total_s)
         elif key not in self._answered:

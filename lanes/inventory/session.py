@@ -21,15 +21,16 @@ _MAX_COUNT: Final = 2**60
 
 @dataclass(frozen=True, slots=True)
 class ProbeSession:
-    """Asks one endpoint; every request must be answered within `limit_s`."""
+    """Asks one endpoint, about `model` if that is named; every request must be answered within `limit_s`."""
 
     endpoint: Endpoint
     limit_s: float
+    model: str = ""
 
     @property
     def origin(self) -> FaultOrigin:
         """What errors are about."""
-        return FaultOrigin(self.endpoint)
+        return FaultOrigin(self.endpoint, self.model)
 
     async def ask(self, path: str, body: dict[str, Any] | None = None) -> ServerAnswer:
         """The JSON object that the server answers; raises `TransientError` or `PermanentError`."""

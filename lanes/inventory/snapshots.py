@@ -12,7 +12,7 @@ from typing import Final
 from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.errors import CountersignError
 from core.model.inventory import EndpointState, HostHardware
-from lanes.inventory.canary_watch import CanaryWatch
+from lanes.inventory.canary_watch import CanaryPace, CanaryWatch
 from lanes.inventory.ollama import OllamaProbe
 from lanes.inventory.openai import OpenAiProbe
 from lanes.inventory.placing import gpus_of, ram_of
@@ -34,6 +34,7 @@ class SnapshotTaker:
     here: str
     limit_s: float = 5.0
     sends_canaries: bool = True
+    pace: CanaryPace = field(default_factory=CanaryPace)
     clock: Callable[[], float] = time.monotonic
     _probes: dict[str, tuple[Endpoint, EndpointProbe]] = field(default_factory=dict)
     _watches: dict[str, CanaryWatch] = field(default_factory=dict)
@@ -134,7 +135,8 @@ class SnapshotTaker:
             return ""
         watch = self._watches.get(endpoint.name)
         if watch is None:
-            watch = CanaryWatch(endpoint, before.problem if before.state is EndpointState.WEDGED else "")
+            wedged = before.problem if before.state is EndpointState.WEDGED else ""
+            watch = CanaryWatch(endpoint, self.pace, wedged)
             watch.trust(before.residents if before.state is EndpointState.UP else ())
             self._watches[endpoint.name] = watch
         watch.update(reading.residents, now, self.clock(), may_send=may_send)
