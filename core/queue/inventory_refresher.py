@@ -32,10 +32,12 @@ class InventoryRefresher:
     watch: EndpointWatch
     hardware: HardwareReader
     node: str
+    first_after_s: float = FIRST_AFTER_S
+    every_s: float = REFRESH_EVERY_S
 
     async def run(self) -> None:
         """Refresh again and again, until cancelled."""
-        await asyncio.sleep(FIRST_AFTER_S)
+        await asyncio.sleep(self.first_after_s)
         try:
             rounds = 0
             while True:
@@ -46,7 +48,7 @@ class InventoryRefresher:
                 except Exception as error:  # noqa: BLE001 - a server's odd answer must not stop the worker
                     log.error("inventory_broke", **fault_of(error))
                 rounds += 1
-                await asyncio.sleep(REFRESH_EVERY_S)
+                await asyncio.sleep(self.every_s)
         finally:
             self.watch.close()
 
