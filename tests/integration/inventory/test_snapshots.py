@@ -28,8 +28,8 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 @asynccontextmanager
 async def shim() -> AsyncIterator[GpuShim]:
-    rates = {"tokens_s": 10_000.0, "prompt_tokens_s": 100_000.0}
-    async with GpuShim(MODELS, Hardware(memory_bytes=24 * GIB), **rates) as running:
+    hardware = Hardware(memory_bytes=24 * GIB)
+    async with GpuShim(MODELS, hardware, tokens_s=10_000.0, prompt_tokens_s=100_000.0) as running:
         yield running
 
 
