@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.cards.inventory import gib
 from bot.operations.doctor_rows import DoctorRow, row, warning_row
-from core.model.inventory import EndpointState
+from core.model.inventory import ServerState
 from core.services.inventory import EndpointStatus
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _work(status: EndpointStatus) -> list[DoctorRow]:
     """Why an endpoint that answers is not given work, if it is not."""
     name = f"work at {status.snapshot.name}"
     rows = []
-    if status.snapshot.state is EndpointState.WEDGED:
+    if status.snapshot.state is ServerState.WEDGED:
         mend = "Restart the server, or unload the model; it gets work again when a test request passes."
         rows.append(row(name, "fail", status.snapshot.problem, mend))
     if status.drain is not None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from core.model.inventory import EndpointState, Gpu, ModelFamily, Ram, Residency
+from core.model.inventory import Gpu, ModelFamily, Ram, Residency, ServerState
 from core.model.stored import StoredObject
 
 _VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
+class ResidentModel:
     """A model that an endpoint has loaded, or is loading.
 
     `expires_at` is when the server unloads it by itself; None: never, or the server does not say. `is_busy` is None
@@ -42,7 +42,7 @@ class Resident:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Resident:
+    def from_json(cls, value: Mapping[str, Any]) -> ResidentModel:
         """The resident that `to_json` wrote."""
         stored = StoredObject(value, "a resident model", newest=_VERSION)
         return cls(
@@ -111,12 +111,12 @@ class EndpointSnapshot:
 
     name: str
     kind: str
-    state: EndpointState = EndpointState.UNKNOWN
+    state: ServerState = ServerState.UNKNOWN
     problem: str = ""
     server: str = ""
     gpus: tuple[Gpu, ...] = ()
     ram: Ram | None = None
-    residents: tuple[Resident, ...] = ()
+    residents: tuple[ResidentModel, ...] = ()
     models: tuple[KnownModel, ...] = ()
     slots: int | None = None
     running: int | None = None
@@ -170,12 +170,12 @@ class EndpointSnapshot:
         return cls(
             name=stored["name"],
             kind=stored["kind"],
-            state=EndpointState(stored["state"]),
+            state=ServerState(stored["state"]),
             problem=stored["problem"],
             server=stored["server"],
             gpus=tuple(Gpu.from_json(gpu) for gpu in stored["gpus"]),
             ram=Ram.from_json(ram) if ram else None,
-            residents=tuple(Resident.from_json(resident) for resident in stored["residents"]),
+            residents=tuple(ResidentModel.from_json(resident) for resident in stored["residents"]),
             models=tuple(KnownModel.from_json(model) for model in stored["models"]),
             slots=stored["slots"],
             running=stored["running"],

@@ -15,7 +15,7 @@ from core.model.stored import StoredObject
 _VERSION: Final = 1
 
 
-class EndpointState(StrEnum):
+class ServerState(StrEnum):
     """Whether a model server can be given work.
 
     `UNKNOWN` was never looked at. `DOWN` did not answer, or answered something else. `WEDGED` answers, but a model that

@@ -10,7 +10,7 @@ from typing import Any
 from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel
 from core.model.errors import NotFoundError
 from core.model.family_figures import FamilyTimings, MemoryCorrection, TimingKind
-from core.model.inventory import EndpointState, HostHardware, ModelFamily, Residency
+from core.model.inventory import HostHardware, ModelFamily, Residency, ServerState
 from core.model.job import JobKind
 from core.model.turn import Actor
 from core.rules.authorization import Authorization
@@ -35,10 +35,10 @@ class EndpointStatus:
     timings: Mapping[tuple[str, TimingKind], FamilyTimings] = field(default_factory=dict)
 
     @property
-    def state(self) -> EndpointState:
+    def state(self) -> ServerState:
         """The snapshot's state; an endpoint that is up and drained is draining."""
-        is_draining = self.drain is not None and self.snapshot.state is EndpointState.UP
-        return EndpointState.DRAINING if is_draining else self.snapshot.state
+        is_draining = self.drain is not None and self.snapshot.state is ServerState.UP
+        return ServerState.DRAINING if is_draining else self.snapshot.state
 
     def needed_bytes(self, model: KnownModel) -> int | None:
         """The memory that a model takes when it is loaded, as far as is known."""
@@ -243,8 +243,8 @@ class Inventory:
 
 async def _record_change(tx: Tx, before: EndpointSnapshot, after: EndpointSnapshot) -> None:
     """Add an event for a change of state; that an endpoint is up the first time is none."""
-    is_news = after.state is not before.state and after.state is not EndpointState.UNKNOWN
-    if not is_news or (before.state is EndpointState.UNKNOWN and after.state is EndpointState.UP):
+    is_news = after.state is not before.state and after.state is not ServerState.UNKNOWN
+    if not is_news or (before.state is ServerState.UNKNOWN and after.state is ServerState.UP):
         return
     body = {"endpoint": after.name, "problem": after.problem}
     await events.append(tx, number=events.SYSTEM, kind=f"endpoint.{after.state.value}", body=body)

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.family_figures import FamilyTimings, MemoryCorrection, TimingKind
-from core.model.inventory import EndpointState, HostHardware
+from core.model.inventory import HostHardware, ServerState
 from core.model.job import JobKind, JobState
 from core.store.database import from_ms, to_ms
 from core.store.inventory_tables import EndpointRow, FamilyMemoryRow, FamilyTimingRow
@@ -166,7 +166,7 @@ async def add_observation(tx: Tx, endpoint: str, family: str, estimate_bytes: in
 
 async def _row(tx: Tx, endpoint: str) -> EndpointRow:
     row = await tx.session.get(EndpointRow, endpoint, with_for_update=True)
-    return row or EndpointRow(name=endpoint, state=EndpointState.UNKNOWN.value, checked_ms=0)
+    return row or EndpointRow(name=endpoint, state=ServerState.UNKNOWN.value, checked_ms=0)
 
 
 def _stored(row: EndpointRow) -> StoredEndpoint:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from core.model.endpoint_snapshot import Resident
+from core.model.endpoint_snapshot import ResidentModel
 from core.model.errors import CountersignError
 from lanes.inventory.session import ProbeSession
 from lanes.models.endpoint import Endpoint
@@ -41,7 +41,7 @@ class CanaryResult:
     reason: str = ""
 
 
-async def send_canary(endpoint: Endpoint, resident: Resident, limit_s: float, now: datetime) -> CanaryResult:
+async def send_canary(endpoint: Endpoint, resident: ResidentModel, limit_s: float, now: datetime) -> CanaryResult:
     """Ask a resident model for one token; it must answer within `limit_s`."""
     if resident.expires_at is not None and (resident.expires_at - now).total_seconds() < _ENDS_SOON_S:
         return CanaryResult(Verdict.UNDECIDED)
@@ -59,7 +59,7 @@ async def send_canary(endpoint: Endpoint, resident: Resident, limit_s: float, no
     return CanaryResult(Verdict.ALIVE)
 
 
-def _ollama(resident: Resident, now: datetime) -> tuple[str, dict[str, Any]]:
+def _ollama(resident: ResidentModel, now: datetime) -> tuple[str, dict[str, Any]]:
     options: dict[str, Any] = {"num_predict": 1}
     if resident.family.options.context_tokens is not None:
         options["num_ctx"] = resident.family.options.context_tokens
@@ -68,6 +68,6 @@ def _ollama(resident: Resident, now: datetime) -> tuple[str, dict[str, Any]]:
     return "/api/generate", body
 
 
-def _openai(resident: Resident) -> tuple[str, dict[str, Any]]:
+def _openai(resident: ResidentModel) -> tuple[str, dict[str, Any]]:
     messages = [{"role": "user", "content": _PROMPT}]
     return "/chat/completions", {"model": resident.name, "messages": messages, "stream": False, "max_tokens": 1}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from core.model.endpoint_snapshot import Resident
+from core.model.endpoint_snapshot import ResidentModel
 from core.model.inventory import Residency
 from lanes.inventory.canary import CanaryResult, Verdict, send_canary
 from lanes.models.endpoint import Endpoint
@@ -47,11 +47,11 @@ class CanaryWatch:
     _expiries: dict[str, datetime | None] = field(default_factory=dict)
     _round: asyncio.Task[list[CanaryResult]] | None = None
 
-    def trust(self, residents: Sequence[Resident]) -> None:
+    def trust(self, residents: Sequence[ResidentModel]) -> None:
         """Count these as having answered before: another process watched them."""
         self._answered |= {resident.family.key for resident in residents}
 
-    def update(self, residents: Sequence[Resident], now: datetime, now_s: float, *, may_send: bool) -> None:
+    def update(self, residents: Sequence[ResidentModel], now: datetime, now_s: float, *, may_send: bool) -> None:
         """Take the results of the canaries that ended, and send the next ones when they are due and `may_send`."""
         self._collect(now_s)
         if not residents:
@@ -83,7 +83,7 @@ class CanaryWatch:
             self.wedged, self._failures = "", 0
         self._due_s = now_s + self.pace.every_s
 
-    def _note_expiries(self, residents: Sequence[Resident]) -> bool:
+    def _note_expiries(self, residents: Sequence[ResidentModel]) -> bool:
         """Remember until when models stay; True when one of them was used since the last look."""
         expiries = {resident.name: resident.expires_at for resident in residents}
         was_used = any(
@@ -93,10 +93,10 @@ class CanaryWatch:
         self._expiries = expiries
         return was_used
 
-    async def _send(self, residents: Sequence[Resident], now: datetime) -> list[CanaryResult]:
+    async def _send(self, residents: Sequence[ResidentModel], now: datetime) -> list[CanaryResult]:
         return list(await asyncio.gather(*(self._send_one(resident, now) for resident in residents)))
 
-    async def _send_one(self, resident: Resident, now: datetime) -> CanaryResult:
+    async def _send_one(self, resident: ResidentModel, now: datetime) -> CanaryResult:
         key, limit_s = resident.family.key, self.pace.limit_s
         if resident.is_busy:  # it waits behind an answer, which may take as long as answers may
             limit_s = max(limit_s, self.endpoint.total_s)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final
 from urllib.parse import quote
 
-from core.model.endpoint_snapshot import KnownModel, Resident
+from core.model.endpoint_snapshot import KnownModel, ResidentModel
 from core.model.errors import CountersignError, PermanentError
 from core.model.inventory import LoadOptions, ModelFamily, Residency
 from lanes.inventory.memory import ModelShape, estimate_memory
@@ -50,7 +50,7 @@ async def read_llama_cpp(session: ProbeSession, listed: Sequence[ServerAnswer]) 
         name, size = model.required_text("id"), model.part("meta").count("size")
         family = ModelFamily(f"name:{name}", options)
         level = Residency.ASLEEP if is_sleeping else Residency.AWAKE
-        residents.append(Resident(name, family, level, is_busy=None if running is None else running > 0))
+        residents.append(ResidentModel(name, family, level, is_busy=None if running is None else running > 0))
         estimate = estimate_memory(ModelShape(size), options).total_bytes if size else None
         models.append(KnownModel(name, family, size, context_tokens=context, estimate_bytes=estimate))
     return EndpointReading(server, tuple(residents), tuple(models), slots, running, waiting)
@@ -73,7 +73,7 @@ async def _read_router(session: ProbeSession, listed: Sequence[ServerAnswer]) ->
             running, waiting = await _load_of(session, f"?model={quote(name, safe='')}&autoload=false", can_sleep=True)
         if running is not None:
             counts.append((running, waiting or 0))
-        residents.append(Resident(name, family, level, is_busy=None if running is None else running > 0))
+        residents.append(ResidentModel(name, family, level, is_busy=None if running is None else running > 0))
     running, waiting = (sum(pair[0] for pair in counts), sum(pair[1] for pair in counts)) if counts else (None, None)
     return EndpointReading("llama.cpp router", tuple(residents), tuple(models), None, running, waiting)
 

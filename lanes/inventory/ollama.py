@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.model.endpoint_snapshot import KnownModel, Resident
+from core.model.endpoint_snapshot import KnownModel, ResidentModel
 from core.model.errors import PermanentError
 from core.model.inventory import LoadOptions, ModelFamily, Residency
 from lanes.inventory.memory import ModelShape, estimate_memory, weights_bytes
@@ -73,10 +73,10 @@ class OllamaProbe:
             estimate_bytes=estimate_memory(shape, options).total_bytes if shape and shape.weights_bytes else None,
         )
 
-    def _resident(self, model: ServerAnswer) -> Resident:
+    def _resident(self, model: ServerAnswer) -> ResidentModel:
         size, vram = model.count("size"), model.count("size_vram")
         options = LoadOptions(model.count("context_length"), self.endpoint.parallel)
-        return Resident(
+        return ResidentModel(
             name=_name(model),
             family=ModelFamily(_weights(model.required_text("digest")), options),
             level=Residency.AWAKE,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from core.model.endpoint_snapshot import Resident
+from core.model.endpoint_snapshot import ResidentModel
 from core.model.inventory import Gpu, HostHardware, Ram
 from lanes.models.endpoint import Endpoint
 
@@ -15,7 +15,7 @@ _MIB: Final = 1024**2
 
 
 def gpus_of(
-    endpoint: Endpoint, residents: Sequence[Resident], hardware: Mapping[str, HostHardware], here: str
+    endpoint: Endpoint, residents: Sequence[ResidentModel], hardware: Mapping[str, HostHardware], here: str
 ) -> tuple[Gpu, ...]:
     """The endpoint's GPUs: the configured memory, else those of its node as that measured them.
 
@@ -32,7 +32,7 @@ def gpus_of(
 
 
 def ram_of(
-    endpoint: Endpoint, residents: Sequence[Resident], hardware: Mapping[str, HostHardware], here: str
+    endpoint: Endpoint, residents: Sequence[ResidentModel], hardware: Mapping[str, HostHardware], here: str
 ) -> Ram | None:
     """The main memory that the endpoint's models may take; None if it is not known."""
     if endpoint.ram_mib is not None:
@@ -50,7 +50,7 @@ def _node_of(endpoint: Endpoint, here: str) -> str | None:
     return here if host == "localhost" or host.startswith("127.") or host == "::1" else None
 
 
-def _configured(sizes_mib: Sequence[int], residents: Sequence[Resident], reserve: int) -> tuple[Gpu, ...]:
+def _configured(sizes_mib: Sequence[int], residents: Sequence[ResidentModel], reserve: int) -> tuple[Gpu, ...]:
     """GPUs that no driver measures: what the endpoint's models take is counted from the first GPU on."""
     taken = sum(resident.vram_bytes or 0 for resident in residents)
     gpus = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.model.endpoint_snapshot import KnownModel, Resident
+from core.model.endpoint_snapshot import KnownModel, ResidentModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class EndpointReading:
     """
 
     server: str
-    residents: tuple[Resident, ...] = ()
+    residents: tuple[ResidentModel, ...] = ()
     models: tuple[KnownModel, ...] = ()
     slots: int | None = None
     running: int | None = None

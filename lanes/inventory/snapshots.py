@@ -11,7 +11,7 @@ from typing import Final
 
 from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.errors import CountersignError
-from core.model.inventory import EndpointState, HostHardware
+from core.model.inventory import HostHardware, ServerState
 from lanes.inventory.canary_watch import CanaryPace, CanaryWatch
 from lanes.inventory.ollama import OllamaProbe
 from lanes.inventory.openai import OpenAiProbe
@@ -87,7 +87,7 @@ class SnapshotTaker:
             self._forget(endpoint.name)
             return replace(
                 blank,
-                state=EndpointState.DOWN,
+                state=ServerState.DOWN,
                 problem=error.problem.message,
                 server=before.server,
                 gpus=gpus_of(endpoint, (), hardware, self.here),
@@ -97,7 +97,7 @@ class SnapshotTaker:
         wedged = self._canaries(endpoint, reading, before, now, may_send=may_send)
         return replace(
             blank,
-            state=EndpointState.WEDGED if wedged else EndpointState.UP,
+            state=ServerState.WEDGED if wedged else ServerState.UP,
             problem=wedged,
             server=reading.server,
             gpus=gpus_of(endpoint, reading.residents, hardware, self.here),
@@ -135,9 +135,9 @@ class SnapshotTaker:
             return ""
         watch = self._watches.get(endpoint.name)
         if watch is None:
-            wedged = before.problem if before.state is EndpointState.WEDGED else ""
+            wedged = before.problem if before.state is ServerState.WEDGED else ""
             watch = CanaryWatch(endpoint, self.pace, wedged)
-            watch.trust(before.residents if before.state is EndpointState.UP else ())
+            watch.trust(before.residents if before.state is ServerState.UP else ())
             self._watches[endpoint.name] = watch
         watch.update(reading.residents, now, self.clock(), may_send=may_send)
         return watch.wedged

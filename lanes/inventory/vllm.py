@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from core.model.endpoint_snapshot import KnownModel, Resident
+from core.model.endpoint_snapshot import KnownModel, ResidentModel
 from core.model.errors import PermanentError
 from core.model.inventory import LoadOptions, ModelFamily, Residency
 from lanes.inventory.metrics_text import metric_total
@@ -34,7 +34,7 @@ async def read_vllm(session: ProbeSession, listed: Sequence[ServerAnswer]) -> En
         weights = base or model.text("root") or name
         options = LoadOptions(model.count("max_model_len"), adapters=(name,) if base else ())
         family = ModelFamily(f"name:{weights}", options)
-        residents.append(Resident(name, family, level, is_busy=None if running is None else running > 0))
+        residents.append(ResidentModel(name, family, level, is_busy=None if running is None else running > 0))
         models.append(KnownModel(name, family, context_tokens=options.context_tokens))
     number = version.text("version")[:40] if version is not None else ""
     server = f"vLLM {number}" if number else "vLLM"

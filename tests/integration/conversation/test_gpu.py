@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bot.surfaces.port import Place
-from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel, Resident
-from core.model.inventory import EndpointState, Gpu, LoadOptions, ModelFamily, Ram
+from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel, ResidentModel
+from core.model.inventory import Gpu, LoadOptions, ModelFamily, Ram, ServerState
 from tests.builders import LEE
 from tests.fakes.surface import MemorySurface
 from tests.town import introduce, town
@@ -23,10 +23,10 @@ PHONE = 64
 def seen() -> list[EndpointSnapshot]:
     now = datetime.now(UTC)
     family = ModelFamily("sha256:9f", LoadOptions(32_768, 1))
-    resident = Resident("qwen3:8b", family, vram_bytes=7 * GIB, expires_at=now + timedelta(minutes=4.2))
+    resident = ResidentModel("qwen3:8b", family, vram_bytes=7 * GIB, expires_at=now + timedelta(minutes=4.2))
     model = KnownModel("qwen3:8b", family, estimate_bytes=8 * GIB)
     gpus = (Gpu("GPU-1", "NVIDIA GeForce RTX 4090", 24 * GIB, 12 * GIB, GIB),)
-    up: dict[str, Any] = {"state": EndpointState.UP, "seen_at": now, "checked_at": now}
+    up: dict[str, Any] = {"state": ServerState.UP, "seen_at": now, "checked_at": now}
     return [
         EndpointSnapshot(
             "local", "ollama", server="Ollama 0.12.6", gpus=gpus, residents=(resident,), models=(model,), **up

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel, Resident
+from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel, ResidentModel
 from core.model.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from core.model.family_figures import TimingKind
-from core.model.inventory import EndpointState, Gpu, HostHardware, LoadOptions, ModelFamily, Ram, Residency
+from core.model.inventory import Gpu, HostHardware, LoadOptions, ModelFamily, Ram, Residency, ServerState
 from core.model.job import JobKind, JobState
 from core.model.turn import Actor
 from core.queue.duty_lease import DutyLease
@@ -36,13 +36,13 @@ HARDWARE = HostHardware((Gpu("GPU-1", "RTX", 24 * GIB, 20 * GIB),), Ram(64 * GIB
 OPERATOR = Actor(None, "terminal", is_operator=True)
 
 
-def snapshot(state: EndpointState = EndpointState.UP, **changes: Any) -> EndpointSnapshot:
+def snapshot(state: ServerState = ServerState.UP, **changes: Any) -> EndpointSnapshot:
     blank = EndpointSnapshot("local", "ollama", state, models=(MODEL,), seen_at=builders.NOON, checked_at=builders.NOON)
     return replace(blank, **changes)
 
 
-def loaded(gib: float) -> Resident:
-    return Resident("qwen3:8b", FAMILY, Residency.AWAKE, vram_bytes=round(gib * GIB))
+def loaded(gib: float) -> ResidentModel:
+    return ResidentModel("qwen3:8b", FAMILY, Residency.AWAKE, vram_bytes=round(gib * GIB))
 
 
 @dataclass(slots=True)
@@ -152,15 +152,15 @@ async def test_endpoints_are_listed_whether_they_were_looked_at_or_not(database)
     stock = service(database, "local", "new")
     await stock.record([snapshot()])
     local, new = await stock.endpoints()
-    assert (local.state, new.state) == (EndpointState.UP, EndpointState.UNKNOWN)
+    assert (local.state, new.state) == (ServerState.UP, ServerState.UNKNOWN)
     assert local.to_json(builders.NOON + timedelta(seconds=3))["age_s"] == 3.0
     assert new.to_json(builders.NOON)["age_s"] is None
 
 
 async def test_only_a_change_of_state_is_an_event(database):
     stock = service(database)
-    for state in (EndpointState.UP, EndpointState.UP, EndpointState.DOWN, EndpointState.DOWN, EndpointState.WEDGED):
-        await stock.record([snapshot(state, problem="" if state is EndpointState.UP else "why")])
+    for state in (ServerState.UP, ServerState.UP, ServerState.DOWN, ServerState.DOWN, ServerState.WEDGED):
+        await stock.record([snapshot(state, problem="" if state is ServerState.UP else "why")])
     assert await kinds_of_events(database) == ["endpoint.down", "endpoint.wedged"]
 
 
@@ -202,14 +202,14 @@ async def test_maintainers_drain_and_resume_and_the_trail_says_who(database):
     await stock.record([snapshot()])
     await stock.drain(builders.LEE, "local", "new disk")
     (status,) = await stock.endpoints()
-    assert status.state is EndpointState.DRAINING
+    assert status.state is ServerState.DRAINING
     assert status.drain is not None
     assert (status.drain.by, status.drain.reason) == ("lee", "new disk")
     await stock.record([snapshot()])
-    assert (await stock.endpoints())[0].state is EndpointState.DRAINING, "a look does not end it"
+    assert (await stock.endpoints())[0].state is ServerState.DRAINING, "a look does not end it"
     await stock.resume(OPERATOR, "local")
     await stock.resume(OPERATOR, "local")
-    assert (await stock.endpoints())[0].state is EndpointState.UP
+    assert (await stock.endpoints())[0].state is ServerState.UP
     assert await kinds_of_events(database) == ["endpoint.drained", "endpoint.resumed"]
 
 
@@ -217,7 +217,7 @@ async def test_an_endpoint_can_be_drained_before_it_was_ever_looked_at(database)
     stock = service(database)
     await stock.drain(OPERATOR, "local", "")
     (status,) = await stock.endpoints()
-    assert (status.state, status.drain is not None) == (EndpointState.UNKNOWN, True)
+    assert (status.state, status.drain is not None) == (ServerState.UNKNOWN, True)
 
 
 async def test_who_is_not_a_maintainer_drains_nothing_and_a_name_that_is_not_there_is_said(database):
@@ -262,7 +262,7 @@ async def test_a_look_that_fails_is_logged_and_the_next_one_is_made(database, fa
     watch.failure = None
 
     async def is_seen() -> bool:
-        return (await service(database).endpoints())[0].state is EndpointState.UP
+        return (await service(database).endpoints())[0].state is ServerState.UP
 
     await eventually(is_seen)
     running.cancel()

@@ -12,7 +12,7 @@ import ollama
 import pytest
 
 from core.model.endpoint_snapshot import EndpointSnapshot
-from core.model.inventory import EndpointState, Gpu, HostHardware, Ram, Residency
+from core.model.inventory import Gpu, HostHardware, Ram, Residency, ServerState
 from lanes.inventory.canary_watch import CanaryPace
 from lanes.inventory.snapshots import SnapshotTaker
 from lanes.models.endpoint import Endpoint
@@ -47,7 +47,7 @@ class Looker:
         self.known = {snapshot.name: snapshot}
         return snapshot
 
-    async def until(self, state: EndpointState, *in_use: str, within_s: float = 20.0) -> EndpointSnapshot:
+    async def until(self, state: ServerState, *in_use: str, within_s: float = 20.0) -> EndpointSnapshot:
         async with asyncio.timeout(within_s):
             while (snapshot := await self.look(*in_use)).state is not state:  # noqa: ASYNC110 - it looks, too
                 await asyncio.sleep(0.05)
@@ -67,7 +67,7 @@ async def test_what_is_loaded_is_seen_with_its_memory_and_its_estimate_fits():
         snapshot = await looker.look()
     (resident,) = snapshot.residents
     model = next(model for model in snapshot.models if model.name == "small:latest")
-    assert snapshot.state is EndpointState.UP
+    assert snapshot.state is ServerState.UP
     assert resident.family == model.family
     assert resident.vram_bytes == 4 * GIB + 4096 * 131_072
     assert model.estimate_bytes == pytest.approx(resident.vram_bytes, rel=0.15)
@@ -81,18 +81,18 @@ async def test_a_server_that_vanishes_is_down_and_keeps_what_is_known_of_it():
         seen = await looker.look()
         server.switch("vanish")
         down = await looker.look()
-        assert (down.state, down.residents) == (EndpointState.DOWN, ())
+        assert (down.state, down.residents) == (ServerState.DOWN, ())
         assert "local" in down.problem
         assert (down.seen_at, down.server, down.models) == (seen.seen_at, seen.server, seen.models)
         server.switch("normal")
-        assert (await looker.look()).state is EndpointState.UP
+        assert (await looker.look()).state is ServerState.UP
 
 
 async def test_garbage_is_down_with_a_sentence():
     async with shim() as server:
         server.switch("garbage")
         down = await Looker(configured(server)).look()
-    assert down.state is EndpointState.DOWN
+    assert down.state is ServerState.DOWN
     assert down.problem == ("the endpoint local sent an invalid answer: the server sent something that is not JSON")
 
 
@@ -100,14 +100,14 @@ async def test_a_wedged_runner_is_found_by_the_canary_and_not_by_the_list():
     async with shim() as server:
         looker = Looker(configured(server))
         await ollama.AsyncClient(server.url).chat("small", HELLO)
-        assert (await looker.look()).state is EndpointState.UP
+        assert (await looker.look()).state is ServerState.UP
         server.switch("wedge")
         listed = (await ollama.AsyncClient(server.url).ps()).models
         assert [model.model for model in listed] == ["small:latest"], "its health is green"
-        wedged = await looker.until(EndpointState.WEDGED)
+        wedged = await looker.until(ServerState.WEDGED)
         assert "small:latest is listed as loaded and did not answer" in wedged.problem
         server.switch("normal")
-        assert (await looker.until(EndpointState.UP)).problem == ""
+        assert (await looker.until(ServerState.UP)).problem == ""
         looker.taker.close()
 
 
@@ -115,7 +115,7 @@ async def test_a_dead_runner_that_is_listed_is_found():
     async with shim() as server:
         looker = Looker(configured(server))
         server.switch("lie")
-        lying = await looker.until(EndpointState.WEDGED)
+        lying = await looker.until(ServerState.WEDGED)
         assert "is listed as loaded and failed a test request" in lying.problem
         looker.taker.close()
 
@@ -126,13 +126,13 @@ async def test_a_wedge_is_remembered_by_the_next_process_until_a_canary_passes()
         await ollama.AsyncClient(server.url).chat("small", HELLO)
         await looker.look()
         server.switch("wedge")
-        await looker.until(EndpointState.WEDGED)
+        await looker.until(ServerState.WEDGED)
         looker.taker.close()
         successor = Looker(configured(server))
         successor.known = looker.known
-        assert (await successor.look()).state is EndpointState.WEDGED
+        assert (await successor.look()).state is ServerState.WEDGED
         server.switch("normal")
-        await successor.until(EndpointState.UP)
+        await successor.until(ServerState.UP)
         successor.taker.close()
 
 
@@ -140,7 +140,7 @@ async def test_canaries_wait_longer_after_each_failure():
     async with shim() as server:
         looker = Looker(configured(server))
         server.switch("lie")
-        await looker.until(EndpointState.WEDGED)
+        await looker.until(ServerState.WEDGED)
         before = len(server.canaries)
         loop = asyncio.get_running_loop()
         end = loop.time() + 1.5
@@ -190,7 +190,7 @@ async def test_a_full_queue_and_a_model_that_was_deleted_are_no_verdict():
         async with RecordedServer({"/api/generate": answer, **LISTED}) as server:
             looker = Looker(Endpoint("local", "ollama", server.url))
             for _ in range(12):
-                assert (await looker.look()).state is EndpointState.UP
+                assert (await looker.look()).state is ServerState.UP
                 await asyncio.sleep(0.05)
             assert server.bodies, "it was asked"
             looker.taker.close()
@@ -235,7 +235,7 @@ async def test_a_changed_configuration_is_looked_at_anew_and_agents_endpoints_ar
         endpoints = {"local": configured(one), "hub": Endpoint("hub", "anthropic", "https://api.example.com")}
         taker = SnapshotTaker(lambda: endpoints, "here", limit_s=2.0)
         look = taker.look({}, {}, frozenset(), datetime.now(UTC))
-        assert [(s.name, s.state) for s in await look] == [("local", EndpointState.UP), ("hub", EndpointState.UNKNOWN)]
+        assert [(s.name, s.state) for s in await look] == [("local", ServerState.UP), ("hub", ServerState.UNKNOWN)]
         endpoints = {"local": configured(other)}
         await taker.look({}, {}, frozenset(), datetime.now(UTC))
         assert "/api/tags" in other.paths

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel, Resident
+from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel, ResidentModel
 from core.model.inventory import Gpu, GpuProcess, HostHardware, LoadOptions, ModelFamily, Ram, Residency
 from core.model.stored import StoredValueError
 
@@ -31,7 +31,13 @@ gpus = st.builds(
     st.lists(st.builds(GpuProcess, counts, texts), max_size=2).map(tuple),
 )
 residents = st.builds(
-    Resident, texts, families, st.sampled_from(Residency), st.none() | counts, st.none() | counts, st.none() | times
+    ResidentModel,
+    texts,
+    families,
+    st.sampled_from(Residency),
+    st.none() | counts,
+    st.none() | counts,
+    st.none() | times,
 )
 snapshots = st.builds(
     EndpointSnapshot,
@@ -90,7 +96,10 @@ def test_a_gpu_keeps_its_reserve_and_never_offers_less_than_nothing():
 def test_memory_that_is_not_the_models_is_somebody_elses():
     family = ModelFamily("sha256:9f")
     snapshot = EndpointSnapshot(
-        "a", "ollama", gpus=(Gpu("a", "", 24 * GIB, 4 * GIB),), residents=(Resident("m", family, vram_bytes=10 * GIB),)
+        "a",
+        "ollama",
+        gpus=(Gpu("a", "", 24 * GIB, 4 * GIB),),
+        residents=(ResidentModel("m", family, vram_bytes=10 * GIB),),
     )
     assert snapshot.foreign_bytes == 10 * GIB
     assert snapshot.capacity_bytes == 24 * GIB
