@@ -65,7 +65,7 @@ def nodes(context: CliContext, as_json: bool) -> int:
 
 @click.command()
 @click.argument("name")
-@click.option("--reason", default="", metavar="TEXT", help="Why; everybody who looks at the endpoints sees it.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; the lists of endpoints show it.")
 @as_option
 @json_option
 @click.pass_obj

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bot.wiring.app import App
 
 QUICK_LOOK_S: Final = 3.0
-"""How long each request of a look may take that somebody waits for."""
+"""How long each request may take while a person waits for the list."""
 
 
 def build_refresher(app: App, worker: str, node: str) -> InventoryRefresher:

@@ -23,7 +23,7 @@ class DutyLease:
     worker: str
 
     async def is_ours(self) -> bool:
-        """Whether this worker has the duty; it takes the lease when nobody has it."""
+        """Whether this worker has the duty; it takes the lease when no worker has it."""
         lease_ms = round(self.settings().timing.lease_s * 1000)
         leader, left_ms = await self.database.read(lambda tx: leaders.lease_of(tx, self.duty))
         if leader == self.worker and left_ms > lease_ms // 2:

@@ -14,7 +14,7 @@ from core.queue.duty_lease import DutyLease
 from core.services.inventory import Inventory
 
 FIRST_AFTER_S: Final = 1.0
-"""A worker that somebody waits for is often done before."""
+"""A worker that a command waits for is often done before."""
 REFRESH_EVERY_S: Final = 5.0
 MEASURE_EVERY: Final = 2
 """The host is measured in one of so many rounds."""

@@ -20,7 +20,7 @@ from core.store.unit_of_work import Tx
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Who wants an endpoint to get no new work, why and since when; `by` is None for nobody in particular."""
+    """Who wants an endpoint to get no new work, why and since when; `by` is None for the local operator."""
 
     reason: str
     by: str | None

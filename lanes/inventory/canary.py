@@ -19,7 +19,7 @@ from lanes.inventory.session import ProbeSession
 from lanes.models.endpoint import Endpoint
 
 _ENDS_SOON_S: Final = 5.0
-"""A model that its server unloads within this time is left alone: a late canary would load it again."""
+"""A model that its server unloads within this time gets no canary: a late one would load it again."""
 _PROMPT: Final = "Hi"
 _NO_VERDICT: Final = frozenset({"model_busy", "model_missing"})
 """Errors that say nothing about a runner: the queue is full, or the model was removed."""

@@ -34,7 +34,7 @@ class CanaryWatch:
     """Sends canaries to the resident models of one endpoint.
 
     `wedged` says in one sentence what did not answer; empty while nothing is known to be wrong. A canary is also left
-    out when a resident's expiry has moved, because then the server answered somebody. A model that never answered may
+    out when a resident's expiry has moved, because then the server answered a request. A model that never answered may
     still be loading, so its first canary may take as long as the first token of an answer.
     """
 

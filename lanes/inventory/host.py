@@ -1,4 +1,4 @@
-"""The hardware of this host: its GPUs, whoever made them, and its main memory."""
+"""The hardware of this host: the GPUs of every vendor, and the main memory."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class ServerAnswer:
         return value.encode("utf-8", "replace").decode()
 
     def required_text(self, key: str) -> str:
-        """The text of `key`, which must be there and not empty."""
+        """The text of `key`; one that is missing or empty is an error."""
         text = self.text(key)
         if not text:
             raise self._fault(f"a text in {key!r}")
@@ -116,7 +116,7 @@ class ServerAnswer:
         return [ServerAnswer(self._origin, self._path, item) for item in self.values(key)]
 
     def required_items(self, key: str) -> list[ServerAnswer]:
-        """The objects of the array `key`, which must be there."""
+        """The objects of the array `key`; a missing one is an error."""
         if not isinstance(self._value.get(key), list):
             raise self._fault(f"a list in {key!r}")
         return self.items(key)

@@ -51,8 +51,8 @@ def configured(home: CliHome, url: str, more: str = "") -> CliHome:
     return home
 
 
-def nobody() -> str:
-    """An address at which nobody listens."""
+def closed_port() -> str:
+    """An address at which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -83,7 +83,7 @@ def test_without_a_worker_the_endpoints_are_asked_now(home: CliHome):
 def test_each_way_of_being_wrong_is_one_sentence(home: CliHome):
     with running_gpu_shim() as shim:
         configured(
-            home, shim.url, f"  gone: {{url: '{nobody()}'}}\n  hub: {{kind: anthropic, url: 'https://x.invalid'}}"
+            home, shim.url, f"  gone: {{url: '{closed_port()}'}}\n  hub: {{kind: anthropic, url: 'https://x.invalid'}}"
         )
         shim.switch("garbage")
         rows = {row["name"]: row for row in home.document("endpoints")["endpoints"]}
@@ -94,7 +94,7 @@ def test_each_way_of_being_wrong_is_one_sentence(home: CliHome):
 
 
 def test_a_maintainer_drains_and_resumes_an_endpoint_and_the_queue_is_not_meant(home: CliHome):
-    configured(home, nobody())
+    configured(home, closed_port())
     drained = home.document("drain", "local", "--reason", "new disk", "--as", "lee")
     assert (drained["endpoint"], drained["drained"]["by"], drained["drained"]["reason"]) == ("local", "lee", "new disk")
     assert home.document("queue")["paused"] is None
@@ -110,7 +110,7 @@ def test_a_maintainer_drains_and_resumes_an_endpoint_and_the_queue_is_not_meant(
 
 
 def test_what_is_refused_and_what_is_not_there(home: CliHome):
-    configured(home, nobody())
+    configured(home, closed_port())
     for verb in ("drain", "resume"):
         refused = home.call(verb, "local", "--as", "ana")
         assert (refused.code, "ana is not a maintainer" in refused.sentence()) == (3, True)

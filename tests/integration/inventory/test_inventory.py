@@ -274,11 +274,11 @@ async def test_another_worker_takes_over_from_one_that_was_killed(database):
     await register(database, "w1")
     timing = {"timing": Timing(lease_s=0.3)}
     await refresher(database, "w1", FakeWatch(), **timing).refresh()
-    heir = FakeWatch()
-    looks = refresher(database, "w2", heir, **timing)
+    successor = FakeWatch()
+    looks = refresher(database, "w2", successor, **timing)
 
     async def has_looked() -> bool:
         await looks.refresh(measures=False)
-        return bool(heir.looks)
+        return bool(successor.looks)
 
     await eventually(has_looked)

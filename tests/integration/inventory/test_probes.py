@@ -45,7 +45,7 @@ async def test_ollama_tells_what_is_loaded_where_and_until_when():
     assert model.estimate_bytes == pytest.approx(4_661_226_402 * 1.03 + kv_cache + 384 * 1024**2, abs=2)
 
 
-async def test_a_context_that_nobody_configured_is_another_family():
+async def test_a_context_that_is_not_configured_is_another_family():
     recorded = {**answers.OLLAMA}
     async with RecordedServer(recorded) as server:
         reading = await OllamaProbe(Endpoint("local", "ollama", server.url, context_tokens=8192)).read(LIMIT_S)

@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--port", type=int, default=0, help="listen there on loopback (default: any free port)")
     options.add_argument("--memory", type=size, default="24GiB", help="memory of its GPUs")
     options.add_argument("--ram", type=size, default="64GiB", help="RAM in which files of models stay")
-    options.add_argument("--foreign", type=size, default="0", help="GPU memory that somebody else has")
+    options.add_argument("--foreign", type=size, default="0", help="GPU memory that other programs have")
     options.add_argument(
         "--model", action="append", required=True, metavar="NAME=SIZE[,load=S][,wake=S][,kv=BYTES]", help="one model"
     )

@@ -35,7 +35,7 @@ class ShimModel:
 
 @dataclass(slots=True)
 class Hardware:
-    """The machine: memory of its GPUs and its RAM in bytes, and how much of the first somebody else has."""
+    """The machine: memory of its GPUs and its RAM in bytes, and how much of the first other programs have."""
 
     memory_bytes: int = 24 * GIB
     ram_bytes: int = 64 * GIB
@@ -128,7 +128,7 @@ class OllamaScheduler:
 
     @property
     def free_bytes(self) -> int:
-        """The memory of the GPUs that nobody has."""
+        """The free memory of the GPUs."""
         taken = sum(runner.vram_bytes for runner in self.loaded.values())
         return max(0, self.hardware.memory_bytes - self.hardware.foreign_bytes - taken)
 
