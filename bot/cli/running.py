@@ -99,14 +99,20 @@ def pause(context: CliContext, reason: str, person: str | None, as_json: bool) -
 
 
 @click.command()
+@click.argument("endpoint", required=False)
 @as_option
 @json_option
 @click.pass_obj
-def resume(context: CliContext, person: str | None, as_json: bool) -> int:
-    """Resume a paused queue. For maintainers with --as."""
+def resume(context: CliContext, endpoint: str | None, person: str | None, as_json: bool) -> int:
+    """Let a paused queue run again, or the drained ENDPOINT get work again. For maintainers with --as."""
 
     async def work() -> int:
         async with context.open() as app:
+            if endpoint is not None:
+                await app.inventory.resume(operator(app, person), endpoint)
+                resumed = {"endpoint": endpoint, "drained": None}
+                print_json(resumed) if as_json else click.echo(f"{endpoint} gets work again.")
+                return 0
             await app.queue_control.resume(operator(app, person))
         print_json({"paused": None}) if as_json else click.echo("The queue is running.")
         return 0

@@ -80,6 +80,11 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowGpus:
+    """Show the model servers, their GPUs and what they have loaded."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Pause the queue, for a reason."""
 
@@ -222,6 +227,7 @@ Command: TypeAlias = (
     | Why
     | Progress
     | Queue
+    | ShowGpus
     | Hold
     | Release
     | Cancel

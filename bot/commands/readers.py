@@ -38,6 +38,7 @@ from bot.commands.model import (
     ResumeSchedule,
     Retry,
     Show,
+    ShowGpus,
     Undo,
     Unlink,
     Unschedule,
@@ -196,7 +197,7 @@ def _progress(rest: str, _bound: bool) -> Command | InvalidCommand:
     return Progress(number, f"{int(match.group(1))}{match.group(2).lower()}")
 
 
-def _without_arguments(name: str, command: type[Queue | Release | ListSchedules]) -> CommandReader:
+def _without_arguments(name: str, command: type[Queue | ShowGpus | Release | ListSchedules]) -> CommandReader:
     def read(rest: str, _bound: bool) -> Command | InvalidCommand:
         return InvalidCommand(_about(name, "takes nothing after it"), usage_advice(name)) if rest else command()
 
@@ -281,6 +282,7 @@ READERS: Final[dict[str, CommandReader]] = {
     "merge": _only_number("merge", Merge),
     "undo": _only_number("undo", Undo),
     "queue": _without_arguments("queue", Queue),
+    "gpu": _without_arguments("gpu", ShowGpus),
     "hold": _hold,
     "release": _without_arguments("release", Release),
     "every": _every,

@@ -73,6 +73,7 @@ COMMANDS: Final = (
         "undo", "N", "Undo a task: close its pull request, or revert it through the same approval.", "/undo 12"
     ),
     CommandSpec("queue", "", "Show what runs and what comes next.", "/queue"),
+    CommandSpec("gpu", "", "Show the model servers, their GPUs and what is loaded.", "/gpu", ("gpus", "endpoints")),
     CommandSpec("hold", "[REASON]", "Pause the queue until it is released.", "/hold the build machines move"),
     CommandSpec("release", "", "Resume the queue.", "/release"),
     CommandSpec(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -94,6 +94,7 @@ class Config:
     trackers: Callable[[], Trackers] = Trackers
     models: Callable[[], Models] = Models
     endpoints: frozenset[str] = frozenset()
+    endpoint_kinds: Mapping[str, str] = field(default_factory=dict)
     surfaces: Callable[[], Surfaces] = Surfaces
     """The surfaces with their secrets, read only when needed, because most commands need none."""
     github_access: Callable[[], GitHubAccess | None] = lambda: None
@@ -150,6 +151,7 @@ def load_config(path: Path) -> Config:
         trackers=partial(trackers_of, document, raw.tickets, path.parent),
         models=partial(models_of, document, raw.models, raw.interpreter, raw.agents, path.parent),
         endpoints=frozenset(raw.models),
+        endpoint_kinds={name: endpoint.kind for name, endpoint in raw.models.items()},
         zone=_zone(document, raw.zone),
         plugins=plugins,
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -34,6 +34,12 @@ class RawEndpoint(StrictModel):
     between_tokens_s: float = Field(60, gt=0, le=3600)
     total_s: float = Field(900, gt=0, le=86_400)
     context_tokens: int = Field(32_768, ge=1024, le=10_000_000)
+    node: str | None = Field(None, min_length=1, max_length=200)
+    gpus: tuple[Annotated[int, Field(ge=0, le=255)], ...] = ()
+    gpu_memory_mib: tuple[Annotated[int, Field(gt=0, le=10_000_000)], ...] = ()
+    ram_mib: int | None = Field(None, gt=0, le=100_000_000)
+    reserve_mib: int = Field(512, ge=0, le=10_000_000)
+    parallel: int = Field(1, ge=1, le=1024)
 
 
 class RawInterpreter(StrictModel):
@@ -151,6 +157,9 @@ def _check_endpoint(document: YamlDocument, name: str, raw: RawEndpoint) -> None
         raise document.error(at, "has no host", "Write it as http://HOST:PORT.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise document.error(at, "contains more than an address", "Put the key into `key_file` or the environment.")
+    if raw.gpu_memory_mib and (raw.node or raw.gpus):
+        at = ("models", name, "gpu_memory_mib")
+        raise document.error(at, "is given beside `node` or `gpus`", "Give the memory, or name the GPUs; not both.")
 
 
 def _endpoint(name: str, raw: RawEndpoint, root: Path) -> Endpoint:
@@ -164,4 +173,10 @@ def _endpoint(name: str, raw: RawEndpoint, root: Path) -> Endpoint:
         between_tokens_s=raw.between_tokens_s,
         total_s=raw.total_s,
         context_tokens=raw.context_tokens,
+        node=raw.node,
+        gpus=raw.gpus,
+        gpu_memory_mib=raw.gpu_memory_mib,
+        ram_mib=raw.ram_mib,
+        reserve_mib=raw.reserve_mib,
+        parallel=raw.parallel,
     )

@@ -9,6 +9,7 @@ import bot.commands as c
 from bot.cards.wording import problem_sentence, render_advice
 from bot.messaging.command_actor import CommandActor
 from bot.messaging.identities import IdentityDirectory
+from bot.messaging.inventory_views import InventoryViews
 from bot.messaging.schedule_commands import ChatSchedules
 from bot.messaging.task_choice import TaskChoice, TaskCommand
 from bot.messaging.task_commands import TaskCommands, with_context
@@ -33,6 +34,7 @@ class CommandDispatcher:
     queue_control: QueueControl
     schedules: ChatSchedules
     identities: IdentityDirectory
+    inventory: InventoryViews
 
     async def dispatch(
         self, speaker: CommandActor, command: c.Command, subject: int | None, context: str = ""
@@ -51,6 +53,8 @@ class CommandDispatcher:
                 response = replace(await self.views.progress(about, since, speaker), about=about)
             case c.Queue():
                 response = await self.views.queue()
+            case c.ShowGpus():
+                response = await self.inventory.gpus()
             case c.Hold(reason=reason):
                 response = await self._hold(speaker, reason)
             case c.Release():

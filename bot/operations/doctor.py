@@ -211,9 +211,10 @@ async def _models(app: App) -> list[DoctorRow]:
         return []
     if not models.endpoints:
         return []
+    from bot.operations.doctor_inventory import inventory_checks
     from bot.operations.doctor_models import model_checks
 
-    return await model_checks(models, app.settings().lanes.values())
+    return [*await model_checks(models, app.settings().lanes.values()), *await inventory_checks(app)]
 
 
 def _plugins_alone(home: Home) -> list[DoctorRow]:

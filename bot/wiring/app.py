@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from core.services.conversations import Conversations
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
+    from core.services.inventory import Inventory
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.request_preview import RequestPreview
@@ -131,6 +132,13 @@ class App:
         from core.services.queue_control import QueueControl
 
         return QueueControl(self.database, self.settings)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Model servers and the hosts of workers."""
+        from core.services.inventory import Inventory
+
+        return Inventory(self.database, self.settings, lambda: self.config.endpoint_kinds)
 
     @cached_property
     def schedules(self) -> Schedules:

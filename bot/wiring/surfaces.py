@@ -19,6 +19,7 @@ from bot.messaging.hunk_picker import HunkPicker
 from bot.messaging.identities import IdentityDirectory
 from bot.messaging.inbox import DurableInbox
 from bot.messaging.inbox_consumer import InboxConsumer
+from bot.messaging.inventory_views import InventoryViews
 from bot.messaging.message_router import MessageRouter
 from bot.messaging.note_delivery import NoteDelivery
 from bot.messaging.rate_limits import RateLimits
@@ -128,6 +129,7 @@ def _commands(
         queue_control=app.queue_control,
         schedules=ChatSchedules(app.schedules),
         identities=directory,
+        inventory=InventoryViews(app.inventory),
     )
 
 

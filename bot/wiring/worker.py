@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from bot.wiring.inventory import build_refresher
 from bot.wiring.model_adapters import LiveInterpreter, LiveMapping
 from core.jobs.job_context import JobContext
 from core.model.errors import Problem
@@ -26,7 +27,7 @@ def build_worker(app: App, node: str | None = None) -> Worker:
     If an edit makes that section invalid while the worker runs, the last valid one stays in force.
     """
     app.settings.require("models")
-    identity = new_id("worker")
+    identity, here = new_id("worker"), node or socket.gethostname()
 
     def engine() -> Engine:
         from core.queue.engine import DbosEngine
@@ -37,8 +38,9 @@ def build_worker(app: App, node: str | None = None) -> Worker:
         context=_job_context(app),
         engine=LazyEngine(engine),
         id=identity,
-        node=NodeView(node or socket.gethostname(), _offers(app)),
+        node=NodeView(here, _offers(app)),
         reconciler=Reconciler(app.database, app.settings),
+        refresher=build_refresher(app, identity, here),
     )
 
 

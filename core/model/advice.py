@@ -43,6 +43,7 @@ class CommandName(StrEnum):
     MERGE = "merge"
     UNDO = "undo"
     QUEUE = "queue"
+    GPU = "gpu"
     HOLD = "hold"
     RELEASE = "release"
     EVERY = "every"
@@ -73,6 +74,7 @@ _TERMINAL: Final[Mapping[CommandName, str]] = {
     CommandName.PROGRESS: "list",
     CommandName.RETRY: "reply {number} retry",
     CommandName.QUEUE: "queue",
+    CommandName.GPU: "endpoints",
     CommandName.HOLD: "pause",
     CommandName.RELEASE: "resume",
     CommandName.EVERY: "every {args}",

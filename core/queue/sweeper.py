@@ -9,6 +9,7 @@ from typing import Final
 
 from core.log import log
 from core.model.errors import TransientError
+from core.queue.duty_lease import DutyLease
 from core.queue.reconciler import Reconciler
 from core.settings import SettingsSource
 from core.store import leaders
@@ -22,8 +23,7 @@ SWEEP_EVERY_S: Final = 2.0
 class Sweeper:
     """Sweeps on behalf of one worker while that is the leader; `wake` is called if a sweep changed something.
 
-    The leader's lease lasts as long as that of a worker, and is renewed when half of it has passed. A leader that stops
-    gives it up; after a crash, another worker takes it once it has expired.
+    See `DutyLease` for how long it leads.
     """
 
     database: RunsTransactions
@@ -45,11 +45,4 @@ class Sweeper:
 
     async def leads(self) -> bool:
         """Whether this worker is the leader; it takes the lease if no worker has it."""
-        lease_ms = round(self.settings().timing.lease_s * 1000)
-        leader, left_ms = await self.database.read(lambda tx: leaders.lease_of(tx, leaders.SWEEP))
-        if leader == self.worker and left_ms > lease_ms // 2:
-            return True
-        if leader not in (None, self.worker):
-            return False
-
-        return await self.database.write(lambda tx: leaders.lead(tx, leaders.SWEEP, self.worker, lease_ms))
+        return await DutyLease(self.database, self.settings, leaders.SWEEP, self.worker).is_ours()

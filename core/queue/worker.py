@@ -15,6 +15,7 @@ from core.model.job import Job
 from core.model.placement import NodeView
 from core.queue.claimer import Claimer
 from core.queue.heartbeat import Heartbeat
+from core.queue.inventory_refresher import InventoryRefresher
 from core.queue.reconciler import Reconciler
 from core.queue.runner import Runner
 from core.queue.sweeper import Sweeper
@@ -32,16 +33,26 @@ IMPATIENT_POLL_S = 0.05
 class Worker:
     """One process's share of the queue. `run` works until `stop` is called, or until nothing is left to do.
 
-    `id` names the worker in the database, and `node` is where it runs; `reconciler` does its sweeps.
+    `id` names the worker in the database, and `node` is where it runs; `reconciler` does its sweeps, and `refresher`
+    keeps the inventory of model servers current.
     """
 
-    def __init__(self, context: JobContext, engine: Engine, id: str, node: NodeView, reconciler: Reconciler) -> None:  # noqa: A002 (what it is)
+    def __init__(
+        self,
+        context: JobContext,
+        engine: Engine,
+        id: str,  # noqa: A002 (what it is)
+        node: NodeView,
+        reconciler: Reconciler,
+        refresher: InventoryRefresher | None = None,
+    ) -> None:
         self.id, self.node, self.reconciler = id, node, reconciler
         self.database, self.settings = context.database, context.settings
         self.runner = Runner(context, engine, id)
         self.claimer = Claimer(self.database, node, id)
         self.heartbeat = Heartbeat(self.database, self.settings, self.runner, reconciler, id)
         self.sweeper = Sweeper(self.database, self.settings, reconciler, id, self.runner.wake.set)
+        self.refresher = refresher
         self._is_awaited = False
 
     async def run(
@@ -58,7 +69,9 @@ class Worker:
         try:
             await self.runner.engine.start()
             async with asyncio.TaskGroup() as group:
-                beside = (group.create_task(self.heartbeat.run()), group.create_task(self.sweeper.run()))
+                beside = [group.create_task(self.heartbeat.run()), group.create_task(self.sweeper.run())]
+                if self.refresher is not None:
+                    beside.append(group.create_task(self.refresher.run()))
                 try:
                     await self._work(until, drain=drain, claims=claims)
                 finally:

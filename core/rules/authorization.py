@@ -95,6 +95,14 @@ class Authorization:
         if not self._is_maintainer(person.name):
             raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", f"Ask one to {verb} the queue.")
 
+    def may_drain(self, actor: Actor, endpoint: str, verb: str) -> None:
+        """Maintainers and the local operator may drain an endpoint and resume it; `verb` is which of the two."""
+        if actor.is_operator:
+            return
+        person = self.settings().people.named(actor.person or "")
+        if not self._is_maintainer(person.name):
+            raise RefusedError("may_not_drain", f"{person.name} is not a maintainer", f"Ask one to {verb} {endpoint}.")
+
     def may_change_schedule(self, schedule: str, owner: str, actor: Actor) -> None:
         """The owner of a recurring request may change it, and so may maintainers and the operator at the terminal."""
         if actor.person in (None, owner) or self._is_maintainer(actor.person or ""):

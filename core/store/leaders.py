@@ -12,6 +12,8 @@ from core.store.unit_of_work import Tx
 
 SWEEP: Final = "sweep"
 """The duty of running the reconciler."""
+INVENTORY: Final = "inventory"
+"""The duty of looking at the model servers."""
 
 
 async def lease_of(tx: Tx, duty: str) -> tuple[str | None, int]:

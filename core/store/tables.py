@@ -234,13 +234,18 @@ class WorkerRow(Row, table=True):
 
 
 class NodeRow(Row, table=True):
-    """A host that runs workers, with the capabilities that the newest worker on it found there."""
+    """A host that runs workers, with the capabilities that the newest worker on it found there.
+
+    `hardware` are its GPUs and its memory as one of its workers measured them at `hardware_ms`.
+    """
 
     __tablename__ = "nodes"
 
     name: str = Field(primary_key=True)
     offers: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     updated_ms: int = ms_column()
+    hardware: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    hardware_ms: int | None = ms_column(nullable=True)
 
 
 class LeaderRow(Row, table=True):

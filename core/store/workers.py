@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from core.model.errors import ConflictError
 from core.store.database import from_ms
 from core.store.tables import NodeRow, WorkerRow
 from core.store.unit_of_work import Tx
@@ -31,9 +32,24 @@ class WorkerView:
 
 async def register(tx: Tx, row: WorkerRow, offers: Iterable[str] = ()) -> None:
     """Add a worker and the capabilities of its node; a worker registers before it claims jobs."""
+    await _check_node_is_one_host(tx, row)
     tx.session.add(row)
-    await tx.session.merge(NodeRow(name=row.node, offers=sorted(offers), updated_ms=tx.now_ms))
+    node = await tx.session.get(NodeRow, row.node) or NodeRow(name=row.node, offers=[], updated_ms=tx.now_ms)
+    node.offers, node.updated_ms = sorted(offers), tx.now_ms
+    tx.session.add(node)
     await tx.session.flush()
+
+
+async def _check_node_is_one_host(tx: Tx, row: WorkerRow) -> None:
+    """Raise `ConflictError` when a living worker of another host has the same node: its GPUs would be mixed up."""
+    same_node = WorkerRow.node == row.node, WorkerRow.state == ALIVE, WorkerRow.host != row.host
+    other = (await tx.session.exec(select(WorkerRow.host).where(*same_node).limit(1))).first()
+    if other is not None:
+        raise ConflictError(
+            "node_taken",
+            f"the host {other} already runs workers as the node {row.node!r}, and this host is {row.host}",
+            "Give this one another name with `--node`; if the other worker just ended, wait a few seconds.",
+        )
 
 
 async def beat(tx: Tx, worker: str) -> bool:

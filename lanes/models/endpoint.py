@@ -17,6 +17,10 @@ class Endpoint:
 
     Time limits are in seconds: until the first token (loading the model included), between two tokens, and for a whole
     answer. `context_tokens` bounds the size of one request. `key` is sent to the endpoint and nowhere else.
+
+    `node` is the node whose GPUs it has, all of them or those at the indexes `gpus`; without one it is the host that
+    asks, if the address is of that host. `gpu_memory_mib` and `ram_mib` stand in for what no worker can measure.
+    `reserve_mib` of each GPU stay free. `parallel` is how many requests it works on at once.
     """
 
     name: str
@@ -28,6 +32,12 @@ class Endpoint:
     between_tokens_s: float = 60.0
     total_s: float = 900.0
     context_tokens: int = 32_768
+    node: str | None = None
+    gpus: tuple[int, ...] = ()
+    gpu_memory_mib: tuple[int, ...] = ()
+    ram_mib: int | None = None
+    reserve_mib: int = 512
+    parallel: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from lanes.models.faults import (
     status_error,
     unreadable_answer_error,
 )
-from lanes.models.http_transport import HttpTransport
+from lanes.models.http_transport import MAX_RESPONSE_BYTES, HttpTransport
 
 QUICK_REQUEST_S: Final = 10.0
 """The time limit of requests that need no model, in seconds."""
@@ -50,10 +50,15 @@ async def time_limit(origin: FaultOrigin, seconds: float) -> AsyncIterator[None]
 
 @asynccontextmanager
 async def send_request(
-    origin: FaultOrigin, method: str, path: str, body: dict[str, Any] | None = None
+    origin: FaultOrigin,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    max_bytes: int = MAX_RESPONSE_BYTES,
 ) -> AsyncIterator[httpx.Response]:
     """Send a request and yield the response with its body unread; any status but 200 raises."""
-    transport = HttpTransport(origin.endpoint)
+    transport = HttpTransport(origin.endpoint, max_bytes=max_bytes)
     async with (
         translate_errors(origin),
         httpx.AsyncClient(**transport.client_options()) as client,
@@ -70,6 +75,29 @@ async def get_json(origin: FaultOrigin, path: str) -> Any:
     async with time_limit(origin, QUICK_REQUEST_S), send_request(origin, "GET", path) as response:
         await response.aread()
         return response.json()
+
+
+async def read_json(
+    origin: FaultOrigin, path: str, body: dict[str, Any] | None = None, *, limit_s: float, max_bytes: int
+) -> Any:
+    """GET `path`, or POST `body` to it, and decode the JSON of the answer; bounded in time and size."""
+    method = "GET" if body is None else "POST"
+    async with (
+        time_limit(origin, limit_s),
+        send_request(origin, method, path, body, max_bytes=max_bytes) as response,
+    ):
+        await response.aread()
+        return response.json()
+
+
+async def read_text(origin: FaultOrigin, path: str, *, limit_s: float, max_bytes: int) -> str:
+    """GET `path` and decode the answer as text; bounded in time and size."""
+    async with (
+        time_limit(origin, limit_s),
+        send_request(origin, "GET", path, max_bytes=max_bytes) as response,
+    ):
+        await response.aread()
+        return response.text
 
 
 def _error_message(content: bytes) -> str:

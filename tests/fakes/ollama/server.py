@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from tests import canary
-from tests.fakes.ollama.script import Json, Redirect, Request, Script, Status, Turn
+from tests.fakes.ollama.script import Json, Redirect, Request, Say, Script, Status, Turn
 from tests.fakes.ollama.shapes import REQUESTS, faults_of_request
 from tests.fakes.ollama.speaking import Line, speak
 from tests.fakes.ollama.stock import MODEL, Shelf, Stocked, digest_of, duration, full_name
@@ -51,6 +51,7 @@ class OllamaShim:
         self.pull_breaks, self.pull_waits_s = pull_breaks, pull_waits_s
         self.loads: list[Json] = []
         self.requests: list[Request] = []
+        self.canaries: list[Json] = []
         self.paths: list[str] = []
         self.headers: list[Mapping[str, str]] = []
         self.violations: list[str] = []
@@ -136,6 +137,8 @@ class OllamaShim:
         body = await self._body(request, path)
         if isinstance(body, web.Response):
             return body
+        if path == "/api/generate" and (body.get("options") or {}).get("num_predict") == 1:
+            return await self._answer_canary(request, path, body)
         if path in ("/api/chat", "/api/generate"):
             return await self._ask(request, path, body)
         if path == "/api/pull":
@@ -208,6 +211,13 @@ class OllamaShim:
                 return web.Response(status=307, headers={"Location": answer.to})
             await self._warm(body)
             return await speak(Line(self, path, request), asked, answer)
+
+    async def _answer_canary(self, request: web.Request, path: str, body: Json) -> web.StreamResponse:
+        """Answer a look at whether the model works, which is none of the script's turns."""
+        self.canaries.append(body)
+        if self.shelf.find(body["model"]) is None:
+            return _missing(body["model"])
+        return await speak(Line(self, path, request), Request(path, body), Say("ok"))
 
     async def _load(self, request: web.Request, path: str, body: Json) -> web.StreamResponse:
         """A request without words loads the model, or unloads it."""

@@ -1,0 +1,40 @@
+"""The ports of the inventory: looking at the configured model servers, and at the GPUs of this host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from core.model.endpoint_snapshot import EndpointSnapshot
+from core.model.inventory import HostHardware
+
+
+class EndpointWatch(Protocol):
+    """Looks at the configured model servers again and again."""
+
+    def names(self) -> frozenset[str]:
+        """The names of the configured endpoints."""
+
+    async def look(
+        self,
+        known: Mapping[str, EndpointSnapshot],
+        hardware: Mapping[str, HostHardware],
+        in_use: frozenset[str],
+        now: datetime,
+    ) -> tuple[EndpointSnapshot, ...]:
+        """A snapshot of each endpoint; one that fails is a snapshot that says why.
+
+        `known` are the snapshots of the last look, possibly another process's, `hardware` is that of each node. To
+        endpoints `in_use` no test request is sent. Never raises for what a server does.
+        """
+
+    def close(self) -> None:
+        """Give up what is under way."""
+
+
+class HardwareReader(Protocol):
+    """Reads the GPUs and the main memory of this host."""
+
+    async def read(self) -> HostHardware:
+        """The hardware as it is now."""

@@ -1,0 +1,37 @@
+"""A duty's lease, as one worker holds it: at most one worker of all has the duty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.settings import SettingsSource
+from core.store import leaders
+from core.store.unit_of_work import RunsTransactions, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class DutyLease:
+    """The lease of `duty` for `worker`.
+
+    It lasts as long as that of a worker, and is renewed when half of it is over. A leader that ends gives it up; when
+    one was killed, another worker takes it once it has run out.
+    """
+
+    database: RunsTransactions
+    settings: SettingsSource
+    duty: str
+    worker: str
+
+    async def is_ours(self) -> bool:
+        """Whether this worker has the duty; it takes the lease when no worker has it."""
+        lease_ms = round(self.settings().timing.lease_s * 1000)
+        leader, left_ms = await self.database.read(lambda tx: leaders.lease_of(tx, self.duty))
+        if leader == self.worker and left_ms > lease_ms // 2:
+            return True
+        if leader not in (None, self.worker):
+            return False
+
+        async def lead(tx: Tx) -> bool:
+            return await leaders.lead(tx, self.duty, self.worker, lease_ms)
+
+        return await self.database.write(lead)
