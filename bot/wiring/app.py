@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
+    from core.queue.lease_client import LeaseClient
     from core.services.approvals import Approvals
     from core.services.conversations import Conversations
     from core.services.home_checks import HomeChecks
@@ -227,7 +228,7 @@ class App:
         models = self.config.models()
         if self._models is None or self._models.models != models:
             self._models = ModelAdapters(
-                models, self._breakers, self.home.scratch, self.sandbox, self.plugins().executors
+                models, self._breakers, self.lease_client, self.home.scratch, self.sandbox, self.plugins().executors
             )
         return self._models
 
@@ -283,6 +284,14 @@ class App:
         from lanes.forge.github.forge import GitHubForge
 
         return {"github": GitHubForge(hub)}
+
+    @cached_property
+    def lease_client(self) -> LeaseClient:
+        """Waits for model leases on behalf of this process."""
+        from core.queue.lease_client import LeaseClient
+        from core.services.model_leases import ModelLeaseBook
+
+        return LeaseClient(ModelLeaseBook(self.database))
 
     @cached_property
     def _breakers(self) -> CircuitBreakers:

@@ -14,6 +14,7 @@ from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
 from core.ports.executor import Executor
 from core.ports.interpretation import InterpretationContext, Interpreter
+from core.ports.leases import ModelLeases
 
 if TYPE_CHECKING:
     from lanes.agent_clis import ProgramPlace
@@ -31,12 +32,14 @@ class ModelAdapters:
         self,
         models: Models,
         breakers: CircuitBreakers,
+        leases: ModelLeases,
         scratch: Path,
         sandbox: Callable[[str], Sandbox | Problem],
         plugin_executors: Callable[[], Mapping[str, Executor]],
     ) -> None:
         self.models = models
         self._breakers = breakers
+        self._leases = leases
         self._scratch = scratch
         self._sandbox = sandbox
         self._plugin_executors = plugin_executors
@@ -46,7 +49,7 @@ class ModelAdapters:
         """The models of the configured endpoints."""
         from lanes.models.registry import ModelRegistry
 
-        return ModelRegistry(self.models.endpoints, self._breakers)
+        return ModelRegistry(self.models.endpoints, self._breakers, self._leases)
 
     @cached_property
     def interpreter(self) -> Interpreter:

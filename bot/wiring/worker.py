@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from bot.wiring.inventory import build_refresher
+from bot.wiring.leases import build_granter
 from bot.wiring.model_adapters import LiveInterpreter, LiveMapping
 from core.jobs.job_context import JobContext
 from core.model.errors import Problem
@@ -40,7 +41,8 @@ def build_worker(app: App, node: str | None = None) -> Worker:
         id=identity,
         node=NodeView(here, _offers(app)),
         reconciler=Reconciler(app.database, app.settings),
-        refresher=build_refresher(app, identity, here),
+        duties=(build_refresher(app, identity, here), build_granter(app, identity)),
+        jobs_waiting_for_models=lambda: app.lease_client.waiting_jobs,
     )
 
 

@@ -137,6 +137,11 @@ class EndpointSnapshot:
             return sum(max(0, gpu.total_bytes - gpu.reserve_bytes) for gpu in self.gpus)
         return self.ram.total_bytes if self.ram else None
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether models are loaded and unloaded here by the scheduler: on an Ollama whose memory is known."""
+        return self.kind == "ollama" and self.capacity_bytes is not None
+
     def residency_of(self, model: str) -> Residency:
         """How ready the model of that name is."""
         levels = [resident.level for resident in self.residents if resident.name == model]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from core.jobs.job_context import JobContext, StepOutput
 from core.log import log
 from core.model.errors import CountersignError, Kind, LostClaimError, Problem, TransientError, unreadable_value
-from core.model.job import Job
+from core.model.job import Job, JobKind
+from core.model.model_lease import ModelWork, working_for
 from core.model.stored import StoredValueError
 from core.queue.settlement import JobFault, bug, settle
 from core.queue.steps import STEPS
@@ -114,7 +115,8 @@ class Runner:
         """Run one step; its faults become outputs, so that the engine stores them as plain values."""
         body = dict(STEPS[job.kind])[name]
         run = self._runs.get(job.id)
-        inner = asyncio.ensure_future(body(self.context, job, outputs))
+        with working_for(ModelWork(job.id, is_chat=job.kind in (JobKind.PLAN, JobKind.READ))):
+            inner = asyncio.ensure_future(body(self.context, job, outputs))
         if run is not None:
             run.step = inner
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from core.jobs.job_context import JobContext
 from core.log import log
@@ -15,7 +15,6 @@ from core.model.job import Job
 from core.model.placement import NodeView
 from core.queue.claimer import Claimer
 from core.queue.heartbeat import Heartbeat
-from core.queue.inventory_refresher import InventoryRefresher
 from core.queue.reconciler import Reconciler
 from core.queue.runner import Runner
 from core.queue.sweeper import Sweeper
@@ -29,12 +28,22 @@ if TYPE_CHECKING:
 IMPATIENT_POLL_S = 0.05
 """How often a worker looks for jobs if a caller waits for its work."""
 
+MAX_WAITING_FOR_MODELS = 100
+"""How many jobs of one worker may wait for models; each has a coroutine, and its claim."""
+
+
+class BackgroundDuty(Protocol):
+    """What runs beside the jobs of a worker."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+
 
 class Worker:
     """One process's share of the queue. `run` works until `stop` is called, or until nothing is left to do.
 
-    `id` names the worker in the database, and `node` is where it runs; `reconciler` does its sweeps, and `refresher`
-    keeps the inventory of model servers current.
+    `id` names the worker in the database, and `node` is where it runs; `reconciler` does its sweeps, and `duties` run
+    beside it, such as looking at the model servers. `jobs_waiting_for_models` need no slot while they wait.
     """
 
     def __init__(
@@ -44,7 +53,8 @@ class Worker:
         id: str,  # noqa: A002 (what it is)
         node: NodeView,
         reconciler: Reconciler,
-        refresher: InventoryRefresher | None = None,
+        duties: Sequence[BackgroundDuty] = (),
+        jobs_waiting_for_models: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self.id, self.node, self.reconciler = id, node, reconciler
         self.database, self.settings = context.database, context.settings
@@ -52,7 +62,7 @@ class Worker:
         self.claimer = Claimer(self.database, node, id)
         self.heartbeat = Heartbeat(self.database, self.settings, self.runner, reconciler, id)
         self.sweeper = Sweeper(self.database, self.settings, reconciler, id, self.runner.wake.set)
-        self.refresher = refresher
+        self.duties, self._jobs_waiting_for_models = duties, jobs_waiting_for_models
         self._is_awaited = False
 
     async def run(
@@ -70,8 +80,7 @@ class Worker:
             await self.runner.engine.start()
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(self.heartbeat.run()), group.create_task(self.sweeper.run())]
-                if self.refresher is not None:
-                    beside.append(group.create_task(self.refresher.run()))
+                beside += [group.create_task(duty.run()) for duty in self.duties]
                 try:
                     await self._work(until, drain=drain, claims=claims)
                 finally:
@@ -96,7 +105,7 @@ class Worker:
                 raise self.runner.unwritten
             if until is not None and await until():
                 break
-            job = await self._claim() if len(self.runner.job_ids) < slots else None
+            job = await self._claim() if self._has_slot(slots) else None
             if job is not None:
                 self.runner.begin(job)
                 continue
@@ -104,6 +113,12 @@ class Worker:
                 break
             await self._sleep(IMPATIENT_POLL_S if self._is_awaited else timing.poll_s)
         await self.runner.finish()
+
+    def _has_slot(self, slots: int) -> bool:
+        """Whether another job may run: one that waits for a model takes no slot, up to a bound."""
+        running = self.runner.job_ids
+        waiting = running & set(self._jobs_waiting_for_models())
+        return len(running) - len(waiting) < slots and len(waiting) < MAX_WAITING_FOR_MODELS
 
     async def _claim(self) -> Job | None:
         try:

@@ -19,13 +19,14 @@ class Family:
     """Weights together with the load options that force a reload, and what it costs to have them resident.
 
     `memory_mib` is what it takes on the GPU; `load_s` is a load from disk, `wake_s` from main memory, None when the
-    server cannot put it to sleep there.
+    server cannot put it to sleep there. `only_on` names the one endpoint that has it; empty: every endpoint can.
     """
 
     name: str
     memory_mib: int
     load_s: float
     wake_s: float | None = None
+    only_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,22 @@ class Vanished:
 
 
 @dataclass(frozen=True, slots=True)
+class Appeared:
+    """A family is resident although the scheduler did not load it: another program asked the server for it."""
+
+    endpoint: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Work that was granted before this scheduler began; its family is resident there."""
+
+    demand: Demand
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointUp:
     """An endpoint can be used, with these families resident."""
 
@@ -90,7 +106,7 @@ class Tick:
     """Time passed."""
 
 
-EndpointEvent = Loaded | LoadFailed | Vanished | EndpointUp | EndpointDown | MemoryChanged
+EndpointEvent = Loaded | LoadFailed | Vanished | Appeared | Adopted | EndpointUp | EndpointDown | MemoryChanged
 Event = Arrived | Withdrawn | Finished | Held | Tick | EndpointEvent
 
 

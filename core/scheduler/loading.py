@@ -101,6 +101,8 @@ class LoadPlanner:
         family = group.family
         if family.name in state.residents or family.memory_mib > state.memory_mib:
             return False
+        if family.only_on not in ("", state.spec.name):
+            return False
         if state.retry_s.get(family.name, now_s) > now_s:
             return False
         elsewhere = len(self.homes.get(family.name, ()))

@@ -90,6 +90,11 @@ class Scheduler:
                 return self._without(endpoint, family, retry_s, now_s)
             case events.Vanished(endpoint, family):
                 return self._without(endpoint, family, now_s, now_s)
+            case events.Appeared(endpoint, family):
+                return self._at(self._appear(endpoint, family), now_s)
+            case events.Adopted(demand, endpoint):
+                self._adopt(demand, endpoint)
+                return ()
             case events.MemoryChanged(endpoint, memory_mib):
                 self.endpoints[endpoint].memory_mib = memory_mib
                 return self._at(self.endpoints[endpoint], now_s)
@@ -99,10 +104,10 @@ class Scheduler:
     def why(self, demand_id: str, now_s: float) -> Reason:
         """Why a demand still waits; raises `KeyError` when it does not wait."""
         family = self.waiting.family_of(demand_id)
-        usable = [state for state in self.endpoints.values() if family.memory_mib <= state.memory_mib]
+        able = [state for state in self.endpoints.values() if family.only_on in ("", state.spec.name)]
+        usable = [state for state in able if family.memory_mib <= state.memory_mib]
         if not usable:
-            code = ReasonCode.TOO_LARGE if self.endpoints else ReasonCode.NO_ENDPOINT
-            return Reason(code, family.name)
+            return Reason(ReasonCode.TOO_LARGE if able else ReasonCode.NO_ENDPOINT, family.name)
         for home in self._homes.get(family.name, ()):
             state = self.endpoints[home]
             code = ReasonCode.WAITS_FOR_SLOT if state.is_ready(family.name) else ReasonCode.WAITS_FOR_LOAD
@@ -150,6 +155,19 @@ class Scheduler:
             state.add(Resident(self.waiting.families[family], is_ready=True, has_served=True))
             self._homes.setdefault(family, {})[spec.name] = None
         return state
+
+    def _appear(self, endpoint: str, family: str) -> EndpointState:
+        """A family is resident, whoever loaded it; one that is being loaded here is left to that."""
+        state = self.endpoints[endpoint]
+        if family not in state.residents:
+            state.add(Resident(self.waiting.families[family], is_ready=True, has_served=True))
+            self._homes.setdefault(family, {})[endpoint] = None
+        return state
+
+    def _adopt(self, demand: Demand, endpoint: str) -> None:
+        state = self._appear(endpoint, demand.family)
+        resident = state.start(demand.family, demand.work_class)
+        self._grants[demand.id] = _GrantedWork(demand, endpoint, resident)
 
     def _forget(self, endpoint: str) -> list[str]:
         """Remove an endpoint; returns the families that were resident on it."""

@@ -46,6 +46,11 @@ class EndpointStatus:
             return None
         return self.corrections.get(model.family.key, MemoryCorrection()).apply(model.estimate_bytes)
 
+    def load_s(self, model: KnownModel) -> float | None:
+        """How long a load of a model takes, as the median of those that were seen; None before the first."""
+        times = self.timings.get((model.family.key, TimingKind.LOAD))
+        return times.quantile(0.5) if times is not None else None
+
     def is_too_large(self, model: KnownModel) -> bool:
         """Whether a model takes more memory than the endpoint has."""
         needed, capacity = self.needed_bytes(model), self.snapshot.capacity_bytes
@@ -198,6 +203,15 @@ class Inventory:
     async def record_timing(self, tx: Tx, endpoint: str, family: ModelFamily, kind: TimingKind, seconds: float) -> None:
         """Learn how long a load, a wake or an unload took."""
         await inventory.add_timing(tx, endpoint, family.key, kind, seconds)
+
+    @writes
+    async def record_load_time(self, tx: Tx, endpoint: str, model: str, seconds: float) -> None:
+        """Learn how long a load of a model took, if the endpoint's last snapshot knows the model."""
+        row = (await inventory.endpoints(tx)).get(endpoint)
+        known = row.snapshot.models if row is not None and row.snapshot is not None else ()
+        for each in known:
+            if each.name == model:
+                await inventory.add_timing(tx, endpoint, each.family.key, TimingKind.LOAD, seconds)
 
     @writes
     async def drain(self, tx: Tx, actor: Actor, endpoint: str, reason: str) -> Drain:

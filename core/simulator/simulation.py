@@ -13,8 +13,8 @@ from typing import Protocol
 
 from core.scheduler.demand import Demand
 from core.scheduler.events import Arrived, Decision, EndpointUp, Event, Evict, Finished, Forget, Grant, Load, Loaded
+from core.scheduler.history import WorkHistory
 from core.simulator.cluster import Cluster
-from core.simulator.history import WorkHistory
 from core.simulator.machine import NEVER, Machine
 from core.simulator.trace import Request
 

@@ -30,6 +30,12 @@ async def held_by(tx: Tx, owner: str) -> set[str]:
     return set(rows)
 
 
+async def asked_by(tx: Tx, job_id: str) -> tuple[str | None, str | None]:
+    """The person and the lane that a job works for, as far as they are known."""
+    row = (await tx.session.execute(select(JobRow.person, JobRow.lane).where(JobRow.id == job_id))).first()
+    return (row.person or None, row.lane) if row is not None else (None, None)
+
+
 async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
     """End a job that no worker holds."""
     await tx.session.execute(

@@ -14,6 +14,8 @@ SWEEP: Final = "sweep"
 """The duty of running the reconciler."""
 INVENTORY: Final = "inventory"
 """The duty of looking at the model servers."""
+LEASES: Final = "leases"
+"""The duty of granting model leases."""
 
 
 async def lease_of(tx: Tx, duty: str) -> tuple[str | None, int]:

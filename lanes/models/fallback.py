@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
 from core.model.errors import CountersignError, PermanentError, TransientError
+from core.ports.leases import ModelLeases
 from lanes.models.breaker import CircuitBreakers
 from lanes.models.chat import ChatModel, ChatReply, ChatRequest
 from lanes.models.endpoint import ModelName
@@ -31,8 +33,11 @@ class FallbackModel:
     `ChatRequest.on_text` then receives the next model's answer from its start.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], breakers: CircuitBreakers) -> None:
-        self._candidates, self._breakers = tuple(candidates), breakers
+    def __init__(
+        self, candidates: Sequence[Candidate], breakers: CircuitBreakers, leases: ModelLeases | None = None
+    ) -> None:
+        """Each request is sent under a lease of its model, if there are `leases`."""
+        self._candidates, self._breakers, self._leases = tuple(candidates), breakers, leases
 
     async def ask(self, request: ChatRequest) -> ChatReply:
         """The first answer; raises what `ChatModel.ask` raises, with the messages of all models that were tried."""
@@ -43,7 +48,8 @@ class FallbackModel:
                 errors.append(self._breaker_error(candidate.name))
                 continue
             try:
-                reply = await candidate.model.ask(request)
+                async with self._lease(candidate.name):
+                    reply = await candidate.model.ask(request)
             except TransientError as error:
                 self._breakers.record_failure(endpoint, error.retry_after_s, error.problem.message)
                 errors.append(error)
@@ -56,6 +62,9 @@ class FallbackModel:
                 self._breakers.record_success(endpoint)
                 return reply
         raise _combine(errors)
+
+    def _lease(self, name: ModelName) -> AbstractAsyncContextManager[None]:
+        return self._leases.lease(str(name)) if self._leases is not None else nullcontext()
 
     def _breaker_error(self, name: ModelName) -> TransientError:
         """The error of an endpoint whose breaker is open: its last failure, and when the next attempt is allowed."""

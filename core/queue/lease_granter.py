@@ -1,0 +1,113 @@
+"""The lease granter: one worker of all runs the scheduler over the leases and endpoints in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from core.log import fault_of, log
+from core.model.errors import CountersignError
+from core.ports.leases import EndpointControl
+from core.queue.duty_lease import DutyLease
+from core.queue.lease_scheduling import LeaseScheduling
+from core.queue.model_moves import ModelMoves
+from core.services.inventory import EndpointStatus, Inventory
+from core.services.model_leases import ModelLeaseBook
+
+BUSY_EVERY_S: Final = 0.1
+IDLE_EVERY_S: Final = 0.5
+INVENTORY_EVERY_S: Final = 1.0
+_LEAD_EVERY_S: Final = 2.0
+
+
+@dataclass(slots=True)
+class LeaseGranter:
+    """Grants leases on behalf of one worker while that has the duty; `on_change` is called after every grant.
+
+    When the duty comes to this worker, the scheduler is built anew from the rows; nothing of it is stored elsewhere.
+    """
+
+    book: ModelLeaseBook
+    inventory: Inventory
+    duty: DutyLease
+    control: EndpointControl
+    on_change: Callable[[], None] = lambda: None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _scheduling: LeaseScheduling | None = None
+    _moves: ModelMoves | None = None
+    _looked_s: float = 0.0
+    _led_s: float = 0.0
+
+    async def run(self) -> None:
+        """Grant again and again, until cancelled."""
+        try:
+            while True:
+                is_busy = False
+                try:
+                    is_busy = await self.step()
+                except CountersignError as error:
+                    log.warning("leases_not_granted", problem=error.problem.message)
+                except Exception as error:  # noqa: BLE001 - what is granted wrongly once must not stop the worker
+                    log.error("lease_granter_broke", **fault_of(error))
+                    self._stop()
+                await self._sleep(BUSY_EVERY_S if is_busy else IDLE_EVERY_S)
+        finally:
+            self._stop()
+
+    async def step(self) -> bool:
+        """Do what can be done now; returns whether any lease is alive."""
+        if not await self._leads():
+            self._stop()
+            return False
+        scheduling, moves = await self._current()
+        now_s = time.time()
+        if now_s - self._looked_s >= INVENTORY_EVERY_S:
+            self._looked_s = now_s
+            scheduling.see_endpoints(self._scheduled(await self.inventory.endpoints()), moves.moving, now_s)
+        for outcome in moves.take_finished():
+            scheduling.see_move(outcome, now_s)
+        leases, expired = await self.book.alive()
+        scheduling.see_leases([lease for lease in leases if lease.id not in set(expired)], now_s)
+        moves.begin(scheduling.take_moves())
+        verdicts = scheduling.take_verdicts(now_s)
+        if verdicts or expired:
+            await self.book.record(
+                granted=verdicts.granted, refused=verdicts.refused, reasons=verdicts.reasons, expired=expired
+            )
+            self.on_change()
+        return bool(leases) or bool(moves.moving)
+
+    async def _leads(self) -> bool:
+        now_s = time.monotonic()
+        if self._scheduling is None or now_s - self._led_s >= _LEAD_EVERY_S:
+            if not await self.duty.is_ours():
+                return False
+            self._led_s = now_s
+        return True
+
+    async def _current(self) -> tuple[LeaseScheduling, ModelMoves]:
+        if self._scheduling is None or self._moves is None:
+            self._scheduling = LeaseScheduling(await self.book.history())
+            self._moves = ModelMoves(self.control, self.inventory, self.wake.set)
+            self._looked_s = 0.0
+        return self._scheduling, self._moves
+
+    @staticmethod
+    def _scheduled(statuses: Iterable[EndpointStatus]) -> Sequence[EndpointStatus]:
+        return [status for status in statuses if status.snapshot.is_scheduled]
+
+    def _stop(self) -> None:
+        if self._moves is not None:
+            self._moves.close()
+        self._scheduling = self._moves = None
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wake.wait()
+        except TimeoutError:
+            pass
+        self.wake.clear()

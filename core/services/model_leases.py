@@ -1,0 +1,94 @@
+"""Model leases in the database: asking for one, renewing and ending it, and granting those that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from core.model.model_lease import LeaseState, ModelLease, ModelWork
+from core.store import inventory, jobs, leaders, model_leases
+from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
+
+LEASE_MS: Final = 15_000
+"""How long a lease lasts without being renewed, in milliseconds of the database's clock."""
+HELD_MS: Final = 30_000
+"""How long a model stays loaded for an agent between two turns."""
+_REMEMBERED: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLeaseBook:
+    """The leases of all processes."""
+
+    database: RunsTransactions
+
+    @writes
+    async def request(self, tx: Tx, model: str, work: ModelWork) -> str | None:
+        """Ask for a model; the id of the lease, or None when nothing has to be waited for.
+
+        A lease is only needed on an endpoint whose memory is known, while some worker grants leases.
+        """
+        endpoint = model.partition("/")[0]
+        row = (await inventory.endpoints(tx)).get(endpoint)
+        snapshot = row.snapshot if row is not None else None
+        granter, _ = await leaders.lease_of(tx, leaders.LEASES)
+        if granter is None or snapshot is None or not snapshot.is_scheduled:
+            return None
+        if work.job is not None:
+            await model_leases.end_held_of(tx, work.job)
+        person, lane = await jobs.asked_by(tx, work.job) if work.job is not None else (None, None)
+        kind = (lane or "", model)
+        return await model_leases.add(tx, model, work, key=person or "", kind=kind, until_ms=tx.now_ms + LEASE_MS)
+
+    @reads
+    async def states(self, tx: Tx, ids: Collection[str]) -> dict[str, tuple[LeaseState, str]]:
+        """The state of each of these leases, with the reason why it waits or was refused."""
+        return await model_leases.states(tx, ids)
+
+    @writes
+    async def renew(self, tx: Tx, ids: Collection[str]) -> None:
+        """Let leases that are waited for or granted last on."""
+        await model_leases.renew(tx, ids, tx.now_ms + LEASE_MS)
+
+    @writes
+    async def end(self, tx: Tx, lease: str, work: ModelWork) -> None:
+        """A turn ended; for an agent's job the model stays loaded until its next turn, at most `HELD_MS`."""
+        if work.job is not None and not work.is_chat:
+            await model_leases.hold(tx, lease, tx.now_ms + HELD_MS)
+        else:
+            await model_leases.end(tx, [lease])
+
+    @writes
+    async def withdraw(self, tx: Tx, lease: str) -> None:
+        """End a lease at once: it is not wanted any more."""
+        await model_leases.end(tx, [lease])
+
+    @reads
+    async def alive(self, tx: Tx) -> tuple[tuple[ModelLease, ...], tuple[str, ...]]:
+        """The leases that are alive, and the ids of those among them that were not renewed in time."""
+        leases = await model_leases.alive(tx)
+        return tuple(leases), tuple(lease.id for lease in leases if lease.until_at < tx.now)
+
+    @writes
+    async def record(
+        self,
+        tx: Tx,
+        *,
+        granted: Mapping[str, float],
+        refused: Mapping[str, str],
+        reasons: Mapping[str, str],
+        expired: Collection[str],
+    ) -> None:
+        """Record decisions: grants with the promised start in seconds since the epoch, and reasons of the others."""
+        await model_leases.grant(
+            tx, {lease: round(due_s * 1000) for lease, due_s in granted.items()}, tx.now_ms + LEASE_MS
+        )
+        await model_leases.refuse(tx, refused)
+        await model_leases.explain(tx, reasons)
+        await model_leases.end(tx, expired)
+
+    @reads
+    async def history(self, tx: Tx) -> list[tuple[tuple[str, ...], float]]:
+        """What recent work took: its kind and seconds, oldest first."""
+        return await model_leases.recent(tx, _REMEMBERED)
