@@ -12,11 +12,10 @@ from bot.configuration.models import Models
 from core.model.errors import Problem
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
-from core.ports import Executor, InterpretationContext, Interpreter
+from core.ports import EndpointAdmission, Executor, InterpretationContext, Interpreter
 
 if TYPE_CHECKING:
     from lanes.agent_clis import ProgramPlace
-    from lanes.models.breaker import CircuitBreakers
     from lanes.models.registry import ModelRegistry
     from lanes.sandbox import Sandbox
 
@@ -24,18 +23,18 @@ T = TypeVar("T")
 
 
 class ModelAdapters:
-    """The adapters of one version of these sections; a changed section gets new ones, with the same breakers."""
+    """The adapters of one version of these sections; a changed section gets new ones, with the same admission."""
 
     def __init__(
         self,
         models: Models,
-        breakers: CircuitBreakers,
+        admission: EndpointAdmission,
         scratch: Path,
         sandbox: Callable[[str], Sandbox | Problem],
         plugin_executors: Callable[[], Mapping[str, Executor]],
     ) -> None:
         self.models = models
-        self._breakers = breakers
+        self._admission = admission
         self._scratch = scratch
         self._sandbox = sandbox
         self._plugin_executors = plugin_executors
@@ -45,7 +44,7 @@ class ModelAdapters:
         """The models of the configured endpoints."""
         from lanes.models.registry import ModelRegistry
 
-        return ModelRegistry(self.models.endpoints, self._breakers)
+        return ModelRegistry(self.models.endpoints, self._admission)
 
     @cached_property
     def interpreter(self) -> Interpreter:

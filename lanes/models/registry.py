@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.model.errors import UsageError
-from lanes.models.breaker import CircuitBreakers
+from core.ports import EndpointAdmission
 from lanes.models.chat import ChatModel
 from lanes.models.endpoint import CHAT_KINDS, Endpoint, ModelName
 from lanes.models.fallback import Candidate, FallbackModel
 
 
 class ModelRegistry:
-    """The configured endpoints, and the circuit breakers that every caller in this process shares."""
+    """The configured endpoints, and what says which of them may be asked."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], breakers: CircuitBreakers) -> None:
-        self._endpoints, self._breakers = endpoints, breakers
+    def __init__(self, endpoints: Mapping[str, Endpoint], admission: EndpointAdmission) -> None:
+        self._endpoints, self._admission = endpoints, admission
 
     def model_for(self, names: Sequence[str]) -> ChatModel:
         """A model that asks `names` (each ``endpoint/model``) in their order until one answers.
@@ -27,7 +27,7 @@ class ModelRegistry:
             raise UsageError(
                 "no_model", "No model is named", "Name one in the lane's `models`, such as local/qwen3:8b."
             )
-        return FallbackModel([self._candidate(ModelName.parse(name)) for name in names], self._breakers)
+        return FallbackModel([self._candidate(ModelName.parse(name)) for name in names], self._admission)
 
     def _candidate(self, name: ModelName) -> Candidate:
         endpoint = find_endpoint(self._endpoints, name.endpoint)

@@ -203,13 +203,13 @@ def test_lanes_11_an_unknown_executor_of_a_lane_is_named_too(tmp_path):
 def test_lanes_11_the_names_that_are_told_are_those_there_are(tmp_path):
     from lanes.assembly import Means, executors
     from lanes.executors.names import BUILT_IN, STEPS
-    from lanes.models.breaker import CircuitBreakers
     from lanes.models.registry import ModelRegistry
     from lanes.sandbox import find_bwrap
     from lanes.workflow.keys import _TAKES
+    from tests.fakes.admission import MemoryAdmission
 
     sandbox = find_bwrap()
-    made = executors(Means(tmp_path, lambda _kind: sandbox, ModelRegistry({}, CircuitBreakers()).model_for))
+    made = executors(Means(tmp_path, lambda _kind: sandbox, ModelRegistry({}, MemoryAdmission()).model_for))
     assert frozenset(made) == BUILT_IN
     assert frozenset(_TAKES) - BUILT_IN <= STEPS
     problem = made["workflow"].unavailable(lane_in(tmp_path, steps("name: x, run: shout, do: it")))
