@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from core.queue.lease_client import LeaseClient
     from core.services.approvals import Approvals
     from core.services.conversations import Conversations
+    from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
     from core.services.inventory import Inventory
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from core.services.webhooks import Webhooks
     from lanes.forge.github.client import GitHubClient
     from lanes.forge.github.forge import GitHubForge
-    from lanes.models.breaker import CircuitBreakers
     from lanes.sandbox import Sandbox
 
 
@@ -228,7 +228,7 @@ class App:
         models = self.config.models()
         if self._models is None or self._models.models != models:
             self._models = ModelAdapters(
-                models, self._breakers, self.lease_client, self.home.scratch, self.sandbox, self.plugins().executors
+                models, self._endpoint_health, self.lease_client, self.home.scratch, self.sandbox, self.plugins().executors
             )
         return self._models
 
@@ -294,11 +294,11 @@ class App:
         return LeaseClient(ModelLeaseBook(self.database))
 
     @cached_property
-    def _breakers(self) -> CircuitBreakers:
-        """The state of failing endpoints; it survives a change of the configuration."""
-        from lanes.models.breaker import CircuitBreakers
+    def _endpoint_health(self) -> EndpointHealth:
+        """Which endpoints may be asked; it outlives a change of the configuration."""
+        from core.services.endpoint_health import EndpointHealth
 
-        return CircuitBreakers()
+        return EndpointHealth(self.database)
 
 
 @asynccontextmanager

@@ -14,11 +14,11 @@ from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
 from core.ports.executor import Executor
 from core.ports.interpretation import InterpretationContext, Interpreter
+from core.ports.inventory import EndpointAdmission
 from core.ports.leases import ModelLeases
 
 if TYPE_CHECKING:
     from lanes.agent_clis import ProgramPlace
-    from lanes.models.breaker import CircuitBreakers
     from lanes.models.registry import ModelRegistry
     from lanes.sandbox import Sandbox
 
@@ -26,19 +26,19 @@ T = TypeVar("T")
 
 
 class ModelAdapters:
-    """The adapters for one version of these sections; a changed section gets new adapters with the same breakers."""
+    """The adapters of one version of these sections; a changed section gets new ones, with the same admission."""
 
     def __init__(
         self,
         models: Models,
-        breakers: CircuitBreakers,
+        admission: EndpointAdmission,
         leases: ModelLeases,
         scratch: Path,
         sandbox: Callable[[str], Sandbox | Problem],
         plugin_executors: Callable[[], Mapping[str, Executor]],
     ) -> None:
         self.models = models
-        self._breakers = breakers
+        self._admission = admission
         self._leases = leases
         self._scratch = scratch
         self._sandbox = sandbox
@@ -49,7 +49,7 @@ class ModelAdapters:
         """The models of the configured endpoints."""
         from lanes.models.registry import ModelRegistry
 
-        return ModelRegistry(self.models.endpoints, self._breakers, self._leases)
+        return ModelRegistry(self.models.endpoints, self._admission, self._leases)
 
     @cached_property
     def interpreter(self) -> Interpreter:

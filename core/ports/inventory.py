@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.inventory import HostHardware
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRefusal:
+    """Why no request may be sent to an endpoint now, and in how many seconds to ask again."""
+
+    reason: str
+    wait_s: float
+
+
+class EndpointAdmission(Protocol):
+    """Says which endpoints may be asked, from what all who ask them report."""
+
+    async def admit(self, endpoint: str) -> EndpointRefusal | None:
+        """None when a request may be sent now: the caller must then report its success or its failure."""
+
+    async def record_success(self, endpoint: str) -> None:
+        """Report that the endpoint works, whatever it answered."""
+
+    async def record_failure(self, endpoint: str, retry_after_s: float | None = None, cause: str = "") -> None:
+        """Report that the endpoint does not work; `retry_after_s` is what it asked for, `cause` a sentence."""
 
 
 class EndpointWatch(Protocol):

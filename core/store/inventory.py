@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
+from core.model.circuit_breaker import CircuitBreaker
 from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.family_figures import FamilyTimings, MemoryCorrection, TimingKind
 from core.model.inventory import HostHardware, ServerState
@@ -63,6 +65,49 @@ async def save_snapshot(tx: Tx, snapshot: EndpointSnapshot) -> None:
     row.seen_ms = to_ms(snapshot.seen_at) if snapshot.seen_at else None
     tx.session.add(row)
     await tx.session.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointGate:
+    """What decides whether an endpoint may be asked: its drain, its state when it was last looked at, its breaker."""
+
+    state: ServerState
+    problem: str
+    checked_ms: int
+    drain: Drain | None
+    failures: int
+    openings: int
+    open_until_ms: int
+    is_trial_running: bool
+    cause: str
+
+
+async def gate(tx: Tx, endpoint: str) -> EndpointGate | None:
+    """The gate of an endpoint; None when nothing is known of it."""
+    row = await tx.session.get(EndpointRow, endpoint)
+    return _gate(row) if row is not None else None
+
+
+async def lock_gate(tx: Tx, endpoint: str) -> EndpointGate:
+    """The gate of an endpoint, which no other transaction changes until this one ends."""
+    return _gate(await _row(tx, endpoint))
+
+
+async def save_breaker(tx: Tx, endpoint: str, breaker: CircuitBreaker, cause: str) -> None:
+    """Keep the breaker of an endpoint, and why it failed last."""
+    until_ms = round(breaker.until_s * 1000) if breaker.until_s is not None else 0
+    await tx.session.execute(
+        update(EndpointRow)
+        .where(col(EndpointRow.name) == endpoint)
+        .values(
+            failures=breaker.failures,
+            openings=breaker.openings,
+            open_until_ms=until_ms,
+            is_trial_running=breaker.is_trial_running,
+            cause=cause,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def set_drain(tx: Tx, endpoint: str, *, by: str | None, reason: str) -> None:
@@ -165,10 +210,36 @@ async def add_observation(tx: Tx, endpoint: str, family: str, estimate_bytes: in
 
 
 async def _row(tx: Tx, endpoint: str) -> EndpointRow:
+    """The row of an endpoint, locked; the first who needs it adds it."""
     row = await tx.session.get(EndpointRow, endpoint, with_for_update=True)
-    return row or EndpointRow(name=endpoint, state=ServerState.UNKNOWN.value, checked_ms=0)
+    if row is not None:
+        return row
+    dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
+    blank = EndpointRow(name=endpoint, state=ServerState.UNKNOWN.value, checked_ms=0)
+    insert = dialect.insert(EndpointRow).values(blank.model_dump())
+    await tx.session.execute(insert.on_conflict_do_nothing(index_elements=["name"]))
+    return await tx.session.get_one(EndpointRow, endpoint, with_for_update=True)
+
+
+def _gate(row: EndpointRow) -> EndpointGate:
+    return EndpointGate(
+        state=ServerState(row.state),
+        problem=str(row.snapshot["problem"]) if row.snapshot else "",
+        checked_ms=row.checked_ms,
+        drain=_drain(row),
+        failures=row.failures,
+        openings=row.openings,
+        open_until_ms=row.open_until_ms,
+        is_trial_running=row.is_trial_running,
+        cause=row.cause,
+    )
+
+
+def _drain(row: EndpointRow) -> Drain | None:
+    if row.drained_ms is None:
+        return None
+    return Drain(row.drained_reason, row.drained_by, from_ms(row.drained_ms))
 
 
 def _stored(row: EndpointRow) -> StoredEndpoint:
-    drain = Drain(row.drained_reason, row.drained_by, from_ms(row.drained_ms)) if row.drained_ms is not None else None
-    return StoredEndpoint(EndpointSnapshot.from_json(row.snapshot) if row.snapshot else None, drain)
+    return StoredEndpoint(EndpointSnapshot.from_json(row.snapshot) if row.snapshot else None, _drain(row))

@@ -13,8 +13,8 @@ from core.store.tables import Row, ms_column
 class EndpointRow(Row, table=True):
     """One endpoint: its newest snapshot, whether maintainers drain it, and its circuit breaker.
 
-    `drained_ms` is NULL while it gets work. The breaker is open until `open_until_ms`; `openings` is how often it
-    opened in a row.
+    `drained_ms` is NULL while it gets work. The breaker is open until `open_until_ms`, 0 while it is
+    closed; `openings` is how often it opened in a row, and `cause` why.
     """
 
     __tablename__ = "endpoints"
@@ -30,6 +30,7 @@ class EndpointRow(Row, table=True):
     failures: int = 0
     openings: int = 0
     open_until_ms: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    is_trial_running: bool = False
     cause: str = Field(default="", sa_type=Text)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.model.errors import CountersignError, PermanentError, TransientError
+from core.ports.inventory import EndpointAdmission, EndpointRefusal
 from core.ports.leases import ModelLeases
-from lanes.models.breaker import CircuitBreakers
 from lanes.models.chat import ChatModel, ChatReply, ChatRequest
 from lanes.models.endpoint import ModelName
 
@@ -27,53 +27,50 @@ class Candidate:
 
 
 class FallbackModel:
-    """The models of a lane, asked in order; endpoints with an open circuit breaker are skipped.
+    """The models of a lane, asked in order; endpoints that may not be asked now are skipped.
 
     `ChatReply.model` names the model that answered. A model that fails midway may already have streamed text:
     `ChatRequest.on_text` then receives the next model's answer from its start.
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], breakers: CircuitBreakers, leases: ModelLeases | None = None
+        self, candidates: Sequence[Candidate], admission: EndpointAdmission, leases: ModelLeases | None = None
     ) -> None:
         """Each request is sent under a lease of its model, if there are `leases`."""
-        self._candidates, self._breakers, self._leases = tuple(candidates), breakers, leases
+        self._candidates, self._admission, self._leases = tuple(candidates), admission, leases
 
     async def ask(self, request: ChatRequest) -> ChatReply:
         """The first answer; raises what `ChatModel.ask` raises, with the messages of all models that were tried."""
         errors: list[CountersignError] = []
         for candidate in self._candidates:
             endpoint = candidate.name.endpoint
-            if not self._breakers.admit(endpoint):
-                errors.append(self._breaker_error(candidate.name))
+            if (refusal := await self._admission.admit(endpoint)) is not None:
+                errors.append(_refusal_error(refusal))
                 continue
             try:
                 async with self._lease(candidate.name):
                     reply = await candidate.model.ask(request)
             except TransientError as error:
-                self._breakers.record_failure(endpoint, error.retry_after_s, error.problem.message)
+                await self._admission.record_failure(endpoint, error.retry_after_s, error.problem.message)
                 errors.append(error)
             except PermanentError as error:
-                self._breakers.record_success(endpoint)  # the endpoint itself works
+                await self._admission.record_success(endpoint)  # the endpoint itself works
                 if error.problem.code not in _TRY_NEXT:
                     raise
                 errors.append(error)
             else:
-                self._breakers.record_success(endpoint)
+                await self._admission.record_success(endpoint)
                 return reply
         raise _combine(errors)
 
     def _lease(self, name: ModelName) -> AbstractAsyncContextManager[None]:
         return self._leases.lease(str(name)) if self._leases is not None else nullcontext()
 
-    def _breaker_error(self, name: ModelName) -> TransientError:
-        """The error of an endpoint whose breaker is open: its last failure, and when the next attempt is allowed."""
-        wait_s = self._breakers.wait_s(name.endpoint)
-        message = (
-            self._breakers.last_cause(name.endpoint) or f"The endpoint {name.endpoint} failed several times in a row"
-        )
-        mend = f"The next attempt is in {math.ceil(wait_s)} s."
-        return TransientError("model_down", message, mend, retry_after_s=wait_s)
+
+def _refusal_error(refusal: EndpointRefusal) -> TransientError:
+    """The error of an endpoint that may not be asked: why, and when the next attempt is allowed."""
+    mend = f"The next attempt is in {math.ceil(refusal.wait_s)} s."
+    return TransientError("model_down", refusal.reason, mend, retry_after_s=refusal.wait_s)
 
 
 def _combine(errors: Sequence[CountersignError]) -> CountersignError:

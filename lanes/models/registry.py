@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.model.errors import UsageError
+from core.ports.inventory import EndpointAdmission
 from core.ports.leases import ModelLeases
-from lanes.models.breaker import CircuitBreakers
 from lanes.models.chat import ChatModel
 from lanes.models.endpoint import CHAT_KINDS, Endpoint, ModelName
 from lanes.models.fallback import Candidate, FallbackModel
 
 
 class ModelRegistry:
-    """The configured endpoints, with the circuit breakers and the leases that every caller in this process shares."""
+    """The configured endpoints, with the admission and the leases that every caller shares."""
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], breakers: CircuitBreakers, leases: ModelLeases | None = None
+        self, endpoints: Mapping[str, Endpoint], admission: EndpointAdmission, leases: ModelLeases | None = None
     ) -> None:
-        self._endpoints, self._breakers, self._leases = endpoints, breakers, leases
+        self._endpoints, self._admission, self._leases = endpoints, admission, leases
 
     def model_for(self, names: Sequence[str]) -> ChatModel:
         """A model that asks `names` (each ``endpoint/model``) in their order until one answers.
@@ -30,7 +30,8 @@ class ModelRegistry:
             raise UsageError(
                 "no_model", "No model is named", "Name one in the lane's `models`, such as local/qwen3:8b."
             )
-        return FallbackModel([self._candidate(ModelName.parse(name)) for name in names], self._breakers, self._leases)
+        candidates = [self._candidate(ModelName.parse(name)) for name in names]
+        return FallbackModel(candidates, self._admission, self._leases)
 
     def _candidate(self, name: ModelName) -> Candidate:
         endpoint = find_endpoint(self._endpoints, name.endpoint)

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("openings", sa.Integer(), nullable=False),
         sa.Column("open_until_ms", sa.BigInteger(), nullable=False),
+        sa.Column("is_trial_running", sa.Boolean(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )

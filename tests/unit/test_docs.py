@@ -337,9 +337,9 @@ def test_lanes_14_the_defaults_of_limits_and_budgets_are_those_of_the_code():
 
 
 def test_lanes_14_what_is_told_of_waiting_is_so():
+    from core.model.circuit_breaker import BreakerThresholds
     from core.model.job import backoff_s
     from core.model.workflow import WorkflowStep
-    from lanes.models.breaker import BreakerThresholds
     from lanes.workflow.step import MAX_RETRY_WAIT_S
 
     models, workflows = ((DOCS / name).read_text(encoding="utf-8") for name in ("models.md", "workflows.md"))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lanes.models import Endpoint
-from lanes.models.breaker import CircuitBreakers
 from lanes.models.registry import ModelRegistry
+from tests.fakes.admission import MemoryAdmission
 from tests.fakes.obedient import ObedientModel
 from tests.fakes.ollama import MODEL, OllamaShim, Script
 from tests.integration.injection.attacks import ATTACKS
@@ -33,7 +33,7 @@ async def test_an_obedient_model_behind_an_endpoint_stays_in_its_lane():
     with tempfile.TemporaryDirectory() as folder:
         async with OllamaShim(Script(obedient.turn)) as shim:
             endpoint = Endpoint("local", "ollama", shim.url, first_token_s=60, total_s=120)
-            asked = ModelRegistry({"local": endpoint}, CircuitBreakers()).model_for([f"local/{MODEL}"])
+            asked = ModelRegistry({"local": endpoint}, MemoryAdmission()).model_for([f"local/{MODEL}"])
             found = await Lab(Path(folder), obedient, asked).run(CASES)
     assert all(seen.reached for seen in found.values())
     for seen in found.values():

@@ -10,8 +10,8 @@ from bot.interpret.model_interpreter import ModelInterpreter
 from core.model.edits import SetKey
 from core.model.intent import Intent, Unclear
 from lanes.models import Endpoint
-from lanes.models.breaker import CircuitBreakers
 from lanes.models.registry import ModelRegistry
+from tests.fakes.admission import MemoryAdmission
 from tests.fakes.ollama import MODEL, Babble, Busy, Hang, OllamaShim, Reset, Say, Script
 from tests.unit.interpret import scenes
 from tests.unit.interpret.scenes import VAGUE, scene, set_timeout, turns
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.lanes
 def reader(shim: OllamaShim, patience_s: float = 60) -> ModelInterpreter:
     endpoint = Endpoint("local", "ollama", shim.url, first_token_s=60, between_tokens_s=60, total_s=120)
     return ModelInterpreter(
-        ModelRegistry({"local": endpoint}, CircuitBreakers()).model_for([f"local/{MODEL}"]), patience_s
+        ModelRegistry({"local": endpoint}, MemoryAdmission()).model_for([f"local/{MODEL}"]), patience_s
     )
 
 
@@ -64,7 +64,7 @@ async def test_a_model_that_hangs_is_left_and_hung_up_on():
 
 async def test_no_server_at_all_is_said():
     endpoint = Endpoint("local", "ollama", "http://127.0.0.1:9", first_token_s=5)
-    asked = ModelRegistry({"local": endpoint}, CircuitBreakers()).model_for(["local/qwen3:8b"])
+    asked = ModelRegistry({"local": endpoint}, MemoryAdmission()).model_for(["local/qwen3:8b"])
     found = await ModelInterpreter(asked).interpret(turns(VAGUE), scene(scenes.BY_RULE))
     assert isinstance(found, Unclear)
     assert "no model answered" in found.reason

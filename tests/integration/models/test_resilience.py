@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
+from core.model.circuit_breaker import BreakerThresholds
 from core.model.errors import TransientError
 from lanes.models import ChatMessage, ChatRequest, Endpoint
-from lanes.models.breaker import BreakerThresholds, CircuitBreakers
 from lanes.models.registry import ModelRegistry
+from tests.fakes.admission import MemoryAdmission
 from tests.fakes.ollama import MODEL, Hang, OllamaShim, Say, Script
 
 pytestmark = pytest.mark.lanes
@@ -19,7 +20,7 @@ ASK = ChatRequest((ChatMessage("user", "hello"),))
 NAMES = (f"near/{MODEL}", f"far/{MODEL}")
 
 
-def shelf(near: str, far: str, breakers: CircuitBreakers) -> ModelRegistry:
+def shelf(near: str, far: str, breakers: MemoryAdmission) -> ModelRegistry:
     endpoints = {
         "near": Endpoint("near", "ollama", near, first_token_s=0.3),
         "far": Endpoint("far", "ollama", far),
@@ -29,7 +30,7 @@ def shelf(near: str, far: str, breakers: CircuitBreakers) -> ModelRegistry:
 
 async def test_an_endpoint_that_goes_down_is_replaced_left_in_peace_and_taken_again():
     now = [0.0]
-    breakers = CircuitBreakers(BreakerThresholds(failures=2, open_s=30), lambda: now[0])
+    breakers = MemoryAdmission(BreakerThresholds(failures=2, open_s=30), lambda: now[0])
     async with OllamaShim(lambda _: Say("far")) as far:
         async with OllamaShim(lambda _: Say("near")) as near:
             port = near.port
@@ -57,7 +58,7 @@ async def test_a_model_that_hangs_or_is_missing_is_replaced_within_its_deadline(
         async def hear(text: str) -> None:
             heard.append(text)
 
-        shelves = ModelRegistry(endpoints, CircuitBreakers())
+        shelves = ModelRegistry(endpoints, MemoryAdmission())
         reply = await shelves.model_for(NAMES).ask(ChatRequest(ASK.messages, on_text=hear))
         assert (reply.text, reply.model) == ("whole", NAMES[1])
         assert "".join(heard) == "half an answer whole"
@@ -67,7 +68,7 @@ async def test_a_model_that_hangs_or_is_missing_is_replaced_within_its_deadline(
 
 async def test_a_dead_endpoint_is_asked_no_more_than_its_breaker_lets_through():
     async with OllamaShim(lambda _: Hang()) as near:
-        alone = shelf(near.url, near.url, CircuitBreakers(BreakerThresholds(failures=3, open_s=3600))).model_for(
+        alone = shelf(near.url, near.url, MemoryAdmission(BreakerThresholds(failures=3, open_s=3600))).model_for(
             NAMES[:1]
         )
         outcomes = [await asyncio.gather(alone.ask(ASK), return_exceptions=True) for _ in range(8)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanes.models.breaker import BreakerState, BreakerThresholds, CircuitBreaker, CircuitBreakers
+from core.model.circuit_breaker import BreakerState, BreakerThresholds, CircuitBreaker
 
 pytestmark = pytest.mark.lanes
 THRESHOLDS = BreakerThresholds(failures=3, open_s=10.0, max_open_s=60.0)
@@ -21,14 +19,6 @@ EVENTS = st.lists(
     ),
     max_size=60,
 )
-
-
-@dataclass(slots=True)
-class Clock:
-    now_s: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def course(events) -> list[tuple[str, float, CircuitBreaker, CircuitBreaker, bool]]:
@@ -128,21 +118,3 @@ def test_what_the_endpoint_asked_for_is_given():
     for _ in range(3):
         breaker = breaker.after_failure(0, 33)
     assert breaker.until_s == 33
-
-
-def test_breakers_are_one_for_each_endpoint():
-    clock = Clock()
-    breakers = CircuitBreakers(THRESHOLDS, clock)
-    for _ in range(3):
-        assert breakers.admit("a")
-        breakers.record_failure("a")
-    assert (breakers.admit("a"), breakers.admit("b"), breakers.wait_s("a"), breakers.wait_s("b")) == (
-        False,
-        True,
-        10,
-        0,
-    )
-    clock.now_s += 10
-    assert (breakers.admit("a"), breakers.admit("a")) == (True, False)
-    breakers.record_success("a")
-    assert breakers.admit("a")

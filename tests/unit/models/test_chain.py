@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
+from core.model.circuit_breaker import BreakerThresholds
 from core.model.errors import CountersignError, Kind, PermanentError, TransientError, UsageError
 from core.model.provenance import Usage
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ModelName
-from lanes.models.breaker import BreakerThresholds, CircuitBreakers
 from lanes.models.fallback import Candidate, FallbackModel
 from lanes.models.registry import ModelRegistry
+from tests.fakes.admission import MemoryAdmission
 
 pytestmark = pytest.mark.lanes
 ASK = ChatRequest((ChatMessage("user", "hello"),))
@@ -36,9 +37,9 @@ class Says:
         return ChatReply(self.outcome, (), self.name, Usage(self.name, 1))
 
 
-def chain(models: Sequence[Says], breakers: CircuitBreakers | None = None) -> FallbackModel:
+def chain(models: Sequence[Says], breakers: MemoryAdmission | None = None) -> FallbackModel:
     candidates = [Candidate(ModelName.parse(model.name), model) for model in models]
-    return FallbackModel(candidates, breakers or CircuitBreakers())
+    return FallbackModel(candidates, breakers or MemoryAdmission())
 
 
 @pytest.mark.parametrize("error", [DOWN, BUSY, MISSING, BABBLED])
@@ -80,7 +81,7 @@ async def test_when_none_answers_all_are_named_and_it_is_passing_if_one_is():
 
 async def test_an_endpoint_that_keeps_failing_is_passed_over_then_tried_once():
     now = [0.0]
-    breakers = CircuitBreakers(BreakerThresholds(failures=2, open_s=10), lambda: now[0])
+    breakers = MemoryAdmission(BreakerThresholds(failures=2, open_s=10), lambda: now[0])
     first, second = Says("a/m", DOWN), Says("b/m", "hi")
     both = chain([first, second], breakers)
     for _ in range(4):
@@ -93,7 +94,7 @@ async def test_an_endpoint_that_keeps_failing_is_passed_over_then_tried_once():
 
 async def test_with_all_left_in_peace_it_says_for_how_long():
     now = [0.0]
-    breakers = CircuitBreakers(BreakerThresholds(failures=1, open_s=10), lambda: now[0])
+    breakers = MemoryAdmission(BreakerThresholds(failures=1, open_s=10), lambda: now[0])
     alone = Says("a/m", DOWN)
     with pytest.raises(TransientError):
         await chain([alone], breakers).ask(ASK)
@@ -106,7 +107,7 @@ async def test_with_all_left_in_peace_it_says_for_how_long():
 
 async def test_lanes_09_an_open_breaker_names_its_cause():
     now = [0.0]
-    breakers = CircuitBreakers(BreakerThresholds(failures=1, open_s=2), lambda: now[0])
+    breakers = MemoryAdmission(BreakerThresholds(failures=1, open_s=2), lambda: now[0])
     busy = TransientError("model_busy", "local/m is busy (503)", "Later.", retry_after_s=10)
     with pytest.raises(TransientError):
         await chain([Says("local/m", busy)], breakers).ask(ASK)
@@ -121,11 +122,11 @@ async def test_lanes_09_an_open_breaker_names_its_cause():
 
 
 async def test_an_endpoint_that_answers_nonsense_is_up():
-    breakers = CircuitBreakers(BreakerThresholds(failures=1))
+    breakers = MemoryAdmission(BreakerThresholds(failures=1))
     for error in (MISSING, BABBLED, REFUSED):
         with pytest.raises(PermanentError):
             await chain([Says("a/m", error)], breakers).ask(ASK)
-    assert breakers.admit("a")
+    assert await breakers.admit("a") is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_the_shelf_refuses_what_cannot_be_asked(names, part):
         "claude": Endpoint("claude", "anthropic", "https://api.anthropic.com"),
     }
     with pytest.raises(UsageError, match=part) as caught:
-        ModelRegistry(endpoints, CircuitBreakers()).model_for(names)
+        ModelRegistry(endpoints, MemoryAdmission()).model_for(names)
     assert caught.value.problem.mend
 
 
@@ -152,4 +153,4 @@ def test_the_shelf_takes_lists_of_models_of_any_endpoint_that_is_asked():
         "local": Endpoint("local", "ollama", "http://127.0.0.1:1"),
         "vllm": Endpoint("vllm", "openai", "http://127.0.0.1:2/v1"),
     }
-    assert ModelRegistry(endpoints, CircuitBreakers()).model_for(["local/qwen3:8b", "vllm/Qwen/Qwen3-8B"]) is not None
+    assert ModelRegistry(endpoints, MemoryAdmission()).model_for(["local/qwen3:8b", "vllm/Qwen/Qwen3-8B"]) is not None

@@ -212,15 +212,15 @@ def test_lanes_11_an_unknown_executor_of_a_lane_is_named_too(tmp_path):
 
 def test_lanes_11_the_names_that_are_told_are_those_there_are(tmp_path):
     from lanes.executors.names import BUILT_IN, STEPS
-    from lanes.models.breaker import CircuitBreakers
     from lanes.models.registry import ModelRegistry
     from lanes.sandbox import find_bwrap
     from lanes.wiring import ExecutorResources, build_executors
     from lanes.workflow.keys import _ALLOWED_KEYS
+    from tests.fakes.admission import MemoryAdmission
 
     sandbox = find_bwrap()
     made = build_executors(
-        ExecutorResources(tmp_path, lambda _kind: sandbox, ModelRegistry({}, CircuitBreakers()).model_for)
+        ExecutorResources(tmp_path, lambda _kind: sandbox, ModelRegistry({}, MemoryAdmission()).model_for)
     )
     assert frozenset(made) == BUILT_IN
     assert frozenset(_ALLOWED_KEYS) - BUILT_IN <= STEPS

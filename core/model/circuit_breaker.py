@@ -1,14 +1,10 @@
-"""Circuit breakers: an endpoint that fails repeatedly is skipped for a while, then tried with a single request.
+"""The circuit breaker: an endpoint that fails repeatedly is skipped for a while, then tried with a single request.
 
-`CircuitBreaker` is a pure value that is given the time. `CircuitBreakers` holds one per endpoint and is shared by every
-caller in this process.
+It is a pure value that is given the time; `core.services.endpoint_health` keeps one for each endpoint.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -75,47 +71,3 @@ class CircuitBreaker:
         wait_s = min(self.thresholds.open_s * 2 ** min(self.openings, 30), self.thresholds.max_open_s)
         until_s = now_s + max(wait_s, requested_s)
         return CircuitBreaker(self.thresholds, failures, self.openings + 1, until_s)
-
-
-class CircuitBreakers:
-    """The breakers of all endpoints by name; thread-safe. `clock` is monotonic, in seconds."""
-
-    def __init__(
-        self, thresholds: BreakerThresholds | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._new = CircuitBreaker(thresholds or BreakerThresholds())
-        self._clock = clock
-        self._breakers: dict[str, CircuitBreaker] = {}
-        self._causes: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def admit(self, endpoint: str) -> bool:
-        """True if a request may be sent to `endpoint` now; the caller must then report its success or failure."""
-        with self._lock:
-            self._breakers[endpoint], is_admitted = self._breakers.get(endpoint, self._new).admit(self._clock())
-        return is_admitted
-
-    def record_success(self, endpoint: str) -> None:
-        """Record a success."""
-        with self._lock:
-            self._breakers.pop(endpoint, None)
-            self._causes.pop(endpoint, None)
-
-    def record_failure(self, endpoint: str, retry_after_s: float | None = None, cause: str = "") -> None:
-        """Record a failure and its cause."""
-        with self._lock:
-            self._breakers[endpoint] = self._breakers.get(endpoint, self._new).after_failure(
-                self._clock(), retry_after_s
-            )
-            self._causes[endpoint] = cause or self._causes.get(endpoint, "")
-
-    def last_cause(self, endpoint: str) -> str:
-        """The cause of the last failure; empty after a success."""
-        with self._lock:
-            return self._causes.get(endpoint, "")
-
-    def wait_s(self, endpoint: str) -> float:
-        """The seconds until the next attempt; 0 when one is allowed now."""
-        with self._lock:
-            until_s = self._breakers.get(endpoint, self._new).until_s
-        return 0.0 if until_s is None else max(0.0, until_s - self._clock())
