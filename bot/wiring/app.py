@@ -228,7 +228,12 @@ class App:
         models = self.config.models()
         if self._models is None or self._models.models != models:
             self._models = ModelAdapters(
-                models, self._endpoint_health, self.lease_client, self.home.scratch, self.sandbox, self.plugins().executors
+                models,
+                self._endpoint_health,
+                self.lease_client,
+                self.home.scratch,
+                self.sandbox,
+                self.plugins().executors,
             )
         return self._models
 

@@ -39,8 +39,6 @@ _LOAD_MIB_S: Final = 1200.0
 _LOAD_START_S: Final = 3.0
 """What a load is expected to take before one was seen: this, and reading the weights from a fast disk."""
 RETRY_LOAD_S: Final = 30.0
-REFUSE_AFTER: Final = 3
-"""Loads that fail so often in a row make those who wait for the model be refused."""
 EXPLAIN_EVERY_S: Final = 2.0
 
 
@@ -65,10 +63,11 @@ class LeaseScheduling:
         for kind, seconds in history:
             self._history.observe(kind, seconds)
         self._leases: dict[str, ModelLease] = {}
-        self._unknown: dict[str, str] = {}
-        """Leases that wait for what no endpoint has, with the reason."""
+        self._unknown: set[str] = set()
+        """Leases that wait for what their endpoint does not have."""
         self._decided: list[Decision] = []
-        self._failures: dict[str, tuple[int, str]] = {}
+        self._failures: dict[str, str] = {}
+        """Why each model could not be loaded just now; those who wait for it are refused."""
         self._explained: dict[str, str] = {}
         self._explained_s = 0.0
         self._moved_s: dict[str, float] = {}
@@ -95,11 +94,9 @@ class LeaseScheduling:
         """A load ended."""
         self._moved_s |= dict.fromkeys((outcome.model, *outcome.evicted), now_s)
         if outcome.problem is None:
-            self._failures.pop(outcome.model, None)
             self._tell(Loaded(outcome.endpoint, outcome.model), now_s)
             return
-        count, _ = self._failures.get(outcome.model, (0, ""))
-        self._failures[outcome.model] = (count + 1, outcome.problem)
+        self._failures[outcome.model] = outcome.problem
         self._tell(LoadFailed(outcome.endpoint, outcome.model, now_s + RETRY_LOAD_S), now_s)
 
     def see_leases(self, leases: Iterable[ModelLease], now_s: float) -> None:
@@ -130,22 +127,22 @@ class LeaseScheduling:
         for lease_id, problem in self._hopeless().items():
             verdicts.refused[lease_id] = problem
             lease = self._leases.pop(lease_id)
-            self._unknown.pop(lease_id, None)
+            self._unknown.discard(lease_id)
             if lease_id in self.scheduler.waiting:
                 self._tell(Withdrawn(lease.id), now_s)
-        if now_s - self._explained_s >= EXPLAIN_EVERY_S:
-            self._explained_s = now_s
-            verdicts.reasons = self._changed_reasons(now_s)
+        self._failures.clear()
+        verdicts.reasons = self._reasons(now_s)
         return verdicts
 
     def _begin(self, lease: ModelLease, now_s: float) -> None:
-        self._unknown.pop(lease.id, None)
-        if lease.model not in self.scheduler.waiting.families:
-            self._unknown[lease.id] = f"{lease.model} is not known on its endpoint."
+        self._unknown.discard(lease.id)
+        family = self._family_of(lease)
+        if family is None:
+            self._unknown.add(lease.id)
             return
         demand = Demand(
             lease.id,
-            lease.model,
+            family,
             self._history.expected(lease.kind),
             lease.arrived_at.timestamp(),
             WorkClass.CHAT if lease.work.is_chat else WorkClass.BULK,
@@ -156,8 +153,13 @@ class LeaseScheduling:
         elif lease.endpoint in self.scheduler.endpoints:
             self._tell(Adopted(demand, lease.endpoint), now_s)
 
+    def _family_of(self, lease: ModelLease) -> str | None:
+        """The family that a lease asks for; Ollama calls a model without a tag ``NAME:latest``."""
+        families = self.scheduler.waiting.families
+        return next((name for name in (lease.model, f"{lease.model}:latest") if name in families), None)
+
     def _end(self, lease: ModelLease, now_s: float) -> None:
-        self._unknown.pop(lease.id, None)
+        self._unknown.discard(lease.id)
         self._explained.pop(lease.id, None)
         if lease.id in self.scheduler.granted:
             if lease.state is not LeaseState.HELD:
@@ -192,19 +194,22 @@ class LeaseScheduling:
         for lease in self._leases.values():
             if lease.state is not LeaseState.WAITING or lease.id in self.scheduler.granted:
                 continue
-            count, problem = self._failures.get(lease.model, (0, ""))
             if lease.endpoint not in self.scheduler.endpoints:
                 hopeless[lease.id] = f"The endpoint {lease.endpoint} gets no work now"
             elif lease.id in self._unknown:
                 hopeless[lease.id] = f"The endpoint {lease.endpoint} has no model {lease.model.partition('/')[2]}"
-            elif count >= REFUSE_AFTER:
-                hopeless[lease.id] = f"{lease.model} could not be loaded {count} times: {problem}"
+            elif (family := self._family_of(lease)) in self._failures:
+                hopeless[lease.id] = f"{lease.model} could not be loaded: {self._failures[family]}"
         return hopeless
 
-    def _changed_reasons(self, now_s: float) -> dict[str, str]:
+    def _reasons(self, now_s: float) -> dict[str, str]:
+        """Why leases wait: of new ones at once, and from time to time of those whose reason changed."""
+        all_of_them = now_s - self._explained_s >= EXPLAIN_EVERY_S
+        if all_of_them:
+            self._explained_s = now_s
         reasons: dict[str, str] = {}
         for lease_id in self._leases:
-            if lease_id in self.scheduler.waiting:
+            if lease_id in self.scheduler.waiting and (all_of_them or lease_id not in self._explained):
                 sentence = self.scheduler.why(lease_id, now_s).sentence()
                 if self._explained.get(lease_id) != sentence:
                     reasons[lease_id] = self._explained[lease_id] = sentence

@@ -13,15 +13,15 @@ from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
 LEASE_MS: Final = 15_000
 """How long a lease lasts without being renewed, in milliseconds of the database's clock."""
 HELD_MS: Final = 30_000
-"""How long a model stays loaded for an agent between two turns."""
 _REMEMBERED: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLeaseBook:
-    """The leases of all processes."""
+    """The leases of all processes; `held_ms` is how long a model stays loaded for an agent between two turns."""
 
     database: RunsTransactions
+    held_ms: int = HELD_MS
 
     @writes
     async def request(self, tx: Tx, model: str, work: ModelWork) -> str | None:
@@ -53,9 +53,9 @@ class ModelLeaseBook:
 
     @writes
     async def end(self, tx: Tx, lease: str, work: ModelWork) -> None:
-        """A turn ended; for an agent's job the model stays loaded until its next turn, at most `HELD_MS`."""
+        """A turn ended; for an agent's job the model stays loaded until its next turn, at most `held_ms`."""
         if work.job is not None and not work.is_chat:
-            await model_leases.hold(tx, lease, tx.now_ms + HELD_MS)
+            await model_leases.hold(tx, lease, tx.now_ms + self.held_ms)
         else:
             await model_leases.end(tx, [lease])
 
