@@ -30,8 +30,8 @@ def byline_facts(document: Mapping[str, Any], state: State, now: datetime) -> tu
     elif queue.get("position"):
         eta = f", ~{duration(queue['eta_s'])}" if queue.get("eta_s") else ""
         facts.append(f"queue {queue['position']}{eta}")
-    if state is State.RUNNING and queue.get("progress"):
-        facts.append(one_line(queue["progress"], 120))
+    if state is State.RUNNING and (progress := queue.get("why") or queue.get("progress")):
+        facts.append(one_line(progress, 120))
     facts += [*_parameters(document), *_made_by(document)]
     if document.get("read_by"):
         facts.append(f"read by {one_line(document['read_by'], 80)}")

@@ -66,14 +66,20 @@ def worker(context: CliContext, node: str | None, drain: bool) -> int:
 
 
 @click.command()
+@click.option("--why", "number", type=NUMBER, default=None, metavar="N", help="Say what task N waits for.")
 @json_option
 @click.pass_obj
-def queue(context: CliContext, as_json: bool) -> int:
+def queue(context: CliContext, number: int | None, as_json: bool) -> int:
     """Show what is queued and what is running."""
     from bot.cli.output import print_queue
 
     async def work() -> int:
         async with context.open() as app:
+            if number is not None:
+                place = (await app.documents.document(number)).queue
+                why = place.why if place is not None else "It is not in the queue."
+                print_json({"task": number, "why": why}) if as_json else click.echo(why or "It runs.")
+                return 0
             document = (await app.queries.queue()).to_json()
             print_json(document) if as_json else print_queue(document)
             return 0

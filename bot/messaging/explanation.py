@@ -22,6 +22,8 @@ def explain(document: TaskDocument, surface: str) -> str:
     task, card = document.task, build_card(document.to_json(), now=datetime.now(UTC))
     reason = one_line(task.current.reason, MAX_CHARACTERS)
     lines = [f"#{task.number} is {task.state.value}."]
+    if document.queue is not None:
+        lines.append(document.queue.why)
     if task.current.lane:
         lines.append(f"Lane {task.current.lane} by rule {task.current.rule}: {reason}")
     elif reason:

@@ -14,6 +14,7 @@ from core.model.masking import Mask, masked, no_mask
 from core.model.task import Task
 from core.model.turn import SYSTEM, Actor, Turn
 from core.rules.quorum import needs_of
+from core.rules.wait_reason import wait_reason
 from core.rules.visibility import visible_task
 from core.settings import Settings, SettingsSource
 from core.store import artifacts, queue_queries, tasks
@@ -30,7 +31,8 @@ FILE_KEYS: Final = ("path", "status", "added", "removed", "old_mode", "mode")
 class QueuePlace:
     """The place of a task's job in the queue: `position` 0 is running; `eta_s` is None if it is not known.
 
-    `problem` says why the last attempt failed, and `next_try_at` when the next one may begin.
+    `problem` says why the last attempt failed, and `next_try_at` when the next one may begin. `why` says what the job
+    waits for, in a sentence; it is empty while the job waits for nothing.
     """
 
     position: int
@@ -39,6 +41,7 @@ class QueuePlace:
     problem: str | None
     progress: str | None = None
     next_try_at: datetime | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class TaskDocument:
             "problem": self.queue.problem,
             "progress": self.queue.progress,
             "next_try_at": self.queue.next_try_at.isoformat() if self.queue.next_try_at else None,
+            "why": self.queue.why,
         }
 
     def _staged(self) -> dict[str, Any] | None:
@@ -173,9 +177,11 @@ async def _place(tx: Tx, number: int) -> QueuePlace | None:
         return None
     queued = active[0]
     job, problem = queued.job, queued.problem
+    why = await wait_reason(tx, queued)
     if job.state is JobState.RUNNING:
-        return QueuePlace(0, None, None, problem, queued.progress)
+        return QueuePlace(0, None, None, problem, queued.progress, why=why)
     if job.state is JobState.WAITING:
-        return QueuePlace(0, None, queued.after, problem)
+        return QueuePlace(0, None, queued.after, problem, why=why)
     next_try_at = job.ready_at if problem else None
-    return QueuePlace(await queue_queries.position_of(tx, job), None, None, problem, next_try_at=next_try_at)
+    position = await queue_queries.position_of(tx, job)
+    return QueuePlace(position, None, None, problem, next_try_at=next_try_at, why=why)
