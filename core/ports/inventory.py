@@ -31,6 +31,9 @@ class EndpointAdmission(Protocol):
     async def record_failure(self, endpoint: str, retry_after_s: float | None = None, cause: str = "") -> None:
         """Report that the endpoint does not work; `retry_after_s` is what it asked for, `cause` a sentence."""
 
+    async def record_load(self, endpoint: str, model: str, seconds: float) -> None:
+        """Report that the endpoint loaded one of its models for a request, and how long that took."""
+
 
 class EndpointWatch(Protocol):
     """Looks at the configured model servers again and again."""

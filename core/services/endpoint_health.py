@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from core.log import log
 from core.model.circuit_breaker import BreakerState, BreakerThresholds, CircuitBreaker
 from core.model.errors import CountersignError
+from core.model.family_figures import TimingKind
 from core.model.inventory import ServerState
 from core.ports.inventory import EndpointRefusal
 from core.store import inventory
@@ -46,6 +47,18 @@ class EndpointHealth:
     async def record_failure(self, endpoint: str, retry_after_s: float | None = None, cause: str = "") -> None:
         """See `EndpointAdmission.record_failure`."""
         await _or_log(self._fail(endpoint, retry_after_s, cause), None)
+
+    async def record_load(self, endpoint: str, model: str, seconds: float) -> None:
+        """See `EndpointAdmission.record_load`; a model that no look has shown yet is of no known family."""
+        await _or_log(self._learn(endpoint, model, seconds), None)
+
+    @writes
+    async def _learn(self, tx: Tx, endpoint: str, model: str, seconds: float) -> None:
+        stored = (await inventory.endpoints(tx)).get(endpoint)
+        models = stored.snapshot.models if stored is not None and stored.snapshot is not None else ()
+        for known in models:
+            if known.name in (model, f"{model}:latest"):
+                await inventory.add_timing(tx, endpoint, known.family.key, TimingKind.LOAD, seconds)
 
     async def _admit(self, endpoint: str) -> EndpointRefusal | None:
         refusal, is_trial = await self._look(endpoint)

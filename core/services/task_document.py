@@ -14,8 +14,8 @@ from core.model.masking import Mask, masked, no_mask
 from core.model.task import Task
 from core.model.turn import SYSTEM, Actor, Turn
 from core.rules.quorum import needs_of
-from core.rules.wait_reason import wait_reason
 from core.rules.visibility import visible_task
+from core.rules.wait_reason import wait_reason
 from core.settings import Settings, SettingsSource
 from core.store import artifacts, queue_queries, tasks
 from core.store.database import Database

@@ -25,7 +25,7 @@ _NO_VERDICT: Final = frozenset({"model_busy", "model_missing"})
 """Errors that say nothing about a runner: the queue is full, or the model was removed."""
 
 
-class Verdict(StrEnum):
+class CanaryVerdict(StrEnum):
     """What a canary showed."""
 
     ALIVE = "alive"
@@ -37,26 +37,26 @@ class Verdict(StrEnum):
 class CanaryResult:
     """The verdict about a resident model, and why in one sentence."""
 
-    verdict: Verdict
+    verdict: CanaryVerdict
     reason: str = ""
 
 
 async def send_canary(endpoint: Endpoint, resident: ResidentModel, limit_s: float, now: datetime) -> CanaryResult:
     """Ask a resident model for one token; it must answer within `limit_s`."""
     if resident.expires_at is not None and (resident.expires_at - now).total_seconds() < _ENDS_SOON_S:
-        return CanaryResult(Verdict.UNDECIDED)
+        return CanaryResult(CanaryVerdict.UNDECIDED)
     path, body = _ollama(resident, now) if endpoint.kind == "ollama" else _openai(resident)
     try:
         await ProbeSession(endpoint, limit_s, resident.name).ask(path, body)
     except CountersignError as error:
         if error.problem.code in _NO_VERDICT:
-            return CanaryResult(Verdict.UNDECIDED)
+            return CanaryResult(CanaryVerdict.UNDECIDED)
         if error.problem.code == "model_slow":
             reason = f"{resident.name} is listed as loaded and did not answer a test request within {limit_s:g} s"
         else:
             reason = f"{resident.name} is listed as loaded and failed a test request: {error.problem.message}"
-        return CanaryResult(Verdict.DEAD, reason)
-    return CanaryResult(Verdict.ALIVE)
+        return CanaryResult(CanaryVerdict.DEAD, reason)
+    return CanaryResult(CanaryVerdict.ALIVE)
 
 
 def _ollama(resident: ResidentModel, now: datetime) -> tuple[str, dict[str, Any]]:

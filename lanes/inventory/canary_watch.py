@@ -10,7 +10,7 @@ from typing import Final
 
 from core.model.endpoint_snapshot import ResidentModel
 from core.model.inventory import Residency
-from lanes.inventory.canary import CanaryResult, Verdict, send_canary
+from lanes.inventory.canary import CanaryResult, CanaryVerdict, send_canary
 from lanes.models.endpoint import Endpoint
 
 _MAX_AT_ONCE: Final = 4
@@ -74,12 +74,12 @@ class CanaryWatch:
         if self._round is None or not self._round.done():
             return
         results, self._round = self._round.result(), None
-        dead = [result.reason for result in results if result.verdict is Verdict.DEAD]
+        dead = [result.reason for result in results if result.verdict is CanaryVerdict.DEAD]
         if dead:
             self.wedged, self._failures = dead[0], self._failures + 1
             self._due_s = now_s + min(self.pace.every_s * 2 ** min(self._failures - 1, 10), self.pace.longest_backoff_s)
             return
-        if any(result.verdict is Verdict.ALIVE for result in results):
+        if any(result.verdict is CanaryVerdict.ALIVE for result in results):
             self.wedged, self._failures = "", 0
         self._due_s = now_s + self.pace.every_s
 
@@ -103,7 +103,7 @@ class CanaryWatch:
         elif key not in self._answered:
             limit_s = max(limit_s, self.endpoint.first_token_s)
         result = await send_canary(self.endpoint, resident, limit_s, now)
-        if result.verdict is Verdict.ALIVE:
+        if result.verdict is CanaryVerdict.ALIVE:
             self._answered.add(key)
         return result
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from core.model.inventory import Gpu, HostHardware, Ram
 from lanes.inventory.amd import AmdReader, amd_library
-from lanes.inventory.nvml import NvmlReader
+from lanes.inventory.nvml import NvmlReader, nvml_library
 
 
 class GpuReader(Protocol):
@@ -21,8 +21,9 @@ class GpuReader(Protocol):
 
 def gpu_readers() -> tuple[GpuReader, ...]:
     """A reader for each vendor whose bindings are installed here."""
-    amd = amd_library()
-    return (NvmlReader(), AmdReader(amd)) if amd is not None else (NvmlReader(),)
+    nvidia, amd = nvml_library(), amd_library()
+    readers: list[GpuReader] = [NvmlReader(nvidia)] if nvidia is not None else []
+    return (*readers, AmdReader(amd)) if amd is not None else tuple(readers)
 
 
 @dataclass(frozen=True, slots=True)

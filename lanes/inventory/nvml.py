@@ -5,7 +5,9 @@ See https://docs.nvidia.com/deploy/nvml-api/. The library comes with the driver;
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import ctypes
+import sys
+from dataclasses import dataclass
 from typing import Any
 
 from core.model.inventory import Gpu, GpuProcess
@@ -13,8 +15,13 @@ from core.model.inventory import Gpu, GpuProcess
 _MAX_PROCESSES = 50
 
 
-def nvml_library() -> Any:
-    """NVML's bindings; importing them loads nothing of the driver."""
+def nvml_library() -> Any | None:
+    """NVML's bindings; None on a Linux without NVIDIA's driver, where they would only take memory."""
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL("libnvidia-ml.so.1")
+        except OSError:
+            return None
     import pynvml  # noqa: PLC0415 - only a process that reads GPUs needs it
 
     return pynvml
@@ -24,7 +31,7 @@ def nvml_library() -> Any:
 class NvmlReader:
     """Reads the GPUs; NVML is initialised once, which may take seconds without NVIDIA's persistence mode."""
 
-    library: Any = field(default_factory=nvml_library)
+    library: Any
     _is_ready: bool = False
 
     def read(self) -> tuple[tuple[Gpu, ...], str]:

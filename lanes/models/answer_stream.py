@@ -36,6 +36,7 @@ class AnswerPiece:
         hidden_text: Other text, such as reasoning, which counts for the size limit only.
         finish_reason: The endpoint's finish reason; empty until the last piece.
         tokens: (prompt tokens, completion tokens), if this piece reports them.
+        load_s: How long the model was loaded for this answer, if this piece reports it.
     """
 
     text: str = ""
@@ -43,6 +44,7 @@ class AnswerPiece:
     hidden_text: str = ""
     finish_reason: str = ""
     tokens: tuple[int, int] | None = None
+    load_s: float | None = None
 
 
 def request_origin(endpoint: Endpoint, name: str, request: ChatRequest) -> FaultOrigin:
@@ -65,19 +67,21 @@ async def collect_answer(
     meter = StreamMeter(origin, request.max_tokens)
     texts: list[str] = []
     calls: list[ToolCall] = []
-    finish_reason, tokens = "", (0, 0)
+    finish_reason, tokens, load_s = "", (0, 0), None
     async with aclosing(with_deadlines(origin, pieces)) as timed_pieces:
         async for piece in timed_pieces:
             texts.append(storable(piece.text))
             meter.add(texts[-1], piece.hidden_text)
             calls += (_storable_call(meter, call) for call in piece.calls)
             finish_reason, tokens = piece.finish_reason or finish_reason, piece.tokens or tokens
+            load_s = piece.load_s if piece.load_s is not None else load_s
             if texts[-1] and request.on_text is not None:
                 await request.on_text(texts[-1])
     if not finish_reason:
         raise truncated_answer_error(origin)
     model = str(ModelName(origin.endpoint.name, origin.name))
-    return ChatReply("".join(texts), tuple(calls), model, Usage(model, 1, *tokens), finish_reason == "length")
+    usage = Usage(model, 1, *tokens)
+    return ChatReply("".join(texts), tuple(calls), model, usage, finish_reason == "length", load_s)
 
 
 def _storable_call(meter: StreamMeter, call: ToolCall) -> ToolCall:

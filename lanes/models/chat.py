@@ -71,7 +71,8 @@ class ChatRequest:
 class ChatReply:
     """The model's answer: its text and tool calls, which model answered, and the tokens it used.
 
-    `cut_off` is True when the token limit ended the answer.
+    `cut_off` is True when the token limit ended the answer. `load_s` is how long the model was loaded before it
+    answered; None where the endpoint does not say.
     """
 
     text: str
@@ -79,6 +80,7 @@ class ChatReply:
     model: str
     usage: Usage
     cut_off: bool = False
+    load_s: float | None = field(default=None, compare=False)
 
 
 class ChatModel(Protocol):

@@ -17,6 +17,9 @@ from lanes.models.endpoint import ModelName
 _TRY_NEXT: Final = ("model_missing", "model_babbled")
 """Permanent errors that another model may not have. After a refusal no other model is asked."""
 
+_SHORTEST_LOAD_S: Final = 0.5
+"""Ollama reports some milliseconds for a model that was in memory; its time includes the wait for other loads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -60,6 +63,8 @@ class FallbackModel:
                 errors.append(error)
             else:
                 await self._admission.record_success(endpoint)
+                if reply.load_s is not None and reply.load_s >= _SHORTEST_LOAD_S:
+                    await self._admission.record_load(endpoint, candidate.name.name, reply.load_s)
                 return reply
         raise _combine(errors)
 

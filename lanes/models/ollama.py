@@ -86,6 +86,7 @@ def _piece(chunk: ChatResponse) -> AnswerPiece:
         message.thinking or "",
         (chunk.done_reason or "stop") if chunk.done else "",
         tokens,
+        max(chunk.load_duration or 0, 0) / 1e9 if chunk.done else None,
     )
 
 

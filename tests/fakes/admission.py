@@ -19,6 +19,7 @@ class MemoryAdmission:
         self._clock = clock
         self._breakers: dict[str, CircuitBreaker] = {}
         self._causes: dict[str, str] = {}
+        self.loads: list[tuple[str, str, float]] = []
 
     async def admit(self, endpoint: str) -> EndpointRefusal | None:
         self._breakers[endpoint], is_admitted = self._breakers.get(endpoint, self._new).admit(self._clock())
@@ -31,6 +32,9 @@ class MemoryAdmission:
     async def record_failure(self, endpoint: str, retry_after_s: float | None = None, cause: str = "") -> None:
         self._breakers[endpoint] = self._breakers.get(endpoint, self._new).after_failure(self._clock(), retry_after_s)
         self._causes[endpoint] = cause or self._causes.get(endpoint, "")
+
+    async def record_load(self, endpoint: str, model: str, seconds: float) -> None:
+        self.loads.append((endpoint, model, seconds))
 
     def last_cause(self, endpoint: str) -> str:
         """The cause of the last failure; empty after a success."""

@@ -90,6 +90,8 @@ class Say:
     per_token_s: float = 0.0
     tokens: tuple[int, int] | None = None
     """What is reported as (prompt, answer) tokens, when it is not what was counted."""
+    load_s: float = 0.101397084
+    """What is reported as the time of the load."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ async def _say(line: Line, request: Request, answer: Say | Calls) -> web.StreamR
         "done": True,
         "done_reason": reason,
         "total_duration": 174_560_334,
-        "load_duration": 101_397_084,
+        "load_duration": round((answer.load_s if isinstance(answer, Say) else 0.1) * 1e9),
         "prompt_eval_count": told[0],
         "prompt_eval_duration": 13_074_791,
         "eval_count": told[1],

@@ -10,19 +10,23 @@ import pytest
 from core.model.circuit_breaker import BreakerThresholds
 from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.errors import TransientError
+from core.model.family_figures import TimingKind
 from core.model.inventory import ServerState
 from core.ports.inventory import EndpointAdmission, EndpointRefusal
 from core.services.endpoint_health import EndpointHealth
 from core.services.inventory import Inventory
 from core.store import inventory
 from core.store.database import Database
+from lanes.inventory.snapshots import SnapshotTaker
 from lanes.models import ChatMessage, ChatRequest, Endpoint
 from lanes.models.registry import ModelRegistry
 from tests import builders
 from tests.fakes.admission import MemoryAdmission
 from tests.fakes.ollama import MODEL, OllamaShim, Say
+from tests.shims.ollama import GpuShim, Hardware, ShimModel
 
 pytestmark = pytest.mark.queue
+GIB = 1024**3
 THRESHOLDS = BreakerThresholds(failures=3, open_s=0.4, max_open_s=60.0)
 
 
@@ -157,3 +161,19 @@ async def test_a_lane_goes_on_with_its_next_model_while_the_first_ones_endpoint_
         await stock.resume(builders.LEE, "near")
         assert (await model.ask(ask)).text == "near"
     assert len(near.requests) == 2
+
+
+async def test_the_load_times_of_real_requests_are_learned_by_family(database):
+    stock = Inventory(database, builders.always(builders.settings()), lambda: {"local": "ollama"})
+    async with GpuShim({"small": ShimModel(GIB, load_s=3.0)}, Hardware(24 * GIB), speed=10.0) as server:
+        endpoint = Endpoint("local", "ollama", server.url)
+        taker = SnapshotTaker(lambda: {"local": endpoint}, "here", sends_canaries=False)
+        await stock.record(await taker.look({}, {}, frozenset(), builders.NOON))
+        model = ModelRegistry({"local": endpoint}, EndpointHealth(database)).model_for(["local/small"])
+        for _ in range(2):
+            await model.ask(ChatRequest((ChatMessage("user", "hello"),)))
+    (status,) = await stock.endpoints()
+    (known,) = status.snapshot.models
+    learned = status.timings[(known.family.key, TimingKind.LOAD)]
+    assert learned.count == 1, "the second request met a loaded model"
+    assert learned.average_s >= 3.0

@@ -10,7 +10,7 @@ import pytest
 from core.model.inventory import Gpu, GpuProcess
 from lanes.inventory.amd import AmdReader
 from lanes.inventory.host import HostReader, main_memory
-from lanes.inventory.nvml import NvmlReader
+from lanes.inventory.nvml import NvmlReader, nvml_library
 
 pytestmark = pytest.mark.queue
 GIB = 1024**3
@@ -137,7 +137,7 @@ def test_a_real_nvidia_gpu_is_read():
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         pytest.skip(f"no NVIDIA driver on this host ({error}); install one to run this")
-    gpus, problem = NvmlReader().read()
+    gpus, problem = NvmlReader(nvml_library()).read()
     assert gpus, problem
     for gpu in gpus:
         assert gpu.id.startswith("GPU-")

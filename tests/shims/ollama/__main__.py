@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import re
 import signal
@@ -105,7 +106,8 @@ async def serve(shim: GpuShim) -> None:
     await stopped.wait()
     violations = shim.expected_violations()
     await shim.stop()
-    print(f"violations: {violations}" if violations else "no violations", flush=True)
+    with contextlib.suppress(BrokenPipeError):  # who started it may be gone
+        print(f"violations: {violations}" if violations else "no violations", flush=True)
 
 
 if __name__ == "__main__":

@@ -227,9 +227,11 @@ class GpuShim(OllamaShim):
     ) -> web.StreamResponse:
         """Read the prompt and answer, at the shim's rates."""
         entry["started_s"] = time.monotonic()
+        load_s = (entry["started_s"] - entry["arrived_s"]) * self.speed
         await asyncio.sleep(asked.prompt_tokens / self.prompt_tokens_s / self.speed)
         answer = self.reply(asked)
-        timed = Say(answer.text, answer.thinking, answer.done_reason, 1 / self.tokens_s / self.speed, answer.tokens)
+        pause_s = 1 / self.tokens_s / self.speed
+        timed = Say(answer.text, answer.thinking, answer.done_reason, pause_s, answer.tokens, load_s)
         try:
             response = await speak(Line(self, asked.path, request), asked, timed)
         except asyncio.CancelledError:
