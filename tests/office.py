@@ -1,4 +1,4 @@
-"""The heart over a real store, with an operator who may change the rules between two clicks."""
+"""The services of core over a real store, with settings that a test may change between two clicks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fakes.ports import Milestones
 
 @dataclass
 class Office:
-    """The doors' side of the heart. `settings` are what is in force now; a test changes them in between."""
+    """The services of core. `settings` are those in force; a test may change them."""
 
     database: Database
     policy: FakePolicy = field(default_factory=lambda: FakePolicy(builders.terms()))

@@ -1,4 +1,4 @@
-"""The whole heart: the doors, a worker on the real engine, and fakes of everything outside."""
+"""Core as a whole: the services, a worker on the real engine, and fakes of everything outside."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class InlineEngine:
 
 @dataclass
 class Workbench(Office):
-    """An office with a workshop behind it. One worker may run at a time: DBOS keeps one instance a process.
+    """Services with workers. One worker may run at a time, because DBOS has one instance in a process.
 
     A worker that is not `durable` runs its jobs without an engine that keeps their steps, which is quicker.
     """
