@@ -56,7 +56,7 @@ def _redact_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> 
 
 
 def fault_of(error: BaseException) -> dict[str, str]:
-    """The fields that a log line may hold about an unexpected error: its type chain and its stack locations.
+    """The fields that a log line may have about an unexpected error: its chain of types and its stack locations.
 
     The error's message is left out, because it may hold user data: a key, a value, a row's parameters. Messages of
     `CountersignError` are written for people and are kept.
@@ -85,7 +85,7 @@ def _exception_fields(_logger: Any, _name: str, event: MutableMapping[str, Any])
 
 
 class _LibraryRecords(logging.Handler):
-    """Forwards log records of libraries: which library, and the text only where it surely holds no data.
+    """Forwards log records of libraries: which library, and the text only if it certainly contains no data.
 
     A message that was formatted before logging may hold user data, and so may arguments and exceptions.
     """

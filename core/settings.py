@@ -1,4 +1,4 @@
-"""What is configured now: people, repositories, lanes and the policy, as one consistent snapshot."""
+"""Settings: people, repositories, lanes and the policy, as one consistent snapshot of the configuration."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from core.ports.repository import RepositorySpec
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How the queue paces itself, in seconds.
+    """The times of the queue, in seconds.
 
-    A worker says every `heartbeat_s` that it lives; silent for `lease_s`, it is declared dead and its jobs
-    go to others. An idle worker looks for work every `poll_s`. `slots` jobs run at once.
+    A worker sends a heartbeat every `heartbeat_s`; without one for `lease_s`, it is declared dead and its jobs are
+    rescued. An idle worker looks for jobs every `poll_s`. It runs `slots` jobs at once.
     """
 
     heartbeat_s: float = 3.0
@@ -29,10 +29,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration in force: read again at every decision, so that an edit holds at the next click.
+    """The configuration in force; it is read for every decision, so that an edit applies at the next click.
 
-    `mask` takes the secrets out of what is shown of requests and events. `zone` is the time zone of recurring requests
-    that name none, an IANA name.
+    `mask` masks secrets in displayed requests and events. `zone` is the time zone of recurring requests that name none,
+    an IANA name.
     """
 
     people: People
@@ -45,24 +45,24 @@ class Settings:
 
     def repository(self, name: str) -> RepositorySpec:
         """The repository called `name`; raises `NotFoundError`."""
-        found = self.repositories.get(name)
-        if found is None:
+        repository = self.repositories.get(name)
+        if repository is None:
             raise NotFoundError(
                 "no_such_repository",
                 f"no repository called {name!r} is configured",
                 f"Known: {', '.join(sorted(self.repositories)) or 'none'}.",
             )
-        return found
+        return repository
 
     def lane(self, name: str) -> Lane:
-        """The lane called `name`; raises `PermanentError` when it was removed since it was chosen."""
-        found = self.lanes.get(name)
-        if found is None:
+        """The lane called `name`; raises `PermanentError` if it was removed since it was chosen."""
+        lane = self.lanes.get(name)
+        if lane is None:
             raise PermanentError(
                 "lane_gone", f"the lane {name!r} is no longer configured", "Reply to choose another lane."
             )
-        return found
+        return lane
 
 
 SettingsSource = Callable[[], Settings]
-"""Gives the settings in force; a broken edit of a file leaves the last good ones in force."""
+"""Returns the settings in force; a file with an error leaves the last valid ones in force."""

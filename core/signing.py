@@ -1,4 +1,4 @@
-"""Sign and verify DSSE envelopes with the key of this home (the only home of securesystemslib)."""
+"""Signs and verifies DSSE envelopes with the key of the home (the only module that imports securesystemslib)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Keys:
         self._directory = directory
 
     def make(self) -> None:
-        """Generate the pair unless it exists, so that earlier signatures stay verifiable."""
+        """Generate the pair unless it exists, so that earlier signatures remain verifiable."""
         from securesystemslib.signer._crypto_signer import CryptoSigner  # noqa: PLC0415 (slow to import)
 
         private, public = self._directory / PRIVATE, self._directory / PUBLIC
@@ -36,7 +36,7 @@ class Keys:
         public.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
     def sign(self, payload: bytes, payload_type: str) -> dict[str, Any]:
-        """Sign `payload` as a DSSE envelope; raises `ConfigError` when this home has no key."""
+        """Sign `payload` as a DSSE envelope; raises `ConfigError` if the home has no key."""
         from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
         from securesystemslib.dsse import Envelope  # noqa: PLC0415
         from securesystemslib.signer._crypto_signer import CryptoSigner  # noqa: PLC0415

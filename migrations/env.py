@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the migrations on the connection that `core.store.migrate` hands over."""
+"""Alembic's environment: runs the migrations on the connection that `core.store.migrate` passes."""
 
 from alembic import context
 from sqlmodel import SQLModel

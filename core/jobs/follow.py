@@ -7,7 +7,7 @@ request is always read anew. The job returns to the queue until the pull request
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
@@ -18,8 +18,7 @@ from core.model.job import Job, JobState
 from core.model.lifecycle import Fact, State
 from core.model.staged_diff import short_digest
 from core.model.task import PullRequest, Revision, Task
-from core.ports.forge import CommitStatus, FollowedForge, ForgeCheck, PullRequestSnapshot
-from core.ports.repository import Repository
+from core.ports.forge import CommitStatus, ForgeCheck, PullRequestSnapshot
 from core.rules.current_requirements import requirements_now
 from core.rules.quorum import needs_of
 from core.settings import Settings
@@ -37,14 +36,6 @@ GREEN = "success"
 _HEAD_MOVED = "head_moved"
 
 
-@dataclass(frozen=True, slots=True)
-class _PublishedApproval:
-    """The revision that a pull request contains, and what it still needs under the policy in force."""
-
-    revision: Revision | None
-    needs: QuorumStatus | None
-
-
 async def poll(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
     """Read the pull request, set the commit status of its head, and commit what changed."""
     task = await context.database.read(lambda tx: tasks.load(tx, job.number))
@@ -58,11 +49,11 @@ async def poll(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutpu
         await _record_end(context, job, task, snapshot)
         return OVER
     settings = context.settings()
-    published = await context.database.read(lambda tx: _published_approval(tx, settings, task, opened))
+    published, needs = await context.database.read(lambda tx: published_approval(tx, settings, task, opened))
     await context.confirm(job)
-    await _set_commit_status(forge, repository, task, snapshot, published)
-    requirements = requirements_now(settings, task, published.revision)[1] if published.revision else None
-    if _may_merge(task, snapshot, requirements) and published.needs is not None and published.needs.met:
+    await forge.set_commit_status(repository, _commit_status(task, snapshot, published, needs))
+    requirements = requirements_now(settings, task, published)[1] if published else None
+    if _may_merge(task, snapshot, requirements) and needs is not None and needs.met:
         by = f"rule {requirements.rule if requirements else ''}: on green"
         await context.finish(job, Fact.MERGE_ASKED, JobOutcome(body={"by": by}, seen=task.version))
         return OVER
@@ -97,20 +88,19 @@ async def _record_end(context: JobContext, job: Job, task: Task, snapshot: PullR
         await context.finish(job, Fact.CLOSED, outcome)
 
 
-async def _published_approval(tx: Tx, settings: Settings, task: Task, opened: PullRequest) -> _PublishedApproval:
-    revision = await tasks.revision_of(tx, task.number, opened.revision)
-    return _PublishedApproval(revision, await needs_of(tx, settings, task, revision))
+async def published_approval(
+    tx: Tx, settings: Settings, task: Task, opened: PullRequest
+) -> tuple[Revision | None, QuorumStatus | None]:
+    """The revision that a pull request contains, and what it still needs under the policy in force."""
+    published = await tasks.revision_of(tx, task.number, opened.revision)
+    return published, await needs_of(tx, settings, task, published)
 
 
-async def _set_commit_status(
-    forge: FollowedForge,
-    repository: Repository,
-    task: Task,
-    snapshot: PullRequestSnapshot,
-    published: _PublishedApproval,
-) -> None:
-    """Set the commit status of the head: green only while its tree is the countersigned one and the approval holds."""
-    staged, needs = published.revision.staged if published.revision else None, published.needs
+def _commit_status(
+    task: Task, snapshot: PullRequestSnapshot, published: Revision | None, needs: QuorumStatus | None
+) -> CommitStatus:
+    """The commit status of the head: green only while its tree is the countersigned one and the approval holds."""
+    staged = published.staged if published else None
     if staged is None or snapshot.tree != staged.tree:
         state, words = "failure", f"#{task.number}: these bytes were not countersigned"
     elif needs is None or not needs.met:
@@ -120,7 +110,7 @@ async def _set_commit_status(
         approvers = ", ".join(needs.have)
         state = GREEN
         words = f"#{task.number}.{revision} {short_digest(staged.digest)} countersigned by {approvers}"[:140]
-    await forge.set_commit_status(repository, CommitStatus(snapshot.pull_request.head, state, words))
+    return CommitStatus(snapshot.pull_request.head, state, words)
 
 
 def _may_merge(task: Task, snapshot: PullRequestSnapshot, requirements: ApprovalRequirements | None) -> bool:

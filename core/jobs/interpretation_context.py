@@ -87,14 +87,14 @@ class Discussion:
 
 async def discussion_of(context: JobContext, task: Task) -> Discussion:
     """What may be shown to the maker of the current revision: what people wrote, and what `ASKER` asked them."""
-
-    async def work(tx: Tx) -> tuple[tuple[Turn, ...], list[Event]]:
-        return await tasks.turns_of(tx, task.number), await events.chain_of(tx, task.number)
-
-    turns, chain = await context.database.read(work)
+    turns, chain = await context.database.read(lambda tx: _turns_and_events(tx, task.number))
     questions = [_question_turn(event, turns) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
     ordered = sorted([*turns, *questions], key=lambda turn: (turn.n, turn.person == ASKER))
     return Discussion(tuple(turn for turn in ordered if turn.n >= task.current.basis.since))
+
+
+async def _turns_and_events(tx: Tx, number: int) -> tuple[tuple[Turn, ...], list[Event]]:
+    return await tasks.turns_of(tx, number), await events.chain_of(tx, number)
 
 
 def _question_turn(event: Event, turns: Sequence[Turn]) -> Turn:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.jobs.follow import unmet_condition
+from core.jobs.follow import published_approval, unmet_condition
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.pull_request_text import inert, task_for_forge
-from core.model.approval import QuorumStatus
 from core.model.decision import ApprovalRequirements
 from core.model.errors import ConflictError, Kind, Problem
 from core.model.job import Job
@@ -16,10 +15,9 @@ from core.model.staged_diff import short_digest, verified_change
 from core.model.task import PullRequest, Revision, Task
 from core.ports.repository import Repository
 from core.rules.current_requirements import refusal_now, requirements_now
-from core.rules.quorum import needs_of, why_void
+from core.rules.quorum import why_void
 from core.settings import Settings
 from core.store import tasks
-from core.store.unit_of_work import Tx
 
 
 async def merge(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
@@ -87,11 +85,7 @@ async def _not_approved(context: JobContext, task: Task, pull_request: PullReque
     """Why the approval of the published revision does not hold under the policy in force, or None."""
     settings = context.settings()
 
-    async def count(tx: Tx) -> tuple[Revision | None, QuorumStatus | None]:
-        published = await tasks.revision_of(tx, task.number, pull_request.revision)
-        return published, await needs_of(tx, settings, task, published)
-
-    published, needs = await context.database.read(count)
+    published, needs = await context.database.read(lambda tx: published_approval(tx, settings, task, pull_request))
     refusal = await _refusal(context, settings, task, published, pull_request)
     if needs is not None and needs.met and refusal is None:
         return None

@@ -14,7 +14,7 @@ from core.model.stored import StoredObject
 
 
 class Verdict(StrEnum):
-    """What a person said of a digest."""
+    """A person's decision on a digest."""
 
     APPROVE = "approve"
     REJECT = "reject"
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's verdict on one digest, said on one surface; `revision` is the one it was said of."""
+    """One person's verdict on one digest of `revision`, given on one surface."""
 
     person: str
     verdict: Verdict
@@ -53,7 +53,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class QuorumStatus:
-    """What one rule still needs: `count` of the people `of`, of whom `have` said yes."""
+    """The approvals that a rule needs: `count` of the people `of`, of whom `have` approved."""
 
     rule: str
     count: int
@@ -62,12 +62,12 @@ class QuorumStatus:
 
     @property
     def met(self) -> bool:
-        """True once enough people approved."""
+        """True if enough people approved."""
         return len(self.have) >= self.count
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Who may approve and did not."""
+        """The people who may approve and have not."""
         return tuple(name for name in self.of if name not in self.have)
 
     def to_json(self) -> dict[str, Any]:
@@ -76,9 +76,9 @@ class QuorumStatus:
 
 
 def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> ApprovalRequirements:
-    """The requirements that satisfy both the rule at request time and the rule now (security.md 138).
+    """The requirements that satisfy both the rule at planning and the rule now (security.md 138).
 
-    Approvers must be eligible under both, so the caller intersects people, not names: see `eligible`.
+    Approvers must be eligible under both, which `eligible` checks for people, because roles cannot be intersected.
     """
     return ApprovalRequirements(
         rule=live.rule,
@@ -87,7 +87,7 @@ def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> Appr
         self_approve=promised.self_approve and live.self_approve,
         expires_s=min(promised.expires_s, live.expires_s),
         merge_from=live.merge_from,
-        surfaces=_heard_by_both(promised.surfaces, live.surfaces),
+        surfaces=_common_surfaces(promised.surfaces, live.surfaces),
         limits=promised.limits.tightened(live.limits)
         if promised.limits and live.limits
         else promised.limits or live.limits,
@@ -99,11 +99,11 @@ def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> Appr
 
 
 NOWHERE = "nowhere"
-"""Stands for the surfaces of two rules that share none: nobody speaks there."""
+"""The name of no surface: what two rules without a common surface allow."""
 
 
-def _heard_by_both(promised: tuple[str, ...], live: tuple[str, ...]) -> tuple[str, ...]:
-    """The surfaces that both rules hear; a rule that names none hears them all."""
+def _common_surfaces(promised: tuple[str, ...], live: tuple[str, ...]) -> tuple[str, ...]:
+    """The surfaces that both rules accept; a rule that names none accepts all of them."""
     if not promised or not live:
         return promised or live
     return tuple(surface for surface in live if surface in promised) or (NOWHERE,)
@@ -112,7 +112,7 @@ def _heard_by_both(promised: tuple[str, ...], live: tuple[str, ...]) -> tuple[st
 def eligible(
     promised: ApprovalRequirements, live: ApprovalRequirements, people: People, authors: Collection[str]
 ) -> tuple[str, ...]:
-    """Who may approve now: eligible by the promised and by the live rule, and none of the `authors`."""
+    """The people who may approve now: eligible under the promised and the live rule, and not one of the `authors`."""
     both = set(people.matching(promised.approvers)) & set(people.matching(live.approvers))
     if not (promised.self_approve and live.self_approve):
         both -= set(authors)
@@ -122,9 +122,9 @@ def eligible(
 def approvers_of(
     approvals: Iterable[Approval], digest: str, surfaces: Collection[str], may: Collection[str]
 ) -> frozenset[str]:
-    """Who of those who `may` said yes to `digest`, on one of `surfaces` (none named: on any); each person once.
+    """The people among those who `may` that approved `digest` on one of `surfaces` (empty: on any).
 
-    The one count of a quorum: of cards, clicks, publishing and verification.
+    Cards, clicks, publishing and verification all count a quorum with this function.
     """
     return frozenset(
         a.person

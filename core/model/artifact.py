@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A kept file: its name, the sha256 of its bytes, and its size."""
+    """A file of a revision: its name, the sha256 of its bytes, and its size."""
 
     name: str
     sha256: str

@@ -16,7 +16,7 @@ from core.model.provenance import Usage
 class Budget:
     """What models may spend on one piece of work, and a lane in a day; 0 means no limit.
 
-    `steps` counts answers of the model, `repeats` how often one call may come again with nothing changed between.
+    `steps` limits the answers of the model, `repeats` how often it may repeat one call without a change in between.
     `usd` and `day_usd` count only what an agent or an endpoint reports.
     """
 
@@ -62,7 +62,7 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class ExceededLimit:
-    """A limit that is used up: its key in the lane's `budget`, and ``7,000 of 6,000 tokens``."""
+    """A limit that is used up: its key in the lane's `budget`, and amounts such as ``7,000 of 6,000 tokens``."""
 
     key: str
     amounts: str
@@ -70,7 +70,7 @@ class ExceededLimit:
 
 @dataclass(frozen=True, slots=True)
 class BudgetAccount:
-    """Limits, and what was spent against them; a limit of 0 is none."""
+    """Limits, and what was spent of them; 0 means no limit."""
 
     limits: Spending
     spent: Spending = Spending()
@@ -91,12 +91,12 @@ class BudgetAccount:
 
     @property
     def left(self) -> Spending:
-        """What may still be spent of each amount that has a limit; 0 for one without."""
+        """What may still be spent of each amount that has a limit; 0 for an amount without one."""
         return self.limits.less(self.spent)
 
     @property
     def exceeded(self) -> ExceededLimit | None:
-        """The first limit of which nothing is left, None while there is something left of each."""
+        """The first limit of which nothing is left, or None."""
         limits, spent = self.limits, self.spent
         if limits.calls and spent.calls >= limits.calls:
             return ExceededLimit("steps", f"{spent.calls} of {limits.calls} answers of the model")
@@ -107,10 +107,10 @@ class BudgetAccount:
         return None
 
     def bounded(self, budget: Budget, already: Spending = Spending()) -> Budget:
-        """`budget` with no more tokens and dollars in it than are left here.
+        """`budget` with at most the tokens and dollars that are left here.
 
-        `already` is what the work that gets the budget spent before: it counts against that budget, and against this
-        account too. Only for an account of which no limit is exceeded: there is no budget of nothing.
+        `already` is what the work that gets the budget spent before: it counts against that budget and against this
+        account. No limit of the account may be exceeded, because a budget of 0 means no limit.
         """
         left = already.plus(self.left)
         tokens = min(budget.tokens or left.tokens, left.tokens) if self.limits.tokens else budget.tokens

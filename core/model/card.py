@@ -11,10 +11,10 @@ from core.model.place import Place
 class DeliveredCard:
     """A card of task `number` in `place`.
 
-    `revision` is the one it shows (0: not posted yet), `delivered` the digest whose whole diff was shown or attached
-    there; `version` counts the changes that it must show. `former` is the message that showed it before it was asked
-    for again and still has to say so. `attempt` counts the deliveries begun since the last one that succeeded, and
-    `fence` names the lease under which it was read.
+    `revision` is the one that it shows (0: not posted yet), `delivered` the digest whose whole diff was shown or
+    attached there; `version` counts the changes that it must show. `former` is the message that showed it before it was
+    posted again and must be edited to say so. `attempt` counts the deliveries begun since the last success, and `fence`
+    names the lease under which it was read.
     """
 
     id: int
@@ -32,7 +32,7 @@ class DeliveredCard:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button of a card: `kind` is an action, `value` the digest or the answer that it stands for."""
+    """A button of a card: `kind` is an action, `value` the digest or the answer that it applies to."""
 
     id: str
     card_id: int
@@ -46,7 +46,7 @@ class Button:
 class Choice:
     """A button below a question: the command `line` that it stands for, for `identity` alone, in one `channel`.
 
-    `dedup` is that of the message that led to the question, so that all of its buttons have one effect between them.
+    `dedup` is that of the message that led to the question, so that only one of its buttons has an effect.
     """
 
     id: str

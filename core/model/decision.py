@@ -13,7 +13,7 @@ from core.model.turn import Question
 
 
 class Effect(StrEnum):
-    """What a rule does with a request."""
+    """The effect of a rule on a request."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -22,13 +22,13 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRequest:
-    """What policy is asked: who wants to write where, from which surface, and which paths they named.
+    """The question to policy: who wants to write where, from which surface, and which paths they named.
 
-    `lane` is the lane the person asked for, or None to let policy choose among those they may use.
-    `deterministic` is True when the edits are known already and need no model; `edited_by_rule` are the lanes whose
-    executor makes known edits and nothing else, which suit such a request. `suggested` is the lane that a model would
-    take: it decides only between lanes that are open to the person anyway, and only where nothing else does. With
-    `undoes` the lane is that of the change that is taken back.
+    `lane` is the requested lane, or None to let policy choose among those that the person may use. `deterministic` is
+    True if the edits are known already and need no model; `edited_by_rule` are the lanes whose executor only makes
+    known edits, which suit such a request. `suggested` is the lane that a model suggests: it decides only between lanes
+    that are open to the person anyway, and only if nothing else does. With `undoes` the lane is that of the change that
+    is reverted.
     """
 
     person: str
@@ -43,14 +43,14 @@ class PolicyRequest:
 
 
 DEFAULT_EXPIRES_S: Final = 14 * 24 * 3600
-"""How long a staged diff may wait where a rule does not say it."""
+"""How long a staged diff may wait if the rule does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredCheck:
-    """A check that must be green before a merge: by its name and the id of the app that reports it.
+    """A check that must be green before a merge, identified by its name and the id of the app that reports it.
 
-    `app` None means a commit status, which anybody with a token can set.
+    An `app` of None means a commit status, which everyone with a token can set.
     """
 
     name: str
@@ -59,7 +59,7 @@ class RequiredCheck:
 
 @dataclass(frozen=True, slots=True)
 class MergeRequirements:
-    """How pull requests under a rule are merged: `auto` when every one of `checks` is green, by `method`."""
+    """How pull requests under a rule are merged: by `method`, and with `auto` as soon as all `checks` are green."""
 
     auto: bool = False
     method: str = "merge"
@@ -67,19 +67,19 @@ class MergeRequirements:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> MergeRequirements:
-        """What `ApprovalRequirements.to_json` wrote of it."""
+        """The requirements that `ApprovalRequirements.to_json` wrote."""
         checks = tuple(RequiredCheck(check["name"], check.get("app")) for check in value.get("checks", ()))
         return cls(value.get("auto", False), value.get("method", "merge"), checks)
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequirements:
-    """Under which approvals a change may be published.
+    """The approvals that a change needs before it is published.
 
-    `count` approvals of people who are, or have a role, in `approvers`; `merge_from` likewise for merging
-    (empty: those who may approve). `expires_s` is how long a staged diff may wait; every `remind_s` of it people are
-    reminded, and after `escalate_s` those in `escalate_to` may approve too (0: never). `merge` says how a pull
-    request is merged, and whether that happens by itself.
+    It needs `count` approvals of people who are, or have a role, in `approvers`; `merge_from` names in the same way who
+    may merge (empty: those who may approve). A staged diff expires after `expires_s`; people are reminded every
+    `remind_s`, and after `escalate_s` those in `escalate_to` may approve too (0: never). `merge` says how a pull
+    request is merged, and whether that happens automatically.
     """
 
     rule: str
@@ -97,11 +97,11 @@ class ApprovalRequirements:
 
     @property
     def first_reminder_s(self) -> int | None:
-        """How long after staging people are first reminded, or others asked; None: never."""
+        """The time from staging to the first reminder or the escalation; None: never."""
         return min((s for s in (self.remind_s, self.escalate_s) if s), default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """The requirements as stored with the revision they were promised to."""
+        """The requirements as stored with their revision."""
         return asdict(self)
 
     @classmethod
@@ -129,8 +129,8 @@ class ApprovalRequirements:
 class Decision:
     """Allow with a lane and its requirements, deny with a reason, or ask one question first.
 
-    `why` makes the reason, which takes longer than the decision and is often not read. `policy_digest` names the policy
-    that decided, so that a later edit of the policy is noticed.
+    `why` returns the reason, which takes longer to build than the decision and is often not read. `policy_digest` names
+    the policy that decided, so that a later edit of the policy is noticed.
     """
 
     effect: Effect
@@ -143,7 +143,7 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """Why, in one sentence."""
+        """The reason, in one sentence."""
         return self.why()
 
     def because(self, reason: str) -> Decision:

@@ -17,7 +17,7 @@ from core.model.shorten import clipped, quoted
 
 
 def describe(edit: Edit) -> str:
-    """One short phrase for this edit as a person would say it, for use as a title."""
+    """A short phrase for an edit, as a person would write it."""
     match edit:
         case SetKey():
             value = quoted(edit.value) if edit.quoted else clipped(edit.value)

@@ -1,4 +1,4 @@
-"""Structured edits: the meaning of a plain request, as values that any executor can apply."""
+"""Structured edits: the meaning of a request as values that executors apply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.model.repository_path import check_path
 
 @dataclass(frozen=True, slots=True)
 class SetKey:
-    """Give one key of a structured file a value; `quoted` makes the value text, `was` must be its old value.
+    """Set one key of a structured file; `quoted` makes the value text, `was` must be its old value.
 
     With `new` the key must not exist yet.
     """
@@ -31,7 +31,7 @@ class SetKey:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceText:
-    """Replace every occurrence of `old` in one file, or in all files that a glob names.
+    """Replace every occurrence of `old` in one file, or in all files that a glob matches.
 
     With `word`, occurrences inside a longer word do not count.
     """
@@ -84,7 +84,7 @@ class RemoveLine:
 
 @dataclass(frozen=True, slots=True)
 class MoveFile:
-    """Give one file another path."""
+    """Move one file to another path."""
 
     source: str
     target: str
@@ -96,7 +96,7 @@ class MoveFile:
 
 @dataclass(frozen=True, slots=True)
 class DeleteFile:
-    """Remove one file."""
+    """Delete one file."""
 
     path: str
 
@@ -108,7 +108,7 @@ class DeleteFile:
 class BumpPackage:
     """Require another version of a package; `exact` pins it, else the operator in the file is kept.
 
-    Without `path` the one manifest that names the package is changed; `was` must be the version named now. With `down`
+    Without `path`, the only manifest that names the package is changed; `was` must be its current version. With `down`
     the version may be older.
     """
 
@@ -164,7 +164,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 def paths_named(edit: Edit) -> tuple[str, ...]:
-    """The paths that an edit names literally, both sides of a move; a glob or an open search names none."""
+    """The paths that an edit names literally, both sides of a move; a glob names none, nor does a bump without path."""
     match edit:
         case MoveFile(source, target):
             return (source, target)

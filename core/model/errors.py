@@ -1,4 +1,4 @@
-"""Problems that people are told about, and the exceptions that carry them."""
+"""Problems as people see them, and the exceptions that carry them."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class TransientError(CountersignError):
 
 
 def reply_pending(number: int) -> TransientError:
-    """The error while a reply that may begin the task's next revision is being read."""
+    """The error for an action that must wait until a reply to the task has been read."""
     message = f"a reply to #{number} is being read"
     return TransientError("being_read", message, "Try again in a moment.", retry_after_s=2.0)
 

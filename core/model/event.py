@@ -1,4 +1,4 @@
-"""An event: one thing that happened, chained by hash to what happened to its task before."""
+"""An event: one thing that happened, chained by hash to the previous event of its task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GENESIS: Final = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One past-tense thing that happened, who did it, and the link to what happened before it."""
+    """One thing that happened, who did it, and the hash of the previous event."""
 
     id: int
     number: int
@@ -54,7 +54,7 @@ def link(
 
 
 def canonical(value: object) -> str:
-    """JSON with sorted keys and no spaces: one text for one value."""
+    """JSON with sorted keys and no spaces, so that equal values are equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -64,7 +64,7 @@ def canonical_sha256(value: object) -> str:
 
 
 def broken_link(chain: Sequence[Event]) -> str | None:
-    """Where the chain does not hold, in words, or None when every link does."""
+    """The first fault in a chain, in words, or None if every link holds."""
     previous = GENESIS
     for position, event in enumerate(chain, start=1):
         if event.seq != position:

@@ -192,6 +192,6 @@ def check_spans(before: Sequence[bytes], after: Sequence[bytes], spans: Sequence
         ordered = ordered and new_at <= span.new_begin <= span.new_end <= len(after)
         if not ordered or before[old_at : span.old_begin] != after[new_at : span.new_begin]:
             raise PermanentError(
-                "bad_hunks", "the hunks of the diff do not fit the files", "Pick whole files, or ask anew."
+                "bad_hunks", "the hunks of the diff do not fit the files", "Pick whole files, or make a new request."
             )
         old_at, new_at = span.old_end, span.new_end

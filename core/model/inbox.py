@@ -13,10 +13,10 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class InboxDelivery:
-    """One delivery of a platform: `dedup` is the platform's own name of it, `kind` says what `body` is.
+    """One delivery of a platform: `dedup` is the platform's id of it, `kind` says what `body` is.
 
-    It is processed `wait_ms` after it came, or later. `edits` and `rest_of` name an earlier delivery by its `dedup`:
-    the one that this is a new version of, or the one whose text goes on in this one.
+    It is processed `wait_ms` after its arrival, or later. `edits` and `rest_of` name an earlier delivery by its
+    `dedup`: the one of which this is a new version, or the one whose text continues in this one.
     """
 
     surface: str
@@ -27,23 +27,23 @@ class InboxDelivery:
 
     @property
     def text(self) -> str:
-        """The text that somebody wrote."""
+        """The text of the message."""
         return str(self.body.get("text", ""))
 
     @property
     def edits(self) -> str:
-        """The delivery that this one is a later version of; empty for a new message."""
+        """The delivery of which this is a later version; empty for a new message."""
         return str(self.body.get("edits", ""))
 
     @property
     def rest_of(self) -> str:
-        """The delivery whose text goes on in this one; empty for a text of its own."""
+        """The delivery whose text continues in this one; empty if none does."""
         return str(self.body.get("rest_of", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """A kept delivery: `attempt` counts how often its processing began, `fence` names the lease of this time."""
+    """A leased delivery: `attempt` counts how often its processing began, `fence` names the lease."""
 
     id: int
     delivery: InboxDelivery

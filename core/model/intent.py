@@ -1,4 +1,4 @@
-"""The intent of a text: what it seems to ask. Untrusted, whoever read it."""
+"""The intent of a text: what it seems to ask for. It is untrusted, whatever read it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.model.stored import StoredObject, StoredValueError
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """The edits that a text asks for, or none when only an executor can tell (a command, an agent).
+    """The edits that a text asks for, or none if only an executor can tell (a command, an agent).
 
     `revert_of` is the commit to revert instead, `pick` the parts of the previous revision to keep (see
     `core.model.hunk_selection`). `lane` is the lane that a model suggests among those that policy offers; `read_by`
@@ -51,8 +51,8 @@ class Intent:
     def paths(self) -> tuple[str, ...]:
         """The paths and globs that the edits name, in order, without duplicates.
 
-        A glob stands for itself: a lane that covers ``docs/*.md`` as a name covers what it matches, and the guard
-        judges the files that it did match.
+        A glob counts as a path: a lane that covers the name ``docs/*.md`` covers what it matches, and the guard judges
+        the files that it did match.
         """
         return tuple(dict.fromkeys(target for edit in self.edits for target in _targets(edit)))
 
@@ -91,10 +91,10 @@ def _targets(edit: Edit) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A text that nobody could read as a request: the reason and what would be understood, or a question.
+    """A text that could not be read as a request: the reason and what would be understood, or a question.
 
-    `read_by` names the model whose words these are; empty if no model was asked. `idle` is true when the text asks for
-    no change at all.
+    `read_by` names the model that wrote them; empty if no model was asked. `idle` is true if the text asks for no
+    change at all.
     """
 
     reason: str

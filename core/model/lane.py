@@ -30,7 +30,7 @@ class Limits:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Limits:
-        """The limits that were stored with approval requirements; a bound that was not stored is the default's."""
+        """The limits that were stored with approval requirements; a missing bound has its default."""
         bound = cls()
         return cls(
             files=value.get("files", bound.files),
@@ -75,7 +75,7 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class AgentCli:
-    """An agent program that a lane file describes: how it is called, what it needs, how its output is read.
+    """An agent program that a lane file describes: how it is run, what it needs, how its output is read.
 
     `argv` may contain ``{task}`` and ``{model}``; `speaks` is the protocol of its model (anthropic, openai, gemini),
     `events` its output format (jsonl or text), `success` the value that its last event must have (``key=value``).

@@ -1,4 +1,4 @@
-"""The lifecycle of a task as one table: which fact moves which state where, and which jobs are then owed."""
+"""The lifecycle of a task as one table: the state that a fact leads to, and the jobs that are then owed."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ START = LifecycleStep(State.RECEIVED, (JobKind.PLAN,))
 """The first step of every task."""
 
 RESTING = frozenset(State) - {State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED}
-"""States in which no job is owed: a person, or nobody, acts next."""
+"""States in which no job is owed: either a person acts next, or nothing happens."""
 
 ENDS = frozenset(
     {State.MERGED, State.REFUSED, State.REJECTED, State.EXPIRED, State.FAILED, State.CANCELLED, State.CLOSED}
@@ -170,7 +170,7 @@ BEGINNING = frozenset({Fact.REPLIED, Fact.CONTINUED})
 
 
 class LifecyclePosition(Protocol):
-    """What `advance` must know of a task."""
+    """The attributes of a task that `advance` uses."""
 
     @property
     def number(self) -> int:
@@ -240,7 +240,7 @@ _MENDS = {
 def _mend(task: LifecyclePosition) -> str | Advice:
     """What a person can do about a task in this state instead."""
     if task.state is State.APPROVED:
-        return advise("It is on its way to the forge; look again with ", Suggestion(CommandName.SHOW, task.number), ".")
+        return advise("It is being published; look again with ", Suggestion(CommandName.SHOW, task.number), ".")
     return _MENDS.get(task.state, "")
 
 

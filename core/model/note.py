@@ -9,10 +9,10 @@ from core.model.place import Place
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A message for a place; `only_to` is the identity of the one person it is for.
+    """A message for a place; `only_to` is the identity of the only person who may see it.
 
     `number` is the task that it is about, `choices` are buttons below it as (label, id), and `mentions` those in the
-    text whom the platform must notify, as (name, identity). `attempt` counts the deliveries begun, this one included,
+    text whom the platform must notify, as (name, identity). `attempt` counts the deliveries begun, including this one,
     and `fence` names the lease under which it was read.
     """
 

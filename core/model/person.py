@@ -1,4 +1,4 @@
-"""People: who may ask and approve, on whichever surface."""
+"""People: who may make requests and approve them, on all surfaces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from core.model.errors import NotFoundError, RefusedError, UsageError
 
 MAINTAINER: Final = "maintainer"
-"""The role of those who may pause the queue and change what others scheduled."""
+"""The role of those who may pause the queue and change the recurring requests of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class People:
         return tuple(sorted(person.name for person in self.by_name.values() if person.is_one_of(allowed)))
 
     def roles(self) -> frozenset[str]:
-        """Every role that somebody has."""
+        """Every role that a person has."""
         return frozenset(role for person in self.by_name.values() for role in person.roles)
 
 

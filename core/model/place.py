@@ -1,4 +1,4 @@
-"""A place: where on a surface a conversation is, and which repositories may be asked about there."""
+"""A place: where on a surface a conversation is, and which repositories it is for."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryScope:
-    """The repositories that may be seen and asked about in a conversation; `names` is None where all of them may."""
+    """The repositories that a conversation is for; `names` is None if it is for all of them."""
 
     names: tuple[str, ...] | None = None
 

@@ -1,6 +1,6 @@
-"""Placement: the order in which jobs are taken, and which of them a node can take. Pure, so a simulator can drive it.
+"""Placement: the order in which jobs are claimed, and which of them fit a node. Pure, so a simulator can use it.
 
-`in_order` is the scheduler's order: claims follow it, and the positions that people are shown are counted by it.
+`in_order` is the scheduler's order: claims follow it, and so do the positions that people are shown.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typing import Final
 from core.model.job import PAYLOAD_VERSION, Job
 
 AGE_PER_PRIORITY: Final = timedelta(minutes=10)
-"""How long a job must wait to stand where one that is newer stands by one step more of priority."""
+"""The waiting time that counts as much as one step of priority."""
 AGE_PER_PRIORITY_MS: Final = AGE_PER_PRIORITY // timedelta(milliseconds=1)
 URGENT: Final = timedelta(minutes=5)
-"""How long before its deadline a job goes before all that are not urgent."""
+"""How long before its deadline a job becomes urgent, and so goes before all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """What a node offers: its name and its capabilities."""
+    """A node's name and its capabilities."""
 
     name: str
     offers: frozenset[str]
 
 
 def rank_ms_of(ready_ms: int, priority: int) -> int:
-    """A job's rank: when a job of priority 0 would have had to be ready to stand where this one stands.
+    """A job's rank: the ready time at which a job of priority 0 would have the same place in the order.
 
-    The lowest rank goes first. Priority counts as age: so nothing starves, and a rank never changes while a job waits,
-    which lets an index hold the order. `ready_ms` is when the job became ready, in UTC milliseconds since the epoch.
+    The lowest rank goes first. Priority counts as age, so nothing starves, and a rank never changes while a job waits,
+    so that an index can store the order. `ready_ms` is when the job became ready, in UTC milliseconds since the epoch.
     """
     return ready_ms - priority * AGE_PER_PRIORITY_MS
 
@@ -42,7 +42,7 @@ def fits(job: Job, node: NodeView) -> bool:
 
 
 def in_order(jobs: Iterable[Job], now: datetime) -> tuple[Job, ...]:
-    """The jobs, the one to take first at the front.
+    """The jobs in the order in which they are claimed.
 
     A deadline within `URGENT` goes first (earliest deadline first); then the lowest rank.
     """

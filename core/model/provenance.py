@@ -1,4 +1,4 @@
-"""How a change was made: which models were asked, what that cost, and the results of the lane's checks."""
+"""Provenance: how a change was made, by which models at which cost, and the results of the lane's checks."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ class CheckResult:
 class Provenance:
     """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
 
-    It is stored with a revision and covers every revision that the staged diff contains. `refused` says why the model's
-    last edit was not applied, when the work ended without another.
+    It is stored with a revision and covers every revision in the staged diff. `refused` says why the model's last edit
+    was not applied, if the work ended without another.
 
-    `awaits` is the approval step of the lane's workflow that comes next; empty if nothing more follows. It is the
-    `step`-th of the lane's `steps`, and `asks` is the question that its file asks.
+    `awaits` is the next approval step of the lane's workflow; empty if there is none. It is the `step`-th of the lane's
+    `steps`, and `asks` is the question in the lane's file.
     """
 
     executor: str = ""
@@ -129,7 +129,7 @@ class Provenance:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Provenance:
-        """The making that `to_json` wrote."""
+        """The provenance that `to_json` wrote."""
         stored = StoredObject(value, "how a change was made")
         return cls(
             executor=stored.get("executor", ""),

@@ -1,4 +1,4 @@
-"""A schedule: a request that its author makes again and again, at times that a phrase names."""
+"""A schedule: a recurring request, with the phrase that says when it is made."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Schedule:
     """One recurring request of `person`.
 
     `phrase` says when in words and `zone` in which time zone; `missed` is ``skip`` or ``once``. `next_ms` is when it is
-    to be made next (None while paused), `last_ms` the time for which it was made last. `parameters` are its lane's.
-    `problem` is why it was paused by us.
+    made next (None while paused), `last_ms` the time for which it was made last. `parameters` are its lane's. `problem`
+    is why Countersign paused it.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The staged diff: the immutable thing that a person countersigns, and its digest."""
+"""The staged diff: the immutable change that people approve, and its digest."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from core.model.stored import StoredObject
 DIGEST_DOMAIN = b"countersign-staged-diff-v1"
 
 TYPED_DIGITS = 20
-"""Digits of a digest that people are shown, and the fewest they may type (decision 0036)."""
+"""Digits of a digest that are displayed, and the fewest that a person may type (decision 0036)."""
 
 
 class Differ(Protocol):
-    """The one thing that is asked of `core.ports.repository.Repository` here."""
+    """The part of `core.ports.repository.Repository` that this module uses."""
 
     async def change(self, base: str, tree: str) -> Change:
         """What differs between commit `base` and tree `tree`."""
 
 
 class GuardVerdict(StrEnum):
-    """What the guard says of one check."""
+    """The result of one of the guard's checks."""
 
     PASS = "pass"  # noqa: S105 (a verdict, no password)
     WARN = "warn"
@@ -54,13 +54,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class GuardReport:
-    """All findings on one change; one block blocks the change."""
+    """All findings on one change; a single block blocks it."""
 
     findings: tuple[Finding, ...]
 
     @property
     def blocked(self) -> bool:
-        """True if anything may not pass."""
+        """True if a finding blocks."""
         return any(f.verdict is GuardVerdict.BLOCK for f in self.findings)
 
     def blocks(self) -> tuple[Finding, ...]:
@@ -68,7 +68,7 @@ class GuardReport:
         return tuple(f for f in self.findings if f.verdict is GuardVerdict.BLOCK)
 
     def beside(self, more: Iterable[Finding]) -> GuardReport:
-        """This report and further findings, as one."""
+        """One report of these and further findings."""
         return GuardReport((*self.findings, *more))
 
     def to_json(self) -> list[dict[str, object]]:
@@ -83,9 +83,9 @@ class GuardReport:
 
 @dataclass(frozen=True, slots=True)
 class StagedDiff:
-    """What was produced, what the guard said of it, and the digest that names it.
+    """A produced change, the guard's report on it, and the digest that names it.
 
-    `files` are the task document's rows (contract.md); the bytes live in git under `tree`.
+    `files` are the task document's rows (contract.md); the bytes are in git under `tree`.
     """
 
     digest: str
@@ -97,12 +97,12 @@ class StagedDiff:
 
     @property
     def changes(self) -> tuple[FileChange, ...]:
-        """Its files as the guard's checks on the tree are given them, without git's object ids."""
+        """Its files in the form that the guard's checks on the tree get, without git's object ids."""
         return tuple(map(FileChange.from_json, self.files))
 
     @property
     def is_as_digested(self) -> bool:
-        """Whether its files still are those that the digest names; rows of older versions cannot tell, and pass."""
+        """Whether its files match the digest; rows of older versions, which lack the hashes, pass."""
         if any("sha256" not in file for file in self.files):
             return True
         return digest_of(self.repository, self.base, self.changes) == self.digest
@@ -133,29 +133,29 @@ class StagedDiff:
 
 
 async def verified_change(repository: Differ, staged: StagedDiff) -> Change:
-    """What git has for a staged diff, once it is clear that the digest names just that.
+    """The change that git has for a staged diff, after checking that the digest names exactly that.
 
-    Raises `PermanentError` for a row that names another tree, base or repository than was digested: whatever is shown
-    to an approver, pushed or merged goes through here (security.md 156).
+    Raises `PermanentError` for a row that names another tree, base or repository than the digest: everything that is
+    shown to an approver, pushed or merged is checked here (security.md 156).
     """
     change = await repository.change(staged.base, staged.tree)
     digest = digest_of(change.repository, change.base, change.files)
     if change.repository != staged.repository or digest != staged.digest:
         raise PermanentError(
             "not_as_digested",
-            f"what is stored under the digest {short_digest(staged.digest)} is something else",
-            "The database was modified outside Countersign. Reply to the task to make its change anew.",
+            f"the stored change does not match the digest {short_digest(staged.digest)}",
+            "The database was modified outside Countersign. Reply to the task to make its change again.",
         )
     return change
 
 
 def short_digest(digest: str) -> str:
-    """The beginning of `digest` that cards, commands and messages show: enough of it to be typed."""
+    """The beginning of `digest` that cards, commands and messages show, long enough to be typed."""
     return digest[:TYPED_DIGITS]
 
 
 def stage(change: Change, report: GuardReport) -> StagedDiff:
-    """Name `change` by its digest, with the guard's `report` beside it."""
+    """Stage `change` under its digest, with the guard's `report`."""
     return StagedDiff(
         digest=digest_of(change.repository, change.base, change.files),
         repository=change.repository,

@@ -1,8 +1,8 @@
-"""Stored JSON: how values that were kept as JSON are read again, whichever version of Countersign wrote them.
+"""Stored JSON: reads values that any earlier version of Countersign stored as JSON.
 
-A stored object says its version under "v", or is of version 1 without it. Each kind of value has one reader, which
-names the keys that it reads, gives those that older versions lacked a default, and refuses what a newer version wrote:
-so a renamed key needs a new version and its own branch in the reader, and never breaks an old row.
+A stored object has its version under "v"; without it, the version is 1. Each kind of value has one reader, which names
+the keys that it reads, gives keys that older versions lacked a default, and refuses what a newer version wrote. A
+renamed key therefore needs a new version and a branch in the reader, and never breaks an old row.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 
 class StoredValueError(ValueError):
-    """A stored value that this program cannot read; its text is a sentence that says which and why."""
+    """A stored value that this program cannot read; its message is a sentence that says which and why."""
 
 
 class StoredObject:
-    """The keys of one stored object, of a version that this program knows."""
+    """The keys of one stored object of a version that this program can read."""
 
     __slots__ = ("_kind", "_value", "version")
 
     def __init__(self, value: Mapping[str, Any], kind: str, newest: int = 1, version_key: str = "v") -> None:
-        """Raises `StoredValueError` when `value`, which is a `kind` such as "an intent", is newer than `newest`."""
+        """Raises `StoredValueError` if `value`, a `kind` such as "an intent", has a newer version than `newest`."""
         self._kind, self._value = kind, value
         self.version = value.get(version_key, 1)
         if not isinstance(self.version, int) or not 1 <= self.version <= newest:
@@ -30,7 +30,7 @@ class StoredObject:
             )
 
     def __getitem__(self, key: str) -> Any:
-        """The value of a key that every version wrote; raises `StoredValueError` when it is missing."""
+        """The value of a key that every version wrote; raises `StoredValueError` if it is missing."""
         try:
             return self._value[key]
         except KeyError as error:

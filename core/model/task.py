@@ -62,9 +62,9 @@ class PullRequest:
 class Basis:
     """What a revision builds on: the turns it reads, and the revision whose tree it continues (None: the base).
 
-    `authors` wrote these turns, or their words were shown to whoever made the revision, in addition to its own author.
-    `passed` is the approval step of the lane's workflow from which it continues; empty: it begins with the first step.
-    Only turns from number `since` on are shown to a model: earlier ones were left behind.
+    `authors` wrote these turns, or their words were shown to the maker of the revision, in addition to its own author.
+    `passed` is the approval step of the lane's workflow after which it continues; empty: it begins with the first step.
+    Only turns from number `since` on are shown to a model.
     """
 
     turns: tuple[int, ...]
@@ -106,7 +106,7 @@ FIRST_BASIS = Basis((1,))
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One round of a task: what was read, decided and produced; `author` wrote the turn that began it.
+    """One round of a task: its intent, decision and staged diff; `author` wrote the turn that began it.
 
     `requirements_sha256` is the hash of the approval requirements in exactly the form in which they are stored. A newer
     version of `ApprovalRequirements` has more fields, so it is not computed from the value.
@@ -127,7 +127,7 @@ class Revision:
 
     @property
     def authors(self) -> frozenset[str]:
-        """Everyone whose words are in it."""
+        """Everyone whose words are in the revision."""
         return frozenset({self.author, *self.basis.authors})
 
 
@@ -167,7 +167,7 @@ class Task:
 
     @property
     def staged(self) -> StagedDiff | None:
-        """What the current revision staged, if anything."""
+        """The staged diff of the current revision, or None."""
         return self.current.staged
 
     @property

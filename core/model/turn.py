@@ -19,8 +19,8 @@ SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
 class Actor:
     """Who causes a fact: a person on a surface, or (both None) the system itself.
 
-    `is_operator` is true for the terminal's user who spoke without ``--as``: they own the home directory. `scope` are
-    the repositories of the conversation in which somebody acts: what lies outside it does not exist there.
+    `is_operator` is true for the terminal's user without ``--as``, who owns the home directory. `scope` are the
+    repositories of the conversation in which the actor acts; tasks of others do not exist there.
     """
 
     person: str | None = None
@@ -34,7 +34,7 @@ SYSTEM = Actor()
 
 @dataclass(frozen=True, slots=True)
 class MessageOrigin:
-    """Where a message came from, so that its sender can be answered; empty for a terminal.
+    """Where a message came from, so that a response can be sent there; empty for a terminal.
 
     `reply_to` is the id of the message, `only_to` the sender's identity on that surface.
     """
@@ -49,7 +49,7 @@ NOWHERE = MessageOrigin()
 
 @dataclass(frozen=True, slots=True)
 class TurnDraft:
-    """A reply that becomes a turn only if it begins a revision; `dedup` identifies its message."""
+    """A text that becomes a turn if it begins a revision; `dedup` identifies its message."""
 
     text: str
     actor: Actor
@@ -57,7 +57,7 @@ class TurnDraft:
     origin: MessageOrigin = NOWHERE
 
     def job_id(self, new_id: Callable[[str], str]) -> str:
-        """The id of the job that reads it; the same message has the same id."""
+        """The id of its read job; the same for the same message."""
         if self.dedup is None:
             return new_id("job")
         return f"job_{sha256(f'{self.actor.surface} {self.dedup}'.encode()).hexdigest()[:26]}"
@@ -76,7 +76,7 @@ class TurnDraft:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TurnDraft:
-        """The words that `to_json` wrote."""
+        """The draft that `to_json` wrote."""
         stored = StoredObject(value, "a reply")
         place = Place.from_json(stored["place"]) if stored.get("place") else None
         origin = MessageOrigin(place, stored.get("reply_to"), stored.get("only_to"))
@@ -85,9 +85,9 @@ class TurnDraft:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a person said, where, and which revision it led to.
+    """What a person wrote, on which surface, and which revision it began.
 
-    `text` is data: nothing in it decides anything except the intent that is read from it.
+    `text` is data: it has no effect except through the intent that is read from it.
     """
 
     n: int

@@ -1,4 +1,4 @@
-"""A webhook delivery: one event's message that is owed to one receiver."""
+"""A webhook delivery: the message about one event that is owed to one receiver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FAILED: Final = "failed"
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
-    """`body` for the receiver called `hook`; `attempt` counts the tries, this one included.
+    """`body` for the receiver called `hook`; `attempt` counts the attempts, including this one.
 
     `fence` names the lease under which it was read.
     """

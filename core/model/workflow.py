@@ -129,7 +129,7 @@ class WorkflowPart:
 
 
 def parts_of(steps: Sequence[WorkflowStep]) -> tuple[WorkflowPart, ...]:
-    """The steps, split at the file's approvals: everything above an approval comes before it, whatever it needs."""
+    """The steps, split at the approvals in the order of the file, whatever the steps need."""
     parts: list[WorkflowPart] = []
     passed, current = "", list[WorkflowStep]()
     for step in steps:
@@ -144,7 +144,7 @@ def parts_of(steps: Sequence[WorkflowStep]) -> tuple[WorkflowPart, ...]:
 def part_after(lane: str, steps: Sequence[WorkflowStep], passed: str) -> WorkflowPart:
     """The steps that follow the approval called `passed` (empty: the first ones).
 
-    Raises `PermanentError` if the lane's file no longer has such an approval, because the approved work led elsewhere.
+    Raises `PermanentError` if the lane's file no longer has such an approval.
     """
     for part in parts_of(steps):
         if part.passed == passed:
@@ -172,13 +172,13 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def awaited(
-    steps: Sequence[WorkflowStep], parameters: Sequence[Parameter], name: str, given: Mapping[str, str]
+    steps: Sequence[WorkflowStep], parameters: Sequence[Parameter], name: str, request_values: Mapping[str, str]
 ) -> dict[str, int | str]:
     """The position of the approval called `name` among the steps, from 1, and its question; empty without one.
 
     The question has the request's values, and the defaults of the lane's file, substituted.
     """
-    known = {each.name: each.default for each in parameters if each.default is not None} | dict(given)
+    known = {each.name: each.default for each in parameters if each.default is not None} | dict(request_values)
     for n, step in enumerate(steps, 1):
         if step.name == name and step.run == APPROVAL:
             values = {name: known.get(name, f"{{{name}}}") for name in named_in(step.do)}
@@ -186,22 +186,24 @@ def awaited(
     return {}
 
 
-def missing(parameters: Sequence[Parameter], given: Mapping[str, str]) -> Parameter | None:
+def missing(parameters: Sequence[Parameter], request_values: Mapping[str, str]) -> Parameter | None:
     """The first required parameter that has no value."""
-    return next((each for each in parameters if each.default is None and each.name not in given), None)
+    return next((each for each in parameters if each.default is None and each.name not in request_values), None)
 
 
-def first_invalid(lane: str, parameters: Sequence[Parameter], given: Mapping[str, str]) -> tuple[Parameter, str] | None:
+def first_invalid(
+    lane: str, parameters: Sequence[Parameter], request_values: Mapping[str, str]
+) -> tuple[Parameter, str] | None:
     """The first parameter that is missing or invalid, and a sentence that says so; None if all are valid.
 
     Raises `UsageError` for a parameter that the lane does not have, because no answer could fix that.
     """
     known = {parameter.name for parameter in parameters}
-    values_of(lane, parameters, {name: text for name, text in given.items() if name not in known}, whole=False)
+    values_of(lane, parameters, {name: text for name, text in request_values.items() if name not in known}, whole=False)
     for parameter in parameters:
-        if parameter.name in given:
+        if parameter.name in request_values:
             try:
-                parameter.read(given[parameter.name])
+                parameter.read(request_values[parameter.name])
             except UsageError as error:
                 return parameter, error.problem.message
         elif parameter.default is None:
@@ -210,21 +212,21 @@ def first_invalid(lane: str, parameters: Sequence[Parameter], given: Mapping[str
 
 
 def values_of(
-    lane: str, parameters: Sequence[Parameter], given: Mapping[str, str], *, whole: bool = True
+    lane: str, parameters: Sequence[Parameter], request_values: Mapping[str, str], *, whole: bool = True
 ) -> dict[str, str]:
-    """All values of a lane's parameters, defaults included; without `whole` only the given ones, checked.
+    """All values of a lane's parameters, defaults included; without `whole` only those of the request, checked.
 
     Raises `UsageError` naming a parameter that is unknown, invalid or (with `whole`) missing.
     """
     known = {parameter.name: parameter for parameter in parameters}
-    for name in given:
+    for name in request_values:
         if name not in known:
             mend = f"It has {', '.join(known)}." if known else "It has none."
             raise UsageError("no_such_parameter", f"the lane {lane} has no parameter {name!r}", mend)
-    required = missing(parameters, given)
+    required = missing(parameters, request_values)
     if whole and required is not None:
         raise UsageError("missing_parameter", f"the lane {lane} needs the parameter {required.name}", required.mend())
-    values = {name: known[name].read(text) for name, text in given.items()}
+    values = {name: known[name].read(text) for name, text in request_values.items()}
     if not whole:
         return values
     return {each.name: values[each.name] if each.name in values else str(each.default) for each in parameters}

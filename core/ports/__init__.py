@@ -1,1 +1,1 @@
-"""Ports: the protocols of what core uses of the outside, with the values that they exchange."""
+"""Ports: protocols for everything outside that core uses, with the values that they exchange."""

@@ -1,4 +1,4 @@
-"""Executors: what makes a lane's change, the order that they get and the result that they return."""
+"""Executors, which make a lane's change, with the order that they get and the result that they return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interpreters: what reads the text of a request, and what they are told of where it was made."""
+"""Interpreters, which read the text of a request, and the context that they get for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal of a piece of work: what it has finished, so that it need not be done again after a crash."""
+"""Journals: what a piece of work has finished, so that it need not be done again after a crash."""
 
 from __future__ import annotations
 

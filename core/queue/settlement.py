@@ -79,12 +79,13 @@ async def _end(context: JobContext, job: Job, error: Exception) -> None:
 async def _retry_later(context: JobContext, job: Job, problem: Problem, wait_s: float) -> None:
     log.warning("job_retried", job=job.id, attempt=job.attempt, wait_s=wait_s, problem=problem.message)
 
-    async def work(tx: Tx) -> None:
-        ready_ms = tx.now_ms + round(wait_s * 1000)
-        await jobs.put_back(tx, job, ready_ms, attempt=job.attempt + 1, problem=problem)
-        task = await tasks.load(tx, job.number, lock=True)
-        if task.state is State.RUNNING and task.revision == job.revision:
-            body = {"error": problem.to_json(), "wait_s": round(wait_s, 1)}
-            await take_step(tx, task, Fact.RESCHEDULED, body=body)
+    await context.database.write(lambda tx: _reschedule(tx, job, problem, wait_s))
 
-    await context.database.write(work)
+
+async def _reschedule(tx: Tx, job: Job, problem: Problem, wait_s: float) -> None:
+    ready_ms = tx.now_ms + round(wait_s * 1000)
+    await jobs.put_back(tx, job, ready_ms, attempt=job.attempt + 1, problem=problem)
+    task = await tasks.load(tx, job.number, lock=True)
+    if task.state is State.RUNNING and task.revision == job.revision:
+        body = {"error": problem.to_json(), "wait_s": round(wait_s, 1)}
+        await take_step(tx, task, Fact.RESCHEDULED, body=body)

@@ -23,7 +23,7 @@ _VERSION: Final = re.compile(r"[0-9.]+$")
 
 
 @dataclass(frozen=True, slots=True)
-class KeptDelivery:
+class StoredDelivery:
     """A delivery that is stored; `is_new` is false if it was stored before."""
 
     id: int
@@ -55,18 +55,18 @@ class MessageInbox:
     database: Database
 
     @writes
-    async def keep(self, tx: Tx, deliveries: Sequence[InboxDelivery]) -> list[KeptDelivery]:
+    async def keep(self, tx: Tx, deliveries: Sequence[InboxDelivery]) -> list[StoredDelivery]:
         """Store all of `deliveries` in one transaction; a duplicate is stored once.
 
         An edit that does not change the text counts as stored before, and the rest of a text that a client split is
         appended to its beginning.
         """
-        stored: list[KeptDelivery] = []
+        stored: list[StoredDelivery] = []
         for run in _runs(deliveries):
             if _refers_back(run[0]):
                 stored.append(await _keep_later_part(tx, run[0]))
             else:
-                stored += [KeptDelivery(id_, is_new) for id_, is_new in await inbox.keep(tx, run)]
+                stored += [StoredDelivery(id_, is_new) for id_, is_new in await inbox.keep(tx, run)]
         return stored
 
     @reads
@@ -160,21 +160,21 @@ def _runs(deliveries: Sequence[InboxDelivery]) -> Iterator[list[InboxDelivery]]:
         yield run
 
 
-async def _keep_later_part(tx: Tx, delivery: InboxDelivery) -> KeptDelivery:
+async def _keep_later_part(tx: Tx, delivery: InboxDelivery) -> StoredDelivery:
     """Store an edit, unless its text is the same as the last version's; append the rest of a text to its beginning."""
     known = await inbox.find(tx, delivery.surface, delivery.dedup)
     if known is not None:
-        return KeptDelivery(known, is_new=False)
+        return StoredDelivery(known, is_new=False)
     if delivery.edits:
         version = await inbox.latest(tx, delivery.surface, delivery.edits, _VERSION.sub("", delivery.dedup))
         if version is not None and version[1].get("text") == delivery.text:
-            return KeptDelivery(version[0], is_new=False)
+            return StoredDelivery(version[0], is_new=False)
     beginning = None
     if delivery.rest_of:
         due_ms = tx.now_ms + delivery.wait_ms
         beginning = await inbox.append(tx, delivery.surface, delivery.rest_of, delivery.text, due_ms)
     ((id_, is_new),) = await inbox.keep(tx, [delivery])
     if beginning is None:
-        return KeptDelivery(id_, is_new)
+        return StoredDelivery(id_, is_new)
     await inbox.close(tx, id_, RecordedResponse())  # the response to the beginning answers it too
-    return KeptDelivery(beginning, is_new=False)
+    return StoredDelivery(beginning, is_new=False)

@@ -7,6 +7,7 @@ from typing import Final
 
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import UsageError
+from core.model.turn import Actor
 from core.model.workflow import values_of
 from core.settings import Settings
 
@@ -23,6 +24,16 @@ def checked_text(text: str) -> str:
     if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or "\0" in text:
         raise UsageError("not_text", "the text is not valid Unicode", "Send it as UTF-8.")
     return text
+
+
+def resolved_repository(settings: Settings, actor: Actor, repo: str | None) -> str | None:
+    """The repository of a request that names `repo`: that one, else the only one in the actor's scope, else None.
+
+    Raises `RefusedError` for one outside the scope.
+    """
+    known = settings.repositories
+    only = next(iter(known)) if len(known) == 1 else None
+    return actor.scope.resolve(actor.scope.resolve(repo) or only)
 
 
 def check_names(settings: Settings, repo: str | None, lane: str | None) -> None:

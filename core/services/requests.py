@@ -21,7 +21,7 @@ from core.rules.basis import next_basis, picked_basis
 from core.rules.conversation import notify_of_outcome, show_where_asked
 from core.rules.visibility import visible_task
 from core.services.first_reading import FirstReading, ProposedReply
-from core.services.request_checks import check_names, checked_parameters, checked_text
+from core.services.request_checks import check_names, checked_parameters, checked_text, resolved_repository
 from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, queue_queries, tasks
 from core.store.database import Database, to_ms
@@ -73,7 +73,7 @@ class Requests:
         """Accept a request; returns the new task's number, or the old one's for a redelivered message."""
         text = checked_text(request.text)
         settings = self._settings()
-        request = replace(request, repo=_repository_of(settings, request))
+        request = replace(request, repo=resolved_repository(settings, request.actor, request.repo))
         check_names(settings, request.repo, request.lane)
         if self._reading is not None:
             self._reading.check_request(text, request.lane)
@@ -295,13 +295,3 @@ class Requests:
         assert step.owes
         await take_step(tx, task, fact, actor=actor, changes={"error": None})
         return await tasks.load(tx, task.number)
-
-
-def _repository_of(settings: Settings, request: NewRequest) -> str | None:
-    """The repository of a request: the one it names, else the only one in its conversation's scope, else None.
-
-    Raises `RefusedError` for one outside the scope.
-    """
-    scope, known = request.actor.scope, settings.repositories
-    only = next(iter(known)) if len(known) == 1 else None
-    return scope.resolve(scope.resolve(request.repo) or only)

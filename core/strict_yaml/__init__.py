@@ -1,4 +1,4 @@
-"""Strict YAML (the only home of PyYAML): `load` reads a file, `validate` checks it against a model.
+"""Strict YAML (the only package that imports PyYAML): `load` reads a file, `validate` checks it against a model.
 
 Errors name the file, the line and the key.
 """

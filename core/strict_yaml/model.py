@@ -105,20 +105,20 @@ def _path_in_file(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath
 
 def _message_for(kind: str, details: Any) -> tuple[str, str]:
     """The message and the mend for one of pydantic's error types."""
-    given, context = details["input"], details.get("ctx", {})
-    if given is None:
+    value, context = details["input"], details.get("ctx", {})
+    if value is None:
         return "is empty (null)", "Give it a value, or delete the key."
     if kind in {"too_short", "string_too_short"}:
         return "must not be empty", "Give it a value, or delete the key."
     if kind in _MISTYPED:
-        mend = "Put quotes around it." if kind == "string_type" and not isinstance(given, list | dict) else ""
-        return f"{_MISTYPED[kind]}, not {_preview(given)}", mend
+        mend = "Put quotes around it." if kind == "string_type" and not isinstance(value, list | dict) else ""
+        return f"{_MISTYPED[kind]}, not {_preview(value)}", mend
     if kind in {"literal_error", "enum"}:
-        return f"{_preview(given)} is not one of {context.get('expected')}", "Use one of them."
+        return f"{_preview(value)} is not one of {context.get('expected')}", "Use one of them."
     if kind == "value_error":
         message, _, mend = str(context.get("error", details["msg"])).partition("\n")
         return message, mend
-    return f"{details['msg'][:1].lower()}{details['msg'][1:]}, not {_preview(given)}", ""
+    return f"{details['msg'][:1].lower()}{details['msg'][1:]}, not {_preview(value)}", ""
 
 
 def _preview(value: Any) -> str:

@@ -189,14 +189,14 @@ def upgrade() -> None:
 
 
 def _forbid_changes_to_events() -> None:
-    """Make the events append-only where the rows are, whatever program writes them."""
+    """Make the events append-only in the database, for every program that writes to it."""
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
             op.execute(
                 f"CREATE TRIGGER events_no_{verb.lower()} BEFORE {verb} ON events "
                 "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
             )
-        op.execute(  # INSERT OR REPLACE deletes what is in its way without asking the trigger above
+        op.execute(  # INSERT OR REPLACE deletes the existing row without firing the trigger above
             "CREATE TRIGGER events_no_replace BEFORE INSERT ON events WHEN EXISTS "
             "(SELECT 1 FROM events WHERE id = NEW.id OR (number = NEW.number AND seq = NEW.seq)) "
             "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"

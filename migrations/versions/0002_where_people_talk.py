@@ -1,4 +1,4 @@
-"""Where people talk: the inbox, cards with their buttons, what is still to be said, linked identities, schedules."""
+"""Conversations: the inbox, cards with their buttons, notes, linked identities, schedules."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add tables and columns; nothing that an older version wrote is changed."""
+    """Add tables and columns; existing rows are not changed."""
     op.create_table(
         "deliveries",
         sa.Column("id", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""How a change is made: the journal of work under way, what models spent, and what is told while it goes on."""
+"""Provenance of changes: the journal of unfinished work, what models spent, and the progress of jobs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add tables and columns; nothing that an older version wrote is changed."""
+    """Add tables and columns; existing rows are not changed."""
     op.create_table(
         "journal",
         sa.Column("job_id", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""Messages keep their order: a note or a card that waits holds back what follows it in its channel."""
+"""Messages keep their order: later notes and cards of a channel wait for one that was put off."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the columns, and the channel of the notes that are still to be sent."""
+    """Add the columns, and set the channel of unsent notes."""
     op.add_column("notes", sa.Column("channel", sa.String(), nullable=False, server_default=""))
     for table in ("notes", "cards"):
         op.add_column(table, sa.Column("in_order", sa.Boolean(), nullable=False, server_default=sa.true()))

@@ -1,4 +1,4 @@
-"""What a message is about: every message of ours stays bound to its task; questions with buttons; who is told what."""
+"""Messages and tasks: each message is bound to its task; questions with buttons; notified people and outcomes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add tables and columns; the messages of cards that stand already are bound to their tasks."""
+    """Add tables and columns, and bind the messages of existing cards to their tasks."""
     op.create_table(
         "task_messages",
         sa.Column("surface", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""Spending becomes a ledger: an entry for each call of a model, where each job and model had a running sum."""
+"""Spending becomes a ledger: an entry for each call of a model, in place of a sum for each job and model."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,11 +7,11 @@ revision = "0007"
 down_revision = "0006"
 
 CARRIED_OVER = "~carried-over"
-"""The part of the entries that were sums before; no part of any work is called so."""
+"""The part of entries that were sums before; no part of a job has this name."""
 
 
 def upgrade() -> None:
-    """Make the ledger, and carry every sum over as one entry."""
+    """Create the ledger, and copy every sum as one entry."""
     op.drop_index("spending_of_lane", "spending")
     op.drop_index("ix_spending_number", "spending")
     op.rename_table("spending", "spending_sums")

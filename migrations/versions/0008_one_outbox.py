@@ -8,7 +8,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Add the lease's columns; rows that are owed stay owed, and what a process had taken is free when that ends."""
+    """Add the columns of leases; owed rows stay owed, and existing leases expire as before."""
     for table in ("cards", "notes", "deliveries", "inbox"):
         op.add_column(table, sa.Column("fence", sa.BigInteger(), nullable=False, server_default="0"))
     for table in ("deliveries", "inbox"):

@@ -1,4 +1,4 @@
-"""The queue in columns: what is looked up of jobs, pull requests and nodes is no longer within JSON."""
+"""The queue in columns: what queries of jobs, pull requests and nodes use is no longer within JSON."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,7 +19,7 @@ _FIELD = {
 
 
 def upgrade() -> None:
-    """Add tables and columns, fill them from the JSON that is there, and remove that."""
+    """Add tables and columns, fill them from the JSON, and remove the JSON."""
     dialect = op.get_bind().dialect.name
     _jobs(dialect)
     _pull_requests(dialect)
@@ -35,7 +35,7 @@ def upgrade() -> None:
 
 
 def _jobs(dialect: str) -> None:
-    """What a job is about; lanes are not in the database, so what an old job may write is not known."""
+    """Set the columns of existing jobs; their write sets are not known, because lanes are not in the database."""
     op.add_column("jobs", sa.Column("repository", sa.String(), nullable=True))
     op.add_column("jobs", sa.Column("lane", sa.String(), nullable=True))
     op.add_column("jobs", sa.Column("person", sa.String(), nullable=False, server_default=""))
@@ -95,7 +95,7 @@ def _pull_requests(dialect: str) -> None:
 
 
 def _nodes() -> None:
-    """A node offers what the worker offered that was started on it last."""
+    """Give each node the capabilities of the newest worker on it."""
     op.create_table(
         "nodes",
         sa.Column("name", sa.String(), nullable=False),

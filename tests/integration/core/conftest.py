@@ -1,4 +1,4 @@
-"""The heart over a real store."""
+"""Core over a real store."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.workbench import Workbench
 
 @pytest.fixture
 def office(database: Database) -> Office:
-    """The heart over this test's database."""
+    """The services over this test's database."""
     return Office(database)
 
 
 @pytest.fixture
 def bench(database: Database, tmp_path: Path) -> Workbench:
-    """The heart with workers, over this test's database; `test_worker` has one on the real engine."""
+    """Services and workers over this test's database; `test_worker` has one on the real engine."""
     return Workbench(database, home=tmp_path, durable=campaign.WHOLE)

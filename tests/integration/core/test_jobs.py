@@ -127,19 +127,19 @@ async def test_a_crowd_of_higher_priority_does_not_hide_a_deadline(database, num
 # ---- fences
 
 
-async def takeover(database: Database, heir_id: str = "w2") -> tuple[Job, Job]:
+async def takeover(database: Database, next_worker: str = "w2") -> tuple[Job, Job]:
     """A claim, and a later one of another worker, or of the same, after the first one was taken for dead."""
-    zombie = await taken(database)
+    stale = await taken(database)
 
     async def rescue(tx: Tx) -> list[Job]:
         return await jobs.rescue_from(tx, ["w1"], count=True)
 
     await database.write(rescue)
-    heir = await taken(database, heir_id)
-    assert (heir.id, heir.run_id) == (zombie.id, zombie.run_id), "the next holder goes on with the same run"
-    assert heir.fence > zombie.fence
-    assert heir.rescues == 1
-    return zombie, heir
+    successor = await taken(database, next_worker)
+    assert (successor.id, successor.run_id) == (stale.id, stale.run_id), "the next holder goes on with the same run"
+    assert successor.fence > stale.fence
+    assert successor.rescues == 1
+    return stale, successor
 
 
 RESULT = ChangeResult("b" * 40, "c" * 40, authors=("ana",))
@@ -159,16 +159,16 @@ async def test_whoever_holds_the_claim_may_write(database, number, write):
     await database.write(lambda tx: WRITES[write](tx, held))
 
 
-@pytest.mark.parametrize("heir_id", ["w2", "w1"], ids=["taken over", "claimed again by the same"])
+@pytest.mark.parametrize("next_worker", ["w2", "w1"], ids=["taken over", "claimed again by the same"])
 @pytest.mark.parametrize("write", WRITES)
-async def test_nothing_a_zombie_writes_counts(database, number, write, heir_id):
+async def test_nothing_a_zombie_writes_counts(database, number, write, next_worker):
     await builders.put_job(database, number)
-    zombie, heir = await takeover(database, heir_id)
+    stale, successor = await takeover(database, next_worker)
     with pytest.raises(LostClaimError):
-        await database.write(lambda tx: WRITES[write](tx, zombie))
-    after = await row_of(database, heir.id)
-    assert (after.state, after.owner, after.fence) == (JobState.RUNNING, heir_id, heir.fence)
-    assert await database.read(lambda tx: jobs.result_of(tx, heir)) is None
+        await database.write(lambda tx: WRITES[write](tx, stale))
+    after = await row_of(database, successor.id)
+    assert (after.state, after.owner, after.fence) == (JobState.RUNNING, next_worker, successor.fence)
+    assert await database.read(lambda tx: jobs.result_of(tx, successor)) is None
 
 
 @pytest.mark.parametrize("write", WRITES)

@@ -44,16 +44,16 @@ async def test_the_next_holder_reads_on_where_the_last_one_stopped(database, job
     await first.add({"answer": 1})
     await first.part("step").add({"answer": "of a part"})
     await first.add({"answer": 2})
-    heir = JobJournal(database, await hand_over(database, job))
-    assert list(await heir.recall()) == [{"answer": 1}, {"answer": 2}]
-    assert list(await heir.part("step").recall()) == [{"answer": "of a part"}]
+    successor = JobJournal(database, await hand_over(database, job))
+    assert list(await successor.recall()) == [{"answer": 1}, {"answer": 2}]
+    assert list(await successor.part("step").recall()) == [{"answer": "of a part"}]
 
 
 async def test_who_lost_the_job_writes_nothing_more(database, job):
-    heir = await hand_over(database, job)
+    successor = await hand_over(database, job)
     with pytest.raises(LostClaimError):
         await JobJournal(database, job).add({"answer": "late"})
-    assert list(await JobJournal(database, heir).recall()) == []
+    assert list(await JobJournal(database, successor).recall()) == []
 
 
 @pytest.mark.parametrize("over", [JobState.DONE, JobState.FAILED])

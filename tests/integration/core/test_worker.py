@@ -262,19 +262,19 @@ async def test_a_fault_of_our_own_fails_the_task_and_not_the_worker(bench):
     assert await bench.state(sound) is State.STAGED
 
 
-class Stubborn(JobContext):
-    """A workshop that cannot write down a failure at first, as a name that no database takes once made it."""
+class UnwritableOnce(JobContext):
+    """A job context that cannot record a failure at first, as happened with a name that no database accepts."""
 
     refused: list[str]
     why: Exception
 
     @classmethod
     def of(cls, context: JobContext, why: Exception) -> JobContext:
-        """The same workshop, but stubborn."""
-        made = cls(**{field.name: getattr(context, field.name) for field in fields(context)})
-        object.__setattr__(made, "refused", [])
-        object.__setattr__(made, "why", why)
-        return made
+        """The same job context, which cannot record a failure at first."""
+        copy = cls(**{field.name: getattr(context, field.name) for field in fields(context)})
+        object.__setattr__(copy, "refused", [])
+        object.__setattr__(copy, "why", why)
+        return copy
 
     async def fail(self, job, problem):
         self.refused.append(problem.code)
@@ -298,7 +298,7 @@ async def test_edits_c1_an_outcome_that_cannot_be_written_ends_the_task_and_is_n
     bench.executor.before = refuse
     number = await bench.ask()
     worker = bench.worker()
-    worker.runner.context = Stubborn.of(worker.runner.context, why)
+    worker.runner.context = UnwritableOnce.of(worker.runner.context, why)
     await worker.run(drain=True)
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "bug")
@@ -539,7 +539,7 @@ async def test_a_worker_that_others_took_for_dead_ends_and_what_it_did_is_done_b
         with pytest.raises(DeclaredDeadError):
             await asyncio.wait_for(running, 10)
         assert (bench.executor.runs, bench.executor.stopped) == (1, 1), "it began nothing more"
-    assert await bench.state(number) is State.RUNNING, "the zombie wrote nothing"
+    assert await bench.state(number) is State.RUNNING, "the stale wrote nothing"
     bench.executor.gate.set()
     await bench.drain()
     assert await bench.state(number) is State.STAGED

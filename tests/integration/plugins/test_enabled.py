@@ -165,7 +165,7 @@ def test_the_doctor_names_the_one_that_is_broken_and_looks_at_all_the_rest_witho
 
 
 @pytest.mark.parametrize(("kind", "lacking"), [
-    ("surfaces", "`run`, `routes`, `render`"), ("forges", "`push`, `open`, `look`, `merge`, `close`"),
+    ("surfaces", "`run`, `routes`, `render`"), ("forges", "`push`, `open`, `poll`, `merge`, `close`"),
     ("guards", "`judge`"), ("notifiers", "`notify`"),
 ])  # fmt: skip
 def test_every_kind_is_held_to_its_port(home, site, kind, lacking):
