@@ -150,9 +150,9 @@ def _replacements(text: str, edit: SetKey, target: _Target) -> Iterator[tuple[st
             if target.key is not None and (colon := text.find(":", target.key.end)) >= 0:
                 yield text[: colon + 1] + " " + spelling + text[colon + 1 :], spelling
         elif node.style in ("|", ">"):
-            header, kept = current.partition("\n")[0], current[len(current.rstrip()) :]
+            header, trailing_space = current.partition("\n")[0], current[len(current.rstrip()) :]
             comment = " " + header[header.find("#") :].rstrip() if " #" in header else ""
-            yield text[:start] + spelling + comment + kept + text[node.end :], spelling
+            yield text[:start] + spelling + comment + trailing_space + text[node.end :], spelling
         else:
             gap = " " if current == "" else ""  # an anchor with nothing after it
             yield text[:start] + gap + spelling + text[node.end :], spelling
