@@ -1,6 +1,6 @@
 """The broker: an HTTP server on a unix socket of the host that forwards a sandbox's requests to the lane's models.
 
-It does not trust the sandbox's keys, headers or model names: it builds each request anew from the parsed body. It adds
+It does not trust the sandbox's keys, headers or model names: it builds each request from the parsed body. It adds
 the endpoint's key, which no answer contains.
 """
 

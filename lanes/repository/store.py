@@ -1,4 +1,4 @@
-"""The bare git directory in which this host keeps the objects of one repository, with a configuration of our own."""
+"""The bare git directory in which this host stores the objects of one repository, with our own configuration."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _insertions(text: str, edit: SetKey, target: _Target) -> Iterator[tuple[str,
 def _as_lines(
     text: str, edit: SetKey, target: _Target, position: int, column: int, step: int
 ) -> Iterator[tuple[str, str]]:
-    """The text with the new key on lines of its own, after the line that ends at `position`."""
+    """The text with the new key on its own lines, after the line that ends at `position`."""
     line_end = newline_of(text)
     keys = [" " * (column + step * depth) + spelled_key(n) + ":" for depth, n in enumerate(target.missing)]
     starts_line = position == 0 or text[position - 1] == "\n"
