@@ -28,7 +28,7 @@ class Pattern:
 
     `hints` are lower-case byte strings of which one must occur in the text, so that most patterns never run.
     A `prefixed` pattern is distinctive enough for joined and decoded text. A `guess` counts only if its secret looks
-    random, a `password` only if it is not a placeholder, a `strong` one only if it also has several kinds of characters,
+    random, a `password` only if it is not a placeholder, a `strong` one only if it has several kinds of characters too,
     and a `pair` only if it is base64 of a name and a password. A match that is not `certain` is reported as a guess.
     """
 
