@@ -1,4 +1,4 @@
-"""The second door: https to the hosts that a lane lists, and to nothing else."""
+"""The egress proxy: https to the hosts that a lane lists, and to nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no model is shown: files of secrets, files that hold one, and logs that print one."""
+"""Texts withheld from models: files of secrets, and files and logs that contain one."""
 
 from __future__ import annotations
 
