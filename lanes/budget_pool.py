@@ -1,4 +1,4 @@
-"""One budget for all parts of one piece of work: the steps of a workflow, or the tries after a failing check."""
+"""Divides one budget among the parts of a piece of work: workflow steps, or the tries after a failing check."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from core.model.provenance import Usage
 from core.ports.executor import WorkOrder
 from core.ports.reporting import UsageReporter
 
-SET_ASIDE: Final = 8
-"""One part in so many of the whole budget is set aside for each other share, whose last call may exceed it."""
+RESERVE_DIVISOR: Final = 8
+"""A reserve of the whole budget divided by this is kept for each other share, whose last call may exceed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetShare:
-    """What one part of the work reserved: an account of the part, whose limits include what it spent before."""
+    """The reserved share of a part: an account whose limits include what the part spent before."""
 
     account: BudgetAccount
 
     @property
     def unused(self) -> Spending:
-        """What is reserved and not spent yet."""
+        """The amount that is reserved and not spent yet."""
         return self.account.left
 
 
 def no_others(_part: str) -> int:
-    """For parts that work one after the other."""
+    """The number of other parts, for parts that run one after the other."""
     return 0
 
 
 class BudgetPool:
-    """Gives each part of a piece of work a share of what is left of its budget.
+    """Gives each part of a piece of work a share of the remaining budget.
 
-    A part reserves its share before its first call and gives back what it did not need. An executor stops after the
-    call that reached its share. So all parts together exceed the budget by one call at most, unless several parts at
-    once end with a call that costs more than what is set aside for it.
+    A part reserves its share before its first call and returns the rest of it at its end. An executor stops after the
+    call that exhausts its share. So all parts together exceed the budget by at most one call, unless several parts
+    end at the same time with calls that cost more than the reserve.
     """
 
     def __init__(self, order: WorkOrder, spent: Spending, others: Callable[[str], int]) -> None:
@@ -52,27 +52,27 @@ class BudgetPool:
 
     @classmethod
     async def open(cls, order: WorkOrder, others: Callable[[str], int] = no_others) -> BudgetPool:
-        """The pool of the order's budget, without what earlier tries of the work spent of it.
+        """The pool of the order's budget, minus the spending of earlier tries of the work.
 
-        `others` says how many parts may yet ask for a share beside the one of that name.
+        `others` returns how many other parts may still need a share while the named part has one.
         """
         return cls(order, Spending.of(await order.usage.spent()), others)
 
     def reporter(self, part: str) -> UsageReporter:
-        """The `UsageReporter` of one part: into the ledger, and against the pool and the part's share."""
+        """The `UsageReporter` of a part, which reports to the ledger and charges the pool and the part's share."""
         return _PartUsage(self, part, self._usage.part(part))
 
     @asynccontextmanager
     async def share(self, part: str) -> AsyncIterator[Budget]:
-        """The budget of `part` while it is open: a limit on all that the ledger has for it, earlier tries included.
+        """The budget of `part` during the block; it limits all spending in the part's ledger, earlier tries included.
 
-        Waits for what others may give back. Raises `PermanentError` ``budget_spent`` when nothing is left.
+        Waits while other parts may still return something. Raises `PermanentError` ``budget_spent`` if nothing is left.
         """
         before = Spending.of(await self._usage.part(part).spent())
         async with self._changed:
-            while (granted := self._granted(part)) is None:
+            while (grant := self._grant(part)) is None:
                 await self._changed.wait()
-            budget = self._limited(before.plus(granted))
+            budget = self._limited_budget(before.plus(grant))
             self._shares[part] = BudgetShare(BudgetAccount.of_work(budget, before))
         try:
             yield budget
@@ -82,16 +82,16 @@ class BudgetPool:
                 self._changed.notify_all()
 
     def charge(self, part: str, amount: Spending) -> None:
-        """Count what a part spent."""
+        """Charge the spending of a part."""
         self._account = self._account.plus(amount)
         if (share := self._shares.get(part)) is not None:
             self._shares[part] = BudgetShare(share.account.plus(amount))
 
-    def _granted(self, part: str) -> Spending | None:
-        """What `part` may reserve now; None when it has to wait for what others give back."""
+    def _grant(self, part: str) -> Spending | None:
+        """The amount that `part` may reserve now; None if it must wait until others return something."""
         if (exceeded := self._account.exceeded) is not None:
-            message = f"what came before it spent {exceeded.amounts} of the lane's budget"
-            mend = "Raise `tokens` or `usd` in the lane's budget, or ask for less."
+            message = f"earlier parts of the work spent {exceeded.amounts} of the lane's budget"
+            mend = "Raise `tokens` or `usd` in the lane's budget, or ask for a smaller change."
             raise PermanentError("budget_spent", message, mend, kind=Kind.REFUSED)
         whole, free = self._account.limits, self._account.left
         for share in self._shares.values():
@@ -103,36 +103,36 @@ class BudgetPool:
             return Spending(0, tokens, usd)
         return None if self._shares else self._account.left
 
-    def _limited(self, limits: Spending) -> Budget:
-        """The lane's budget with these limits for tokens and dollars, where it has any."""
+    def _limited_budget(self, limits: Spending) -> Budget:
+        """The lane's budget with these limits for tokens and dollars, as far as it limits them."""
         budget = self._budget
         return replace(budget, tokens=limits.tokens if budget.tokens else 0, usd=limits.usd if budget.usd else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class _PartUsage:
-    """`UsageReporter` of one part, or of a part of it, that also tells the pool."""
+    """The `UsageReporter` of a part, or of a part of it, that also charges the pool."""
 
     pool: BudgetPool
     share: str
     ledger: UsageReporter
 
     async def report(self, call: str, usage: Usage) -> bool:
-        """Append what a call cost, and count it against the share if the ledger did not have it."""
+        """Report the cost of a call to the ledger, and charge the share unless the ledger had the call already."""
         is_new = await self.ledger.report(call, usage)
         if is_new:
             self.pool.charge(self.share, Spending.of([usage]))
         return is_new
 
     async def spent(self) -> tuple[Usage, ...]:
-        """What the ledger has for the part."""
+        """The part's entries in the ledger."""
         return await self.ledger.spent()
 
     def part(self, name: str) -> _PartUsage:
-        """The reporter of a part of it, against the same share."""
+        """The reporter of a part of this part, which charges the same share."""
         return replace(self, ledger=self.ledger.part(name))
 
 
 def _even_part(free: float, whole: float, open_shares: int, others: int) -> float:
-    """What each part that may still ask can have of `free`, less what is set aside; 0 where nothing is limited."""
-    return (free - (open_shares + others) * whole / SET_ASIDE) / (1 + others) if whole else 0
+    """The part of `free`, minus the reserves, for each part that may still need a share; 0 without a limit."""
+    return (free - (open_shares + others) * whole / RESERVE_DIVISOR) / (1 + others) if whole else 0

@@ -71,7 +71,7 @@ class IsolationFile(StrictModel):
 
 
 class AgentFile(StrictModel):
-    """The ``agent`` of a lane file with the executor `agent`: a program without an adapter of its own."""
+    """The ``agent`` of a lane file with the executor `agent`: a program without its own adapter."""
 
     argv: Names
     speaks: Literal["anthropic", "openai", "gemini"] = "openai"

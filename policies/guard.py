@@ -75,7 +75,7 @@ class TreeGuard:
             blocks = (
                 finding for check in NAME_CHECKS for finding in check(scope) if finding.verdict is GuardVerdict.BLOCK
             )
-            return next((found.detail for found in blocks), "")
+            return next((finding.detail for finding in blocks), "")
 
         return refusal
 

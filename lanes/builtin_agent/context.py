@@ -1,4 +1,4 @@
-"""Fits a long conversation into one question: the request always stays, old results of tools go first."""
+"""Shortens a long conversation to the context size: old tool results are cut first, the request is kept."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import Final
 
 from lanes.models import ChatMessage
 
-_CHARS_PER_TOKEN: Final = 3  # fewer than models take for prose, so that code and other scripts fit too
+_CHARS_PER_TOKEN: Final = 3  # fewer than for English prose, so that code and other scripts fit too
 _OPENING: Final = 2
 _LATEST: Final = 6
 _STUB_CHARS: Final = 400
 
 
-def fitted(messages: Sequence[ChatMessage], room_tokens: int) -> list[ChatMessage]:
-    """`messages` within three quarters of `room_tokens`; the rest is for the answer.
+def fit_context(messages: Sequence[ChatMessage], context_tokens: int) -> list[ChatMessage]:
+    """`messages` shortened to three quarters of `context_tokens`; the rest is for the answer.
 
-    The opening (the system's words and the request) and the latest messages stay as they are. Results of tools in the
-    middle are cut first, the oldest before the newer; then the middle is left out, and a line says so.
+    The opening (the system message and the request) and the latest messages are kept. Tool results in between are cut
+    first, the oldest before newer ones; then all messages in between are replaced by a note.
     """
-    room = room_tokens * _CHARS_PER_TOKEN * 3 // 4
-    shown = list(messages)
-    middle = range(_OPENING, max(_OPENING, len(shown) - _LATEST))
-    size = sum(map(_chars, shown))
+    max_chars = context_tokens * _CHARS_PER_TOKEN * 3 // 4
+    fitted = list(messages)
+    middle = range(_OPENING, max(_OPENING, len(fitted) - _LATEST))
+    size = sum(map(_chars, fitted))
     for n in middle:
-        if size <= room:
-            return shown
-        if shown[n].role == "tool" and len(shown[n].text) > _STUB_CHARS:
-            stub = _stub(shown[n])
-            size -= _chars(shown[n]) - _chars(stub)
-            shown[n] = stub
-    if size <= room:
-        return shown
-    dropped = [shown[n] for n in middle]
-    rest = [*shown[:_OPENING], *([_note(dropped)] if dropped else []), *shown[middle.stop :]]
-    return _cut(rest, room)
+        if size <= max_chars:
+            return fitted
+        if fitted[n].role == "tool" and len(fitted[n].text) > _STUB_CHARS:
+            stub = _stub(fitted[n])
+            size -= _chars(fitted[n]) - _chars(stub)
+            fitted[n] = stub
+    if size <= max_chars:
+        return fitted
+    dropped = [fitted[n] for n in middle]
+    rest = [*fitted[:_OPENING], *([_note(dropped)] if dropped else []), *fitted[middle.stop :]]
+    return _cut(rest, max_chars)
 
 
-def _cut(messages: list[ChatMessage], room: int) -> list[ChatMessage]:
-    """Cut the longest messages, the opening last, until all of them fit."""
+def _cut(messages: list[ChatMessage], max_chars: int) -> list[ChatMessage]:
+    """Cut the longest messages, the opening last, until all messages fit."""
     order = sorted(range(len(messages)), key=lambda n: (n < _OPENING, -len(messages[n].text)))
     for n in order:
-        excess = sum(map(_chars, messages)) - room
+        excess = sum(map(_chars, messages)) - max_chars
         if excess <= 0:
             break
         message = messages[n]

@@ -1,4 +1,4 @@
-"""The executor `ollama`: makes an order's change with a model, within the lane's budget and time."""
+"""The executor `ollama`: a model makes the change through tools, within the lane's budget and time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.ports.executor import ExecutorResult, WorkOrder
 from core.ports.repository import Repository
 from lanes.builtin_agent.budget import BudgetMeter
 from lanes.builtin_agent.loop import AgentLoop
-from lanes.builtin_agent.prompts import opening
+from lanes.builtin_agent.prompts import opening_messages
 from lanes.builtin_agent.tools import LOG_WITHHELD, AgentTools
 from lanes.builtin_agent.virtual_workspace import Refusal, VirtualWorkspace, refuses_nothing
 from lanes.builtin_agent.withheld_text import HasSecret, WithheldText, finds_no_secret
@@ -28,20 +28,20 @@ _MAX_SUMMARY_CHARS: Final = 500
 _MAX_LOG_CHARS: Final = 8_000
 
 Refusals = Callable[[Lane], Refusal]
-"""The `Refusal` of a lane."""
+"""Returns the `Refusal` of a lane."""
 
 
 def refuses_nothing_in(_lane: Lane) -> Refusal:
-    """`Refusals` where no guard is asked."""
+    """`Refusals` for use without a guard."""
     return refuses_nothing
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltinAgentExecutor:
-    """A model edits through tools. `model_for` gives the model of these names; the first that answers is used.
+    """A model edits files through tools; `model_for` returns a model that asks the named ones in order.
 
-    `has_secret` says whether a text holds a secret; such texts are withheld from the model. `refusals` gives for a lane
-    what the guard would refuse in it, so that the model learns of it at once.
+    `has_secret` tells whether a text contains a secret; such texts are withheld from the model. `refusals` tells what
+    the guard would refuse in a lane, so that the model gets the error at once.
     """
 
     endpoints: Mapping[str, Endpoint]
@@ -54,7 +54,7 @@ class BuiltinAgentExecutor:
     deterministic: bool = False
 
     def unavailable(self, lane: Lane) -> Problem | None:
-        """Why the lane's models cannot be asked. Whether they answer is seen when they are asked."""
+        """Why the lane's models or checks cannot be used; does not test whether the models answer."""
         try:
             self._model(self._names(lane))
         except CountersignError as error:
@@ -63,11 +63,11 @@ class BuiltinAgentExecutor:
         return self.checks.unavailable(lane)
 
     def needs(self, lane: Lane) -> frozenset[str]:
-        """What the lane asks for; its checks need a sandbox."""
+        """The capabilities that the lane and its checks need."""
         return frozenset(lane.needs) | self.checks.needs(lane)
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
-        """The tree that the model leaves; raises `WorkError` with the transcript when the work does not end well."""
+        """The tree that the model leaves; raises `WorkError` with the transcript when the work fails."""
         lane, names = order.lane, self._names(order.lane)
         withheld = WithheldText(lane.write, self.has_secret)
         if order.feedback and await withheld.has_secret_in(order.feedback):
@@ -89,14 +89,14 @@ class BuiltinAgentExecutor:
             journal=order.journal,
             progress=order.progress,
             usage=order.usage,
-            room_tokens=min(self.endpoints[name.endpoint].context_tokens for name in names),
-            messages=opening(order, await asyncio.to_thread(workspace.refused)),
+            context_tokens=min(self.endpoints[name.endpoint].context_tokens for name in names),
+            messages=opening_messages(order, await asyncio.to_thread(workspace.refused_paths)),
         )
         summary = await _within_time(lane, loop)
-        making = Provenance(
+        provenance = Provenance(
             self.name, summary.strip()[:_MAX_SUMMARY_CHARS], loop.meter.usage, refused=loop.tools.refused
         )
-        return ExecutorResult(await workspace.result(), {TRANSCRIPT: transcript(loop.messages)}, making)
+        return ExecutorResult(await workspace.result(), {TRANSCRIPT: transcript(loop.messages)}, provenance)
 
     def _model(self, names: Sequence[ModelName]) -> ChatModel:
         return self.model_for(list(map(str, names)))
@@ -114,20 +114,20 @@ class BuiltinAgentExecutor:
                 known = ", ".join(sorted(self.endpoints)) or "none is configured"
                 raise UsageError(
                     "no_endpoint",
-                    f"lane {lane.name} names the endpoint {name.endpoint!r}, which countersign.yaml does not know",
+                    f"lane {lane.name} names the endpoint {name.endpoint!r}, which is not in countersign.yaml",
                     f"Known: {known}. Add it under `models:`.",
                 )
         return names
 
 
 async def _within_time(lane: Lane, loop: AgentLoop) -> str:
-    """What the loop ends with, within the lane's time. A failure has the transcript so far, which explains it."""
+    """The summary of the loop, within the lane's time; a failure has the transcript so far."""
     try:
         async with asyncio.timeout(lane.limits.wall_s):
             return await loop.run()
     except TimeoutError as error:
-        message = f"The model of lane {lane.name} was not done after {lane.limits.wall_s} s"
-        mend = "Raise `wall_s` in the lane's limits, or ask for less."
+        message = f"The model of lane {lane.name} did not finish within {lane.limits.wall_s} s"
+        mend = "Raise `wall_s` in the lane's limits, or ask for a smaller change."
         raise WorkError("timed_out", message, mend, artifacts={TRANSCRIPT: transcript(loop.messages)}) from error
     except TransientError:
         raise

@@ -1,7 +1,7 @@
-"""The agent loop: ask the model, run the tools it calls, show it the results, until it says that it is done.
+"""The agent loop: asks the model, runs the tools that it calls, and returns their results, until it calls finish.
 
-Every answer is in the journal before anything is done about it, and the results of its calls right after. Whoever takes
-the work over replays both, and asks the model nothing that it answered already.
+The journal gets every answer before its calls run, and their results right afterwards. A later try of the work replays
+both, so that the model answers each request only once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.ports.journal import Journal
 from core.ports.reporting import ProgressReporter, UsageReporter
 from core.strict_json import NotJsonError
 from lanes.builtin_agent.budget import BudgetMeter
-from lanes.builtin_agent.context import fitted
+from lanes.builtin_agent.context import fit_context
 from lanes.builtin_agent.tool_call_text import parse_call, without_tools
 from lanes.builtin_agent.tools import FINISH, TOOLS, AgentTools
 from lanes.models import ChatMessage, ChatModel, ChatReply, ChatRequest, ToolCall
@@ -28,16 +28,16 @@ _VERSION: Final = 1
 _MAX_IDLE: Final = 3
 _MAX_RETRIES: Final = 2
 _ECHO_CHARS: Final = 2_000
-_AGAIN: Final = "That answer cannot be used: {why} Answer once more, with the JSON object only."
+_RETRY: Final = "That answer cannot be used: {reason} Answer again, with the JSON object only."
 _REMINDER: Final = "Call a tool. When the change is complete, call finish with one sentence about it."
 
 
 @dataclass(slots=True)
 class AgentLoop:
-    """One piece of work. `messages` is the conversation so far; the system's words and the request come first.
+    """A conversation that does a piece of work; `messages` begins with the system message and the request.
 
-    `idle` counts answers in a row that led to nothing. `misread` says why the last answer of a model without tools was
-    not a call.
+    `idle` counts answers in a row without an effect. `parse_error` says why the last answer of a model without tools
+    was not a call.
     """
 
     model: ChatModel
@@ -46,66 +46,66 @@ class AgentLoop:
     journal: Journal
     progress: ProgressReporter
     usage: UsageReporter
-    room_tokens: int
+    context_tokens: int
     messages: list[ChatMessage]
     uses_tools: bool = True
     idle: int = 0
-    misread: str = ""
+    parse_error: str = ""
     summary: str | None = field(default=None, init=False)
 
     async def run(self) -> str:
-        """Work until the model is done; returns its own words about it.
+        """Run until the model finishes; returns its own summary.
 
-        Raises `BudgetError` when a limit of the budget is reached, `PermanentError` ``model_babbled`` when its answers
-        cannot be read, and what `ChatModel.ask` raises.
+        Raises `BudgetError` when a limit of the budget is reached, `PermanentError` ``model_babbled`` when the model's
+        answers cannot be used, and what `ChatModel.ask` raises.
         """
         await self._replay()
         while self.summary is None:
             call, reply = new_id("call"), await self._ask()
             try:
                 await self.journal.add({"v": _VERSION, "call": call, "reply": _to_json(reply)})
-            finally:  # a worker that lost the job meanwhile has spent the tokens all the same
+            finally:  # the tokens are spent even if the worker has lost the job meanwhile
                 await self._charge(call, reply.usage)
-            results = await self._carry_out(reply, None)
+            results = await self._apply(reply, None)
             await self.journal.add({"v": _VERSION, "results": results})
         return self.summary
 
     async def _ask(self) -> ChatReply:
-        """The model's next answer, within what is left of the budget."""
+        """The model's next answer, within the remaining budget."""
         self.meter.begin_step()
-        messages = tuple(fitted(self.messages, self.room_tokens))
+        messages = tuple(fit_context(self.messages, self.context_tokens))
         try:
-            return await self._answer_to(messages)
+            return await self._request(messages)
         except PermanentError as error:
             if error.problem.code != "model_no_tools" or not self.uses_tools:
                 raise
-            self.uses_tools = False  # such a model answers with the call as JSON instead
-            return await self._answer_to(messages)
+            self.uses_tools = False  # from now on, the model answers with a call as JSON
+            return await self._request(messages)
 
-    async def _answer_to(self, messages: tuple[ChatMessage, ...]) -> ChatReply:
+    async def _request(self, messages: tuple[ChatMessage, ...]) -> ChatReply:
         listen = self.meter.answer_listener(self.progress)
-        most = self.meter.answer_tokens(self.room_tokens // 4)
+        max_tokens = self.meter.answer_tokens(self.context_tokens // 4)
         if self.uses_tools:
-            return await self.model.ask(ChatRequest(messages, TOOLS, on_text=listen, max_tokens=most))
-        reply = await self.model.ask(replace(without_tools(messages), on_text=listen, max_tokens=most))
-        self.misread = ""
+            return await self.model.ask(ChatRequest(messages, TOOLS, on_text=listen, max_tokens=max_tokens))
+        reply = await self.model.ask(replace(without_tools(messages), on_text=listen, max_tokens=max_tokens))
+        self.parse_error = ""
         try:
             return replace(reply, text="", calls=(parse_call(reply.text),))
         except NotJsonError as error:
-            self.misread = str(error)
+            self.parse_error = str(error)
             return replace(reply, text=reply.text[:_ECHO_CHARS], calls=())
 
     async def _charge(self, call: str, usage: Usage) -> None:
-        """Report what an answer cost, and count it unless the ledger had it already."""
+        """Report the cost of an answer, and count it unless the ledger had it already."""
         if await self.usage.report(call, usage):
             self.meter.add(usage)
 
-    async def _carry_out(self, reply: ChatReply, earlier: list[str] | None) -> list[str]:
-        """Run the calls of an answer; `earlier` are their results in the try that made them, if there was one."""
+    async def _apply(self, reply: ChatReply, earlier: list[str] | None) -> list[str]:
+        """Run the calls of an answer; on a replay, `earlier` are their results."""
         self.messages.append(ChatMessage("assistant", reply.text, reply.calls))
         if not reply.calls:
-            return self._without_calls(reply)
-        self._count_wrong(reply)
+            return self._continue_without_call(reply)
+        self._count_invalid(reply)
         results: list[str] = []
         for n, call in enumerate(reply.calls):
             result = await self._run(call, earlier[n] if earlier is not None and n < len(earlier) else None)
@@ -116,14 +116,14 @@ class AgentLoop:
                 self.summary = summary if isinstance(summary, str) and summary else reply.text
         return results
 
-    def _count_wrong(self, reply: ChatReply) -> None:
-        """Count answers of which no call can be used; too many in a row end the work."""
+    def _count_invalid(self, reply: ChatReply) -> None:
+        """Count answers with invalid calls only; too many in a row end the work."""
         if not all(call.error for call in reply.calls):
             self.idle = 0
             return
         self.idle += 1
         if self.idle > _MAX_RETRIES:
-            raise self._babbled(reply, reply.calls[-1].error)
+            raise self._unusable_error(reply, reply.calls[-1].error)
 
     async def _run(self, call: ToolCall, earlier: str | None) -> str:
         self.meter.count_call(call, self.tools.changes)
@@ -132,37 +132,39 @@ class AgentLoop:
             await self.progress(f"{progress}; {call.name}" if call.name in self.tools.names else progress)
         return await self.tools.call(call, earlier)
 
-    def _without_calls(self, reply: ChatReply) -> list[str]:
-        """An answer without a call: some models end that way; others need a reminder to go on."""
+    def _continue_without_call(self, reply: ChatReply) -> list[str]:
+        """Handle an answer without a call: it ends the work after a change; otherwise the model gets a reminder."""
         self.idle += 1
-        if self.misread:
+        if self.parse_error:
             if self.idle > _MAX_RETRIES:
-                raise self._babbled(reply, self.misread)
-            self.messages.append(ChatMessage("user", _AGAIN.format(why=self.misread)))
-            return [self.misread]
+                raise self._unusable_error(reply, self.parse_error)
+            self.messages.append(ChatMessage("user", _RETRY.format(reason=self.parse_error)))
+            return [self.parse_error]
         if (self.tools.changes and reply.text.strip()) or self.idle >= _MAX_IDLE:
             self.summary = reply.text
         else:
             self.messages.append(ChatMessage("user", _REMINDER))
         return []
 
-    def _babbled(self, reply: ChatReply, why: str) -> PermanentError:
-        message = f"{reply.model} gave {self.idle} answers in a row that cannot be used. {why}"
-        return PermanentError("model_babbled", message, "Name another model in the lane; best one with tools.")
+    def _unusable_error(self, reply: ChatReply, reason: str) -> PermanentError:
+        message = f"{reply.model} gave {self.idle} answers in a row that cannot be used. {reason}"
+        return PermanentError(
+            "model_babbled", message, "Name another model in the lane, preferably one that supports tools."
+        )
 
     async def _replay(self) -> None:
-        """Do again, on the files, what earlier tries of this work did; their answers are not asked for again."""
+        """Apply the journaled answers of earlier tries of this work, without asking the model again."""
         entries = [StoredObject(entry, "a model's turn", newest=_VERSION) for entry in await self.journal.recall()]
         for n, entry in enumerate(entries):
             answer, call = entry.get("reply"), entry.get("call")
             if answer is None:
                 continue
             reply = _from_json(answer)
-            if call is not None:  # without: written before 0007, which carried its cost over
+            if call is not None:  # entries from before migration 0007, which moved their costs to the ledger, have none
                 await self._charge(call, reply.usage)
             earlier = entries[n + 1].get("results") if n + 1 < len(entries) else None
-            self.misread = earlier[0] if earlier and not reply.calls else ""
-            results = await self._carry_out(reply, earlier)
+            self.parse_error = earlier[0] if earlier and not reply.calls else ""
+            results = await self._apply(reply, earlier)
             if earlier is None:
                 await self.journal.add({"v": _VERSION, "results": results})
 

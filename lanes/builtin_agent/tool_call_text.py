@@ -1,4 +1,4 @@
-"""Tools for models that do not support them: described in words, and called by an answer that is JSON."""
+"""Tool calls for models without tool support: the prompt describes the tools, and the answer is a call as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SCHEMA: Final[dict[str, Any]] = {
 
 
 def without_tools(messages: Sequence[ChatMessage]) -> ChatRequest:
-    """The same question without tools: the answer must be one call, of the shape of `_SCHEMA`."""
+    """The request without tools: the prompt describes them, and the answer must be one call as in `_SCHEMA`."""
     described = "\n".join(
         f"- {tool.name}({', '.join(tool.parameters['properties'])}): {tool.description}" for tool in TOOLS
     )
@@ -38,8 +38,8 @@ def without_tools(messages: Sequence[ChatMessage]) -> ChatRequest:
 
 
 def parse_call(text: str) -> ToolCall:
-    """The one call that an answer is, without a Markdown fence around it; raises `NotJsonError` for anything else."""
-    answer = read_object(_unfenced(text), max_chars=_MAX_CHARS, max_depth=_MAX_DEPTH)
+    """Parse an answer as one call, with or without a Markdown fence; raises `NotJsonError` for anything else."""
+    answer = read_object(_without_fence(text), max_chars=_MAX_CHARS, max_depth=_MAX_DEPTH)
     if set(answer) != {"tool", "arguments"}:
         raise NotJsonError('The answer must have the keys "tool" and "arguments", and no others.')
     if not isinstance(answer["tool"], str) or not isinstance(answer["arguments"], dict):
@@ -47,13 +47,13 @@ def parse_call(text: str) -> ToolCall:
     return ToolCall(answer["tool"], answer["arguments"])
 
 
-def _unfenced(text: str) -> str:
-    fenced = _FENCE.fullmatch(text.strip())
-    return fenced[1] if fenced else text
+def _without_fence(text: str) -> str:
+    match = _FENCE.fullmatch(text.strip())
+    return match[1] if match else text
 
 
 def _without_calls(message: ChatMessage) -> ChatMessage:
     if message.role == "tool":
-        return ChatMessage("user", f"{message.tool} says:\n{message.text}")
+        return ChatMessage("user", f"{message.tool} returned:\n{message.text}")
     calls = [json.dumps({"tool": call.name, "arguments": dict(call.arguments)}) for call in message.calls]
     return ChatMessage(message.role, "\n".join([*([message.text] if message.text else []), *calls]))

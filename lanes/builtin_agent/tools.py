@@ -15,23 +15,23 @@ from lanes.models import ToolCall, ToolSpec
 FINISH: Final = "finish"
 _MAX_LISTED: Final = 400
 _MAX_MATCHES: Final = 60
-_LINES: Final = 400
+_DEFAULT_LINES: Final = 400
 _MAX_LINES: Final = 2_000
 _MAX_CHARS: Final = 40_000
 _MAX_LINE_CHARS: Final = 2_000
-_MATCH_CHARS: Final = 400
-LOG_WITHHELD: Final = "What it printed holds a secret and is kept from models."
+_MAX_MATCH_CHARS: Final = 400
+LOG_WITHHELD: Final = "Its output contains a secret and is withheld from models."
 
 RunCheck = Callable[[str, str], Awaitable[str]]
-"""Runs the lane's check of this name on this tree; returns how it came out, with its log."""
+"""Runs the named check of the lane on a tree; returns its result with its log."""
 
 
-def _tool(name: str, describe: str, required: tuple[str, ...] = (), /, **parameters: str) -> ToolSpec:
+def _tool(name: str, purpose: str, required: tuple[str, ...] = (), /, **parameters: str) -> ToolSpec:
     properties = {
         key: {"type": "integer" if key in ("from_line", "lines") else "string", "description": description}
         for key, description in parameters.items()
     }
-    return ToolSpec(name, describe, {"type": "object", "properties": properties, "required": list(required)})
+    return ToolSpec(name, purpose, {"type": "object", "properties": properties, "required": list(required)})
 
 
 _PATH: Final = "from the repository's root"
@@ -45,33 +45,33 @@ TOOLS: Final = (
         from_line="1 is the first",
         lines="how many",
     ),
-    _tool("search", "Finds a text in files; capitals do not matter.", ("text",), text="taken literally", glob="where"),
+    _tool("search", "Finds a text in files, ignoring case.", ("text",), text="taken literally", glob="where"),
     _tool(
         "edit_file",
-        "Replaces a text that stands exactly once in a file.",
+        "Replaces a text that occurs exactly once in a file.",
         ("path", "old", "new"),
         path=_PATH,
-        old="the text as it stands there, without line numbers",
-        new="what shall stand there instead",
+        old="the exact text, without line numbers",
+        new="the text that replaces it",
     ),
     _tool(
         "write_file",
-        "Makes a file, or gives it a whole new text.",
+        "Creates a file, or replaces all of its text.",
         ("path", "text"),
         path=_PATH,
         text="all of the file",
     ),
     _tool("delete_file", "Deletes a file.", ("path",), path=_PATH),
-    _tool("run_check", "Runs one of the lane's checks on the files as they are now.", ("name",), name="of the check"),
-    _tool(FINISH, "Says that the change is complete.", ("summary",), summary="one sentence about the change"),
+    _tool("run_check", "Runs one of the lane's checks on the current files.", ("name",), name="of the check"),
+    _tool(FINISH, "Reports that the change is complete.", ("summary",), summary="one sentence about the change"),
 )
 
 
 @dataclass(slots=True)
 class AgentTools:
-    """The tools on one workspace. `changes` counts the writes so far; `checks` are the names that may be run.
+    """The tools on a workspace; `changes` counts the writes so far, and `checks` names the checks that may be run.
 
-    `refused` says why the last write was refused; empty once one was made.
+    `refused` says why the last write was refused; a successful write clears it.
     """
 
     workspace: VirtualWorkspace
@@ -87,9 +87,9 @@ class AgentTools:
         return frozenset(tool.name for tool in TOOLS)
 
     async def call(self, call: ToolCall, earlier: str | None = None) -> str:
-        """Run a call and return its result; a call that cannot be done is answered with why, and what to do instead.
+        """Run a call and return its result; the result of a failed call says why and what to do instead.
 
-        With `earlier`, the result of this very call in an earlier try, only a call that writes is run again.
+        With `earlier`, the result of the same call in an earlier try, only calls that write are run again.
         """
         if call.error:
             return f"Not done. The arguments cannot be used: {call.error} Call the tool again with a JSON object."
@@ -117,29 +117,29 @@ class AgentTools:
     async def _read(self, arguments: _Arguments) -> str:
         path = arguments.text("path")
         lines = (await self.workspace.text(path)).split("\n")
-        begin = max(1, arguments.number("from_line", 1))
-        count = max(1, min(arguments.number("lines", _LINES), _MAX_LINES))
-        shown = lines[begin - 1 : begin - 1 + count]
-        numbered = "\n".join(f"{begin + n}\t{line[:_MAX_LINE_CHARS]}" for n, line in enumerate(shown))[:_MAX_CHARS]
+        first = max(1, arguments.number("from_line", 1))
+        count = max(1, min(arguments.number("lines", _DEFAULT_LINES), _MAX_LINES))
+        selected = lines[first - 1 : first - 1 + count]
+        numbered = "\n".join(f"{first + n}\t{line[:_MAX_LINE_CHARS]}" for n, line in enumerate(selected))[:_MAX_CHARS]
         return f"{show(path)}, {len(lines)} lines:\n{numbered}"
 
     async def _search(self, arguments: _Arguments) -> str:
-        wanted = arguments.text("text").casefold()
+        query = arguments.text("text").casefold()
         matches: list[str] = []
         withheld = 0
         for path, text in await self.workspace.texts(self.workspace.paths(arguments.text("glob", "**"))):
-            if wanted not in text.casefold():
+            if query not in text.casefold():
                 continue
             if await self.workspace.withheld.hides(path, text):
                 withheld += 1
                 continue
             for n, line in enumerate(text.split("\n"), 1):
-                if wanted in line.casefold():
-                    matches.append(f"{show(path)}:{n}: {line.strip()[:_MATCH_CHARS]}")
+                if query in line.casefold():
+                    matches.append(f"{show(path)}:{n}: {line.strip()[:_MAX_MATCH_CHARS]}")
             if len(matches) > _MAX_MATCHES:
                 return "\n".join(matches[:_MAX_MATCHES]) + "\n… and more; search for something rarer, or give a glob."
         if withheld:
-            matches.append(f"… and in {withheld} files that are kept from models, for they hold secrets.")
+            matches.append(f"… and in {withheld} files that are withheld from models because they contain secrets.")
         return "\n".join(matches) or "Not found."
 
     async def _edit(self, arguments: _Arguments) -> str:
@@ -151,7 +151,7 @@ class AgentTools:
             raise EditError("not_found", f"{show(path)} does not have that text", hint)
         if count > 1:
             raise EditError(
-                "not_found", f"{show(path)} has that text {count} times", "Quote more of what is around it."
+                "not_found", f"{show(path)} has that text {count} times", "Quote more of the surrounding text."
             )
         return self._put(path, text.replace(old, new))
 
@@ -189,12 +189,12 @@ class AgentTools:
 
 @dataclass(frozen=True, slots=True)
 class _Arguments:
-    """The arguments of a call as a model wrote them: anything may be missing, or of another type."""
+    """The arguments of a call, from a model: any of them may be missing or have another type."""
 
     values: Mapping[str, Any]
 
     def text(self, key: str, default: str | None = None) -> str:
-        """The text under `key`; raises `EditError` when it is missing without a `default`, or is of another type."""
+        """The text under `key`; raises `EditError` if it has another type, or is missing without a `default`."""
         value = self.values.get(key)
         if isinstance(value, str) and (value or default is not None):
             return value
@@ -207,7 +207,7 @@ class _Arguments:
         return default
 
     def number(self, key: str, default: int) -> int:
-        """The number under `key`, within ±10⁹; `default` for anything that is not one."""
+        """The number under `key`, limited to ±10⁹; `default` if it is not a number."""
         value = self.values.get(key)
         if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
             value = int(value)
@@ -217,7 +217,7 @@ class _Arguments:
 
 
 _TOOL_METHODS: Final[Mapping[str, Callable[[AgentTools, _Arguments], Awaitable[str]]]] = {
-    "list_files": AgentTools._list,  # noqa: SLF001 - the table of this very class
+    "list_files": AgentTools._list,  # noqa: SLF001 - the table of this class
     "read_file": AgentTools._read,  # noqa: SLF001
     "search": AgentTools._search,  # noqa: SLF001
     "edit_file": AgentTools._edit,  # noqa: SLF001

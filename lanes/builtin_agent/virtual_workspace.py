@@ -1,6 +1,6 @@
-"""The files of a git tree with the model's changes on top, all in memory.
+"""The files of a git tree with the model's changes, all in memory.
 
-Nothing is on a disk: no link is followed, no path leaves the repository, and a failed try leaves nothing behind.
+Since nothing is on disk, no link is followed, no path leaves the repository, and a failed try needs no cleanup.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from lanes.repository import GitRepository
 _PLAIN: Final = (REGULAR, EXECUTABLE)
 
 Refusal = Callable[[str], str]
-"""Why the guard would block any change of a path, as the end of a sentence that begins with the path; else empty."""
+"""Returns why the guard would block any change of a path, to continue a sentence with the path; "" if it would not."""
 
 
 def refuses_nothing(_path: str) -> str:
-    """A `Refusal` where no guard is asked."""
+    """A `Refusal` for use without a guard."""
     return ""
 
 
 @dataclass(slots=True)
 class VirtualWorkspace:
-    """The files of `tree`, which is judged against the commit `base`.
+    """The files of `tree`; the change is measured from the commit `base`.
 
-    `may_write` are the lane's globs and `limits` its limits. `refusal` says why the guard would block a path, and
-    `withheld` what the model is not shown.
+    `may_write` are the lane's globs and `limits` its limits. `refusal` tells why the guard would block a path, and
+    `withheld` which texts the model must not see.
     """
 
     git: GitRepository
@@ -50,30 +50,30 @@ class VirtualWorkspace:
     _removed: set[str] = field(default_factory=set)
 
     async def open(self) -> None:
-        """List the tree; to be called once, before anything else."""
-        self._entries = await self._listed(self.tree)
-        before = await self._listed(self.base)
+        """List the tree; call it once, before any other method."""
+        self._entries = await self._list_entries(self.tree)
+        before = await self._list_entries(self.base)
         changed = [path for path in before.keys() | self._entries if before.get(path) != self._entries.get(path)]
         present = [path for path in changed if self._entries.get(path, ("",))[0] in _PLAIN]
         contents = await self.git.read_files(self.tree, present, MAX_FILE_BYTES)
         self._earlier = {path: len(contents.get(path, b"")) for path in changed}
 
-    def refused(self) -> list[str]:
-        """The files that the lane's globs cover and that may not be changed all the same, sorted."""
-        inside = {path for glob in self.may_write for path in matching_paths(glob.removeprefix("/"), self.paths())}
-        return sorted(path for path in inside if self.refusal(path))
+    def refused_paths(self) -> list[str]:
+        """The files that the lane's globs cover but that must not be changed, sorted."""
+        covered = {path for glob in self.may_write for path in matching_paths(glob.removeprefix("/"), self.paths())}
+        return sorted(path for path in covered if self.refusal(path))
 
-    async def _listed(self, tree: str) -> dict[str, tuple[str, str]]:
-        listed = await self.git.list_paths(tree)
-        return {path.decode("utf-8", "surrogateescape"): entry for path, entry in listed.items()}
+    async def _list_entries(self, tree: str) -> dict[str, tuple[str, str]]:
+        entries = await self.git.list_paths(tree)
+        return {path.decode("utf-8", "surrogateescape"): entry for path, entry in entries.items()}
 
     def paths(self, glob: str = "**") -> list[str]:
-        """The paths that an anchored glob names, sorted."""
+        """The paths that match an anchored glob, sorted."""
         present = sorted((self._entries.keys() - self._removed) | self._written.keys())
         return present if glob in ("", "**") else matching_paths(glob, present)
 
     async def text(self, path: str) -> str:
-        """The text of an ordinary file; raises `EditError` with what to do instead."""
+        """The text of a regular file; raises `EditError` that says what to do instead."""
         content = await self._content(path)
         if b"\0" in content:
             raise EditError("unsupported_format", f"{show(path)} is not a text file", "Leave it as it is.")
@@ -82,7 +82,7 @@ class VirtualWorkspace:
         return text
 
     async def texts(self, paths: list[str]) -> Iterator[tuple[str, str]]:
-        """The texts of those of `paths` that are ordinary text files, withheld ones too; git is read once."""
+        """The texts of those `paths` that are regular text files, withheld ones included, with one read from git."""
         unread = [path for path in paths if path not in self._written and self._entries.get(path, ("",))[0] in _PLAIN]
         contents = await self.git.read_files(self.tree, unread, MAX_FILE_BYTES)
         contents.update({path: self._written[path] for path in paths if path in self._written})
@@ -93,7 +93,7 @@ class VirtualWorkspace:
         )
 
     def write(self, path: str, text: str) -> None:
-        """Give a path this text, where the lane may write; raises `EditError`."""
+        """Write a file; raises `EditError` if the lane may not write it."""
         self._check(path)
         content = text.encode("utf-8", "surrogateescape" if path in self._entries else "strict")
         self._check_size(path, len(content))
@@ -103,7 +103,7 @@ class VirtualWorkspace:
         self._written[path] = content
 
     def remove(self, path: str) -> None:
-        """Delete a file, where the lane may write; raises `EditError`."""
+        """Delete a file; raises `EditError` if the lane may not write it."""
         self._check(path)
         self._require(path)
         if path in self._entries:
@@ -113,14 +113,14 @@ class VirtualWorkspace:
             self._removed.add(path)
 
     async def result(self) -> str:
-        """The tree with every change made."""
+        """The tree with all changes."""
         if not (self._written or self._removed):
             return self.tree
         modes: Mapping[str, str] = {}
         return await self.git.write_tree(self.tree, self._written, self._removed, modes)
 
     def _check(self, path: str) -> None:
-        """Raise for what the guard would refuse later, so that the model can do better."""
+        """Raise `EditError` for a path that the guard would refuse, so that the model can choose another."""
         try:
             check_path(path)
         except PathError as error:
@@ -131,35 +131,37 @@ class VirtualWorkspace:
             raise EditError("unsupported_format", f"{show(path)} is a link or a submodule", "Leave it as it is.")
         if not any(matching_paths(glob.removeprefix("/"), [path]) for glob in self.may_write):
             globs = ", ".join(self.may_write)
-            raise EditError("outside_lane", f"{show(path)} may not be written here", f"You may write: {globs}.")
-        if why := self.refusal(path):
-            raise EditError("refused_path", f"{show(path)} {why}", "Work without it, and say so when you finish.")
+            raise EditError("outside_lane", f"{show(path)} may not be written in this lane", f"You may write: {globs}.")
+        if reason := self.refusal(path):
+            raise EditError("refused_path", f"{show(path)} {reason}", "Work without it, and say so when you finish.")
 
     def _check_size(self, path: str, size: int) -> None:
-        """Raise for what would make the change larger than the lane's limits allow."""
+        """Raise `EditError` if the change would exceed the lane's limits."""
         self._check_count(path)
-        most = min(self.limits.file_bytes, MAX_FILE_BYTES)
-        if size > most:
-            raise EditError("too_large", f"{show(path)} would have {size:,} bytes, at most {most:,} bytes in a file")
+        limit = min(self.limits.file_bytes, MAX_FILE_BYTES)
+        if size > limit:
+            raise EditError("too_large", f"{show(path)} would have {size:,} bytes, at most {limit:,} bytes in a file")
         sizes = {path: size for path, size in self._earlier.items() if path not in self._removed}
         sizes |= {path: len(content) for path, content in self._written.items()} | {path: size}
-        total, most = sum(sizes.values()), min(self.limits.bytes, MAX_WRITTEN_BYTES)
-        if total > most:
-            message = f"with {show(path)} the change would have {total:,} bytes, at most {most:,} bytes in all"
-            raise EditError("too_large", message, "This is more than this lane may write: write less.")
+        total, limit = sum(sizes.values()), min(self.limits.bytes, MAX_WRITTEN_BYTES)
+        if total > limit:
+            message = f"with {show(path)} the change would have {total:,} bytes, at most {limit:,} bytes in all"
+            raise EditError("too_large", message, "The lane may not write that much: write less.")
 
     def _check_count(self, path: str) -> None:
-        """Raise for one file more than the lane may change."""
+        """Raise `EditError` if changing `path` exceeds the number of files that the lane may change."""
         changed = self._earlier.keys() | self._written.keys() | self._removed | {path}
         if len(changed) > self.limits.files:
-            message = f"{show(path)} would be changed file {len(changed)}, at most {self.limits.files:,} files in all"
+            message = (
+                f"{show(path)} would be file {len(changed)} of the change, at most {self.limits.files:,} files in all"
+            )
             raise EditError("too_many_files", message, "Change fewer files.")
 
     def _check_free(self, path: str) -> None:
         parts = path.split("/")
         for count in range(1, len(parts)):
             if self._has(folder := "/".join(parts[:count])):
-                raise EditError("exists", f"{show(folder)} is a file, so there can be no {show(path)}")
+                raise EditError("exists", f"{show(folder)} is a file, so {show(path)} cannot exist")
         if any(other.startswith(path + "/") for other in self.paths()):
             raise EditError("exists", f"{show(path)} is a folder", "Name the file in it.")
 
@@ -185,5 +187,5 @@ class VirtualWorkspace:
 
 
 def show(path: str) -> str:
-    """A path as text that is safe to show."""
+    """A path as text for display."""
     return show_path(path.encode("utf-8", "surrogateescape"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,6 +102,16 @@ def refusal_body(kind: str, message: str) -> dict[str, Any]:
     if kind == "gemini":
         return {"error": {"code": 400, "message": message, "status": "FAILED_PRECONDITION"}}
     return {"error": {"message": message, "type": "invalid_request_error", "code": "refused", "param": None}}
+
+
+def error_message(body: str) -> str:
+    """The message in an error body, in one line."""
+    try:
+        error = json.loads(body)["error"]
+        body = str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, RecursionError, KeyError, TypeError):
+        pass
+    return " ".join(body.split())[:200]
 
 
 def model_list(models: tuple[str, ...]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The broker: an HTTP server on a unix socket of the host that forwards a sandbox's requests to the lane's models.
 
-It does not trust the sandbox's keys, headers or model names: it builds each request anew from the parsed body. It adds
+It does not trust the sandbox's keys, headers or model names: it builds each request from the parsed body. It adds
 the endpoint's key, which no answer contains.
 """
 
@@ -24,6 +24,7 @@ from lanes.egress.routes import (
     EgressRoute,
     authorization_headers,
     endpoint_url,
+    error_message,
     find_route,
     model_list,
     refusal_body,
@@ -262,10 +263,10 @@ class EgressBroker:
             body = body.replace(self.endpoint.key, "[key]")
         if route.is_inference:
             if status in _FINAL:
-                self.account.refuse(reason if status in _KEY_REFUSED else f"{reason}: {_message(body)}")
+                self.account.refuse(reason if status in _KEY_REFUSED else f"{reason}: {error_message(body)}")
             else:
                 self.account.add_failure(
-                    f"{reason}: {_message(body)}", rejected=status < 500 and status not in _RETRYABLE
+                    f"{reason}: {error_message(body)}", rejected=status < 500 and status not in _RETRYABLE
                 )
         if status in _KEY_REFUSED:
             return self._refuse(status, f"The endpoint refuses the lane's key ({status})")
@@ -297,13 +298,3 @@ async def _body(request: web.Request) -> dict[str, Any] | str:
 def _returned_headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
     """The headers of an answer that are forwarded to the program."""
     return {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
-
-
-def _message(body: str) -> str:
-    """The message in an error body, in one line."""
-    try:
-        error = json.loads(body)["error"]
-        body = str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, RecursionError, KeyError, TypeError):
-        pass
-    return " ".join(body.split())[:200]

@@ -151,6 +151,6 @@ def _bump(edit: BumpPackage, tree: Overlay) -> None:
     tree.write(path, manifests.bump(edit, path, mentions, tree.content(path)))
 
 
-def _clip(said: str) -> str:
-    line = " ".join(said.split())
+def _clip(text: str) -> str:
+    line = " ".join(text.split())
     return line if len(line) <= 80 else line[:79] + "…"

@@ -10,7 +10,7 @@ from core.store.artifacts import ArtifactFiles
 
 
 def artifact_files(scratch: Path) -> ArtifactFiles:
-    """The artifact files of the home, whose folder lies beside the scratch folder."""
+    """The artifact files of the home, whose folder is next to the scratch folder."""
     return ArtifactFiles(scratch.with_name("artifacts"))
 
 

@@ -114,5 +114,5 @@ def _run_error(result: SandboxResult, lane: Lane, folder: Path) -> CountersignEr
 def _last_lines(log: bytes, count: int = 3) -> str:
     """The last lines of a log in one line, with unusual characters escaped; of a Python traceback only the error."""
     log = log.rpartition(b"Traceback (most recent call last):")[2]
-    shown = [show_path(line[-300:]) for line in log.split(b"\n") if line.strip() and not line.startswith(b"  ")]
-    return f": {' / '.join(shown[-count:])}" if shown else ""
+    escaped = [show_path(line[-300:]) for line in log.split(b"\n") if line.strip() and not line.startswith(b"  ")]
+    return f": {' / '.join(escaped[-count:])}" if escaped else ""

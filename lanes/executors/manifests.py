@@ -41,8 +41,8 @@ def is_manifest(path: str) -> bool:
     if name in ("pyproject.toml", "package.json"):
         return True
     stem, _, ending = name.rpartition(".")
-    named = stem.startswith(_LIST_NAMES) or stem.endswith(_LIST_NAMES)
-    return ending in ("txt", "in") and (named or folder.rpartition("/")[2] in _LIST_NAMES)
+    is_list = stem.startswith(_LIST_NAMES) or stem.endswith(_LIST_NAMES)
+    return ending in ("txt", "in") and (is_list or folder.rpartition("/")[2] in _LIST_NAMES)
 
 
 def find_manifests(paths: Iterable[str]) -> list[str]:
@@ -88,7 +88,7 @@ def bump(edit: BumpPackage, path: str, mentions: list[Mention], content: bytes) 
 def _in_requirements(path: str, text: str, package: str) -> list[Mention]:
     """The requirements in a requirements file, where a line continues after a backslash."""
     mentions = []
-    wanted = canonicalize_name(package)
+    canonical_name = canonicalize_name(package)
     begin = 0
     lines = text.split("\n")
     number = 0
@@ -100,8 +100,8 @@ def _in_requirements(path: str, text: str, package: str) -> list[Mention]:
         whole = "\n".join(lines[first:number])
         begin += len(whole) + 1
         bare = whole.lstrip(" \t")
-        named = _NAMED.match(bare)
-        if named is None or canonicalize_name(named[0].split("[")[0].strip()) != wanted:
+        name_match = _NAMED.match(bare)
+        if name_match is None or canonicalize_name(name_match[0].split("[")[0].strip()) != canonical_name:
             continue
         at = start + len(whole) - len(bare)
         current = re.split(r"[ \t]#|[ \t]--|\\|\r|\n", bare, maxsplit=1)[0].rstrip()
@@ -115,16 +115,16 @@ def _in_requirements(path: str, text: str, package: str) -> list[Mention]:
 
 def _in_pyproject(path: str, text: str, package: str) -> list[Mention]:
     document = toml_file.read(text, path)
-    wanted = canonicalize_name(package)
+    canonical_name = canonicalize_name(package)
     mentions = []
-    for place, value in _walk(document, (), 0):
-        write = partial(toml_file.set_text, text, place, file=path)
-        where = f"{path} {format_path(place)}"
-        if _lists_requirements(place):
-            named = _NAMED.match(value)
-            if named and canonicalize_name(named[0].split("[")[0].strip()) == wanted:
+    for key_path, value in _walk(document, (), 0):
+        write = partial(toml_file.set_text, text, key_path, file=path)
+        where = f"{path} {format_path(key_path)}"
+        if _lists_requirements(key_path):
+            name_match = _NAMED.match(value)
+            if name_match and canonicalize_name(name_match[0].split("[")[0].strip()) == canonical_name:
                 mentions.append(Mention(where, value, _by_value(write), versions.revise_requirement))
-        elif (name := _poetry_name(place)) and canonicalize_name(name) == wanted:
+        elif (name := _poetry_name(key_path)) and canonicalize_name(name) == canonical_name:
             mentions.append(Mention(where, value, _by_value(write), versions.revise_prefixed))
     return mentions
 

@@ -70,9 +70,9 @@ def blocks(lines: list[str]) -> list[TextSection]:
 
 def matching_sections(candidates: list[TextSection], heading: str) -> list[TextSection]:
     """The sections whose title matches `heading`: exactly if there is one, else by its beginning."""
-    wanted = _normalized(heading)
-    exact = [section for section in candidates if _normalized(section.title) == wanted]
-    return exact or [section for section in candidates if _normalized(section.title).startswith(wanted + " ")]
+    normalized = _normalized(heading)
+    exact = [section for section in candidates if _normalized(section.title) == normalized]
+    return exact or [section for section in candidates if _normalized(section.title).startswith(normalized + " ")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,5 +186,5 @@ def _can_be_title(line: str) -> bool:
 
 
 def _normalized(title: str) -> str:
-    shown = _LINK.sub(r"\1", title[:300]).strip().strip("#*_`: ")
-    return " ".join(shown.casefold().split())
+    plain = _LINK.sub(r"\1", title[:300]).strip().strip("#*_`: ")
+    return " ".join(plain.casefold().split())

@@ -20,20 +20,22 @@ class Occurrence(NamedTuple):
     inside: str = ""
 
 
-def find_occurrences(text: str, wanted: str, *, word: bool = False) -> Iterator[Occurrence]:
-    """The occurrences of `wanted` in `text`, whatever line endings either has; with `word` only whole words."""
-    lines = wanted.replace("\r\n", "\n").split("\n")
+def find_occurrences(text: str, searched: str, *, word: bool = False) -> Iterator[Occurrence]:
+    """The occurrences of `searched` in `text`, whatever line endings either has; with `word` only whole words."""
+    lines = searched.replace("\r\n", "\n").split("\n")
     pattern = r"\r?\n".join(map(re.escape, lines))
-    is_exact = not word and (wanted[0].isdigit() or wanted[-1].isdigit() or _IDENTIFIER.fullmatch(wanted) is not None)
-    for match in re.finditer(_word_pattern(pattern, wanted) if word else pattern, text):
+    is_exact = not word and (
+        searched[0].isdigit() or searched[-1].isdigit() or _IDENTIFIER.fullmatch(searched) is not None
+    )
+    for match in re.finditer(_word_pattern(pattern, searched) if word else pattern, text):
         start, end = match.span()
         yield Occurrence(start, end, _enclosing_token(text, start, end) if is_exact else "")
 
 
-def _word_pattern(pattern: str, wanted: str) -> str:
+def _word_pattern(pattern: str, searched: str) -> str:
     """The pattern between word boundaries; no boundary is needed where the text begins or ends with punctuation."""
     before, after = _WORD.split("{}")
-    starts, ends = wanted[0].isalnum() or wanted[0] == "_", wanted[-1].isalnum() or wanted[-1] == "_"
+    starts, ends = searched[0].isalnum() or searched[0] == "_", searched[-1].isalnum() or searched[-1] == "_"
     return f"{before if starts else ''}{pattern}{after if ends else ''}"
 
 
@@ -43,31 +45,31 @@ def _enclosing_token(text: str, start: int, end: int) -> str:
     A plain word may be part of a longer word, as `colour` is of `colours`; part of a number or identifier is never
     meant.
     """
-    wanted = text[start:end]
-    if _continues_before(text, start, wanted) or _continues_after(text, end, wanted):
+    searched = text[start:end]
+    if _continues_before(text, start, searched) or _continues_after(text, end, searched):
         first = re.compile(r"[\w.]*\Z").search(text[max(0, start - 40) : start])
         last = _TOKEN.match(text[end : end + 40])
-        return (first[0] if first else "") + wanted + (last[0] if last else "").rstrip(".")
+        return (first[0] if first else "") + searched + (last[0] if last else "").rstrip(".")
     return ""
 
 
-def _continues_before(text: str, start: int, wanted: str) -> bool:
+def _continues_before(text: str, start: int, searched: str) -> bool:
     before = text[max(0, start - 2) : start]
-    if not wanted[0].isdigit():
-        return _IDENTIFIER.fullmatch(wanted) is not None and _is_word(before[-1:])
+    if not searched[0].isdigit():
+        return _IDENTIFIER.fullmatch(searched) is not None and _is_word(before[-1:])
     if before[-1:].isdigit() or (before[-1:] == "." and before[:-1].isdigit()):
         return True
     is_version = before[-1:] in ("v", "V") and not _is_word(before[:-1])
-    return _is_word(before[-1:]) and wanted.isdigit() and not is_version
+    return _is_word(before[-1:]) and searched.isdigit() and not is_version
 
 
-def _continues_after(text: str, end: int, wanted: str) -> bool:
+def _continues_after(text: str, end: int, searched: str) -> bool:
     after = text[end : end + 2]
-    if wanted[-1].isdigit():
+    if searched[-1].isdigit():
         if after[:1].isdigit() or (after[:1] == "." and after[1:].isdigit()):
             return True
-        return wanted[0].isdigit() and _is_word(after[:1]) and _UNIT.match(text, end) is None
-    return _IDENTIFIER.fullmatch(wanted) is not None and _is_word(after[:1])
+        return searched[0].isdigit() and _is_word(after[:1]) and _UNIT.match(text, end) is None
+    return _IDENTIFIER.fullmatch(searched) is not None and _is_word(after[:1])
 
 
 def _is_word(char: str) -> bool:

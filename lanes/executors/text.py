@@ -125,14 +125,14 @@ def remove_line(edit: RemoveLine, content: bytes) -> bytes:
     encoded(edit.containing)
     lines = _lines(content)
     hits = _hits(edit, _decoded(lines))
-    shown = _clip(edit.containing)
+    quoted_text = _clip(edit.containing)
     if not hits:
         how = "" if edit.whole else "containing the word " if edit.word else "containing "
-        message = f"{edit.path} has no line {how}“{shown}”"
+        message = f"{edit.path} has no line {how}“{quoted_text}”"
         raise EditError("not_found", message, suggest_text(content, edit.containing))
     if len(hits) > 1 and not edit.every:
         where = ", ".join(str(number + 1) for number in hits[:5])
-        message = f"{edit.path} has {len(hits)} lines {'' if edit.whole else 'containing '}“{shown}”: {where}"
+        message = f"{edit.path} has {len(hits)} lines {'' if edit.whole else 'containing '}“{quoted_text}”: {where}"
         mend = "Quote more of the line that you mean, or say: remove all lines containing …"
         raise EditError("ambiguous", message, mend)
     removed = set(hits)
@@ -160,11 +160,11 @@ def _hits(edit: RemoveLine, lines: list[str]) -> list[int]:
     return hits
 
 
-def refuse_inside(path: str, wanted: str, longer: str) -> None:
+def refuse_inside(path: str, searched: str, longer: str) -> None:
     """Raise EditError when a text is only a part of the number, version or identifier `longer`."""
     if longer:
-        message = f"{path} has “{_clip(wanted)}” inside “{_clip(longer)}”"
-        mend = f'Quote more of the text around the one you mean, or say: the word "{_clip(wanted)}".'
+        message = f"{path} has “{_clip(searched)}” inside “{_clip(longer)}”"
+        mend = f'Quote more of the text around the one you mean, or say: the word "{_clip(searched)}".'
         raise EditError("ambiguous", message, mend)
 
 
@@ -211,9 +211,9 @@ def encoded(text: str) -> bytes:
 
 def _add_under_heading(edit: AddLine, heading: str, content: bytes) -> bytes:
     lines = _lines(content)
-    shown = _decoded(lines)
+    text_lines = _decoded(lines)
     marked_up = edit.path.lower().endswith(_MARKED_UP)
-    sections = markdown.sections(shown) if marked_up else markdown.blocks(shown)
+    sections = markdown.sections(text_lines) if marked_up else markdown.blocks(text_lines)
     matching = markdown.matching_sections(sections, heading)
     if len(matching) != 1:
         where = ", ".join(str(section.line + 1) for section in matching[:5])
@@ -224,9 +224,11 @@ def _add_under_heading(edit: AddLine, heading: str, content: bytes) -> bytes:
         near = difflib.get_close_matches(heading, titles, n=3, cutoff=0.5)
         mend = f"Did you mean {' or '.join(near)}?" if near and not matching else "Name the heading in full."
         raise EditError(code, f"{edit.path} has {how} “{_clip(heading)}”", mend)
-    line = as_item(edit.line, shown[matching[0].first : matching[0].last]) if edit.item else edit.line
+    line = as_item(edit.line, text_lines[matching[0].first : matching[0].last]) if edit.item else edit.line
     added = _parts(line)
-    point = markdown.insert_point(shown, matching[0], line) if marked_up else markdown.InsertPoint(matching[0].last)
+    point = (
+        markdown.insert_point(text_lines, matching[0], line) if marked_up else markdown.InsertPoint(matching[0].last)
+    )
     before, after = b"".join(lines[: point.line]), b"".join(lines[point.line :])
     ending = ending_at(content, max(len(before) - 1, 0))
     block = (ending if point.gap_before else b"") + ending.join(added)

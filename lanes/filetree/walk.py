@@ -125,14 +125,14 @@ class TreeWalk:
 
     def _leave(self) -> None:
         """Return to the parent folder; if the folder was moved meanwhile, its new parent is not entered."""
-        left = self._levels.pop()
+        level = self._levels.pop()
         if not self._levels:
-            os.close(left.fd)
+            os.close(level.fd)
             return
         above = self._levels[-1]
         try:
             if above.fd < 0:
-                above.fd = _require_identity(os.open("..", FOLDER_FLAGS, dir_fd=left.fd), above.identity)
+                above.fd = _require_identity(os.open("..", FOLDER_FLAGS, dir_fd=level.fd), above.identity)
         except OSError:
             self.unreadable += 1
             if not self._skip_unreadable:
@@ -140,7 +140,7 @@ class TreeWalk:
             while self._levels[-1].fd < 0:  # the root is always open
                 self._levels.pop()
         finally:
-            os.close(left.fd)
+            os.close(level.fd)
 
 
 def list_names(folder: int) -> list[str]:

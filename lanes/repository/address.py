@@ -73,7 +73,7 @@ def _is_local(url: str) -> bool:
     return url.startswith("/")
 
 
-def _refused(url: str, why: str) -> PermanentError:
-    shown = f"The repository address {url[:200]!r}" if url else "A repository address"
+def _refused(url: str, reason: str) -> PermanentError:
+    subject = f"The repository address {url[:200]!r}" if url else "A repository address"
     mend = "Give an https:// or ssh:// address, or the absolute path of a git repository."
-    return PermanentError("bad_address", f"{shown} is refused: {why}", mend, kind=Kind.USAGE)
+    return PermanentError("bad_address", f"{subject} is refused: {reason}", mend, kind=Kind.USAGE)

@@ -178,14 +178,16 @@ _BOILERPLATE: Final = re.compile(r"error: (?:GH\d+:|hook declined|failed to push
 def push_refusal(report: str, err: str, name: str, branch: str) -> PermanentError:
     """The error for a push that the remote's rules refused, with the reason and the remote's own message."""
     reason = match[1] if (match := _REASON.search(report)) else ""
-    why, mend = next(
+    explanation, mend = next(
         ((explanation, mend) for pattern, explanation, mend in _REFUSALS if pattern.search(f"{reason}\n{err}")),
         (_one_line(reason) or "it gave no reason", "Read its rules, then ask again."),
     )
     remote_lines = (line.partition("remote:")[2].strip() for line in err.splitlines() if line.startswith("remote:"))
     lines = [_one_line(line) for line in remote_lines if line and not _BOILERPLATE.fullmatch(line)]
     quoted = f" Its message: “{' '.join(lines)[:200]}”" if lines else ""
-    return PermanentError("push_refused", f"The repository {name} refused the branch {branch}: {why}.{quoted}", mend)
+    return PermanentError(
+        "push_refused", f"The repository {name} refused the branch {branch}: {explanation}.{quoted}", mend
+    )
 
 
 def _one_line(text: str) -> str:

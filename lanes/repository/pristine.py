@@ -2,7 +2,7 @@
 
 Writing out 100,000 files takes a minute, and two trees of a repository usually differ in few files. Therefore one
 folder stays on disk and is updated from tree to tree while it is not in use. A task that needs another tree meanwhile
-gets a checkout of its own.
+gets its own checkout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bare git directory in which this host keeps the objects of one repository, with a configuration of our own."""
+"""The bare git directory in which this host stores the objects of one repository, with our own configuration."""
 
 from __future__ import annotations
 
@@ -171,10 +171,10 @@ class Store:
         self.ensure()
         return tuple(self.git.line("for-each-ref", "--format=%(objectname)", f"{ref}/").split())
 
-    def pack(self, wanted: list[str], had: list[str]) -> bytes:
-        """A thin pack of the objects that `wanted` reach and `had` do not."""
+    def pack(self, included: list[str], excluded: list[str]) -> bytes:
+        """A thin pack of the objects that `included` reach and `excluded` do not."""
         self.ensure()
-        lines = [check_oid(oid) for oid in wanted] + [f"^{check_oid(oid)}" for oid in had]
+        lines = [check_oid(oid) for oid in included] + [f"^{check_oid(oid)}" for oid in excluded]
         stdin = "".join(f"{line}\n" for line in lines).encode()
         return self.git.run(
             "pack-objects", "--quiet", "--revs", "--thin", "--stdout", "--delta-base-offset", stdin=stdin

@@ -174,16 +174,16 @@ def _summarize_blobs(git: GitCommand, oids: list[str]) -> dict[str, BlobSummary]
 
 
 def _summarize(read: Callable[[int], bytes], size: int) -> BlobSummary:
-    digest, newlines, last, binary, left = hashlib.sha256(), 0, b"", False, size
-    while left:
-        chunk = read(min(left, _CHUNK))
+    digest, newlines, last, binary, remaining = hashlib.sha256(), 0, b"", False, size
+    while remaining:
+        chunk = read(min(remaining, _CHUNK))
         if not chunk:
             raise GitError("cat-file", -1, "early EOF")
         digest.update(chunk)
         newlines += chunk.count(b"\n")
         binary = binary or b"\0" in chunk
         last = chunk[-1:]
-        left -= len(chunk)
+        remaining -= len(chunk)
     lines = newlines + (1 if last not in (b"", b"\n") else 0)
     return BlobSummary(digest.hexdigest(), size, None if binary else lines)
 
@@ -211,6 +211,6 @@ def diff_text(store: Store, base: str, tree: str) -> bytes:
     return store.git.run("diff-tree", *args, check_oid(base), check_oid(tree), limit_bytes=128 * MIB).out
 
 
-def _too_large(why: str) -> PermanentError:
+def _too_large(reason: str) -> PermanentError:
     mend = "Ask for it in smaller parts."
-    return PermanentError("too_large", f"The change is too large: {why}", mend, kind=Kind.BLOCKED)
+    return PermanentError("too_large", f"The change is too large: {reason}", mend, kind=Kind.BLOCKED)

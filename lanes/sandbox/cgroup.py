@@ -25,7 +25,7 @@ from lanes.sandbox.result import SandboxLimits
 
 _NAME: Final = re.compile(r"countersign-(\d+)-(\d+)-[0-9a-f]+")
 _SLACK_BYTES: Final = 32 * 1024 * 1024
-"""Allowance for what runs beside the command: bwrap, the relay of its forwards, the landlock launcher."""
+"""Allowance for what runs in addition to the command: bwrap, the relay of its forwards, the landlock launcher."""
 _MIB: Final = 1024 * 1024
 
 

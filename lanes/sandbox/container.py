@@ -221,8 +221,8 @@ class _Container:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        left = await run_engine(self._engine, "ps", "--all", "--quiet", "--filter", f"name=^{self._name}$")
-        if left.strip():
+        remaining = await run_engine(self._engine, "ps", "--all", "--quiet", "--filter", f"name=^{self._name}$")
+        if remaining.strip():
             message = "A container could not be removed, so the result of the run was discarded"
             mend = f"Find it with `{self._engine.kind} ps --all`."
             raise TransientError("sandbox_stuck", message, mend, retry_after_s=60)

@@ -17,7 +17,7 @@ from lanes.sandbox.result import SandboxLimits, SandboxRun
 
 _PROBE_TIMEOUT_S: Final = 30
 _UIDS: Final = (2_000_000_000, 1_000_000)
-# what podman adds by default: systemd mounts, our proxies, scratch mounts of its own, a generated /etc/hosts
+# what podman adds by default: systemd mounts, our proxies, its own scratch mounts, a generated /etc/hosts
 _PODMAN: Final = (
     "--systemd=false",
     "--http-proxy=false",

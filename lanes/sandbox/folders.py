@@ -1,6 +1,6 @@
 """Temporary folders that are locked while in use and removed afterwards, even if the process was killed.
 
-The kernel releases a lock when its holder dies; whoever creates the next folder removes those that are unlocked.
+The kernel releases a lock when its holder dies; creating a folder also removes those that are unlocked.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Landlock sandbox, for hosts that forbid user namespaces; used only when a lane's isolation asks for it.
 
-It is weaker than bubblewrap and refuses what it cannot enforce. Without namespaces a run has no loopback of its own, so
+It is weaker than bubblewrap and refuses what it cannot enforce. Without namespaces a run has no own loopback, so
 there are no port forwards and no sockets at all. It hides file contents but not file names. A worker that runs as root
 is refused. The run sees its folder at the folder's own path instead of ``/work``.
 """

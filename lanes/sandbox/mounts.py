@@ -1,4 +1,4 @@
-"""Prepares what a run sees beside its work folder: host programs, the files of its home, and its port forwards.
+"""Prepares what a run sees in addition to its work folder: host programs, the files of its home, and its port forwards.
 
 Generated files lie in a folder of the host that is mounted read-only at ``/run/countersign``. The run's own user copies
 the home from there, so the copies belong to that user.
@@ -58,7 +58,7 @@ def prepare_mounts(run: SandboxRun, folder: Path, *, image: bool = False) -> Mou
     Args:
         run: The run; its home files, programs and forwards are used.
         folder: An existing host folder that belongs to this run.
-        image: True when the run has a root of its own; its ``python3`` then serves the forwards.
+        image: True when the run has its own root; its ``python3`` then serves the forwards.
 
     Raises:
         PermanentError: A program or a home file cannot be mounted.

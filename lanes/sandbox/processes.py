@@ -28,7 +28,7 @@ SHARED_USER_PROCESSES: Final = 4096
 """The process limit of runs that share one user.
 
 The kernel counts processes per user, and runs on a layer share one user when root starts them. This limit covers all of
-them, so that a run with few processes can start beside one with many; `LimitWatch` counts the processes of each run.
+them, so that a run with few processes can start next to one with many; `LimitWatch` counts the processes of each run.
 """
 
 

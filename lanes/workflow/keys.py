@@ -229,7 +229,7 @@ def _check_parameters(
                     raise document.error(("steps", n, *key), f"there is no parameter {name!r}", mend)
                 used.add(name)
     for name in known - used:
-        message = "no step uses this parameter (code after -c gets it as an argument of its own, in sys.argv)"
+        message = "no step uses this parameter (code after -c gets it as a separate argument, in sys.argv)"
         raise document.error(("parameters", name), message, "Use it, or delete it.")
 
 

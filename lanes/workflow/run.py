@@ -140,7 +140,7 @@ class _WorkflowRun:
         return ExecutorResult(tree, files, _combined_provenance([self._results[name] for name in self._steps]))
 
     def beside(self, name: str) -> int:
-        """How many steps may yet ask models beside this one, which asks now."""
+        """The number of other steps that may still ask models while this one does."""
         self._asking.discard(name)
         rest = self._asking - self._results.keys() - self._predecessors[name]
         return min(sum(name not in self._predecessors[other] for other in rest), MAX_PARALLEL_STEPS - 1)

@@ -27,10 +27,9 @@ class Pattern:
     """One kind of secret. Group 1, or the whole match, is the secret itself.
 
     `hints` are lower-case byte strings of which one must occur in the text, so that most patterns never run.
-    A `prefixed` pattern is distinctive enough to be looked for in joined and decoded text; a `guess` counts only
-    if its secret looks random, a `password` only if it is no placeholder, a `strong` one only if it has more than one
-    kind of characters too, and a `pair` only if it is base64 of a name and a password. What is not `certain` is told as
-    a guess.
+    A `prefixed` pattern is distinctive enough for joined and decoded text. A `guess` counts only if its secret looks
+    random, a `password` only if it is not a placeholder, a `strong` one only if it has several kinds of characters too,
+    and a `pair` only if it is base64 of a name and a password. A match that is not `certain` is reported as a guess.
     """
 
     name: str
@@ -89,7 +88,7 @@ def looks_random(text: bytes) -> bool:
     """True if `text` has the digits, letters and spread of a generated key, and is not a placeholder.
 
     A sample of n symbols has less entropy than its source, so 32 random hex digits have 3.5 bits in four cases of five
-    only: hex has limits of its own, by its length.
+    only: hex has its own limits, by length.
     """
     digits = sum(48 <= c <= 57 for c in text)
     letters = any(65 <= c <= 90 or 97 <= c <= 122 for c in text)

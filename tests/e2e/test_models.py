@@ -68,7 +68,7 @@ def test_a_model_is_not_shown_the_secrets_of_the_repository(home):
     with running_shim(Script(*reads, EDIT, DONE)) as shim:
         with_model(home, shim.url).staged(ASK)
         told = "\n".join(request.text for request in shim.requests)
-    assert told.count("is kept from models") >= 2
+    assert told.count("is withheld from models") >= 2
     assert token not in told
     assert "hunter2" not in told
 

@@ -210,9 +210,9 @@ def _is_typo(requested: str, existing: str) -> bool:
     if min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 1:
         return False
     start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    rest, theirs = one[start:], other[start:]
-    changed = rest[:1] + theirs[:1]
+    own_rest, other_rest = one[start:], other[start:]
+    changed = own_rest[:1] + other_rest[:1]
     if any(c.isdigit() for c in changed):
         return False
-    swapped = rest[:2] == theirs[:2][::-1] and rest[2:] == theirs[2:]
-    return swapped or rest[1:] == theirs[1:] or rest[1:] == theirs or rest == theirs[1:]
+    swapped = own_rest[:2] == other_rest[:2][::-1] and own_rest[2:] == other_rest[2:]
+    return swapped or own_rest[1:] == other_rest[1:] or own_rest[1:] == other_rest or own_rest == other_rest[1:]

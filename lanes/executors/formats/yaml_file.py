@@ -150,9 +150,9 @@ def _replacements(text: str, edit: SetKey, target: _Target) -> Iterator[tuple[st
             if target.key is not None and (colon := text.find(":", target.key.end)) >= 0:
                 yield text[: colon + 1] + " " + spelling + text[colon + 1 :], spelling
         elif node.style in ("|", ">"):
-            header, kept = current.partition("\n")[0], current[len(current.rstrip()) :]
+            header, trailing_space = current.partition("\n")[0], current[len(current.rstrip()) :]
             comment = " " + header[header.find("#") :].rstrip() if " #" in header else ""
-            yield text[:start] + spelling + comment + kept + text[node.end :], spelling
+            yield text[:start] + spelling + comment + trailing_space + text[node.end :], spelling
         else:
             gap = " " if current == "" else ""  # an anchor with nothing after it
             yield text[:start] + gap + spelling + text[node.end :], spelling
@@ -177,7 +177,7 @@ def _insertions(text: str, edit: SetKey, target: _Target) -> Iterator[tuple[str,
 def _as_lines(
     text: str, edit: SetKey, target: _Target, position: int, column: int, step: int
 ) -> Iterator[tuple[str, str]]:
-    """The text with the new key on lines of its own, after the line that ends at `position`."""
+    """The text with the new key on its own lines, after the line that ends at `position`."""
     line_end = newline_of(text)
     keys = [" " * (column + step * depth) + spelled_key(n) + ":" for depth, n in enumerate(target.missing)]
     starts_line = position == 0 or text[position - 1] == "\n"

@@ -189,14 +189,14 @@ class GitHubClient:
         def read(github: Github) -> Permission:
             repo = self._repository(github, spec)
             is_id = isinstance(account, int) or account.isdigit()
-            found = github.get_user_by_id(int(account)) if is_id else github.get_user(str(account))
-            login: str = found.login
+            user = github.get_user_by_id(int(account)) if is_id else github.get_user(str(account))
+            login: str = user.login
             _, answer = repo.requester.requestJsonAndCheck("GET", f"{repo.url}/collaborators/{login}/permission")
-            user = answer.get("user") or {}
-            if user.get("id") != found.id:
+            permitted = answer.get("user") or {}
+            if permitted.get("id") != user.id:
                 raise NotFoundError("github_not_found", f"{login} is now another account at GitHub")
             return Permission(
-                found.id, login, str(user.get("type")), str(answer["role_name"]), str(answer["permission"])
+                user.id, login, str(permitted.get("type")), str(answer["role_name"]), str(answer["permission"])
             )
 
         return await self.call(read, spec)

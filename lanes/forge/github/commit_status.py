@@ -22,18 +22,20 @@ DESCRIPTION_CHARS: Final = 140
 _STATES: Final = {"success": "success", "failure": "failure", "error": "failure", "pending": None}
 
 
-def read_snapshot(repo: Repository, ours: PullRequest) -> PullRequestSnapshot:
+def read_snapshot(repo: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
     """The current state of the pull request; raises `TransientError` if its head moves during the reading."""
-    pull = repo.get_pull(ours.number)
+    pull = repo.get_pull(pull_request.number)
     head = pull.head.sha
     checks = (*_check_runs(repo, head), *_statuses(repo, head))
     objections = _objections(pull)
     tree = repo.get_git_commit(head).tree.sha
     merged = pull.merged_at is not None
-    if not merged and pull.state == "open" and repo.get_pull(ours.number).head.sha != head:
-        raise TransientError("head_moving", f"Pull request {ours.number} changed while it was read", retry_after_s=2)
+    if not merged and pull.state == "open" and repo.get_pull(pull_request.number).head.sha != head:
+        raise TransientError(
+            "head_moving", f"Pull request {pull_request.number} changed while it was read", retry_after_s=2
+        )
     return PullRequestSnapshot(
-        pull_request=to_pull_request(pull, ours.branch, ours.revision, ours.digest),
+        pull_request=to_pull_request(pull, pull_request.branch, pull_request.revision, pull_request.digest),
         tree=tree,
         checks=checks,
         objections=objections,

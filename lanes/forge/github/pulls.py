@@ -49,14 +49,14 @@ def open_pull(repo: Repository, proposal: PullRequestDraft) -> PullRequest:
 def _find_existing(repo: Repository, proposal: PullRequestDraft) -> Pull | None:
     """The pull request of our branch that is open, or that ended with our head; None if there is none."""
     pulls = repo.get_pulls(state="all", head=f"{repo.owner.login}:{proposal.branch}")
-    ours = [pull for pull in pulls if _is_from(pull, repo, proposal.branch)]
-    for pull in ours:
+    own_pulls = [pull for pull in pulls if _is_from(pull, repo, proposal.branch)]
+    for pull in own_pulls:
         if pull.state != "open":
             continue
         if pull.head.sha != proposal.head:
             raise _other_head(repo, pull, proposal)
         return pull
-    return next((pull for pull in ours if pull.head.sha == proposal.head), None)
+    return next((pull for pull in own_pulls if pull.head.sha == proposal.head), None)
 
 
 def _is_from(pull: Pull, repo: Repository, branch: str) -> bool:
@@ -103,49 +103,49 @@ def cut_body(body: str) -> str:
     return body if len(body) <= BODY_CHARS else body[: BODY_CHARS - len(_CUT)] + _CUT
 
 
-def merge_pull(repo: Repository, ours: PullRequest, into: str, message: str, method: str) -> str:
+def merge_pull(repo: Repository, pull_request: PullRequest, into: str, message: str, method: str) -> str:
     """Merge if the head is still ours; the merge commit. Succeeds if it was merged with our head already (F11)."""
-    pull = repo.get_pull(ours.number)
-    if (merge_commit := _find_merge(pull, ours)) is not None:
+    pull = repo.get_pull(pull_request.number)
+    if (merge_commit := _find_merge(pull, pull_request)) is not None:
         return merge_commit
     if pull.state != "open":
-        raise ConflictError("closed", f"Pull request {ours.number} is closed", "Ask for it again.")
-    if pull.head.sha != ours.head:
-        raise branch_moved(ours.branch, ours.head, pull.head.sha)
+        raise ConflictError("closed", f"Pull request {pull_request.number} is closed", "Ask for it again.")
+    if pull.head.sha != pull_request.head:
+        raise branch_moved(pull_request.branch, pull_request.head, pull.head.sha)
     if pull.base.ref != into:
         raise _other_base(pull, into)
     title, _, rest = message.strip().partition("\n")
     try:
-        merge = pull.merge(commit_message=rest.strip(), commit_title=title, merge_method=method, sha=ours.head)
+        merge = pull.merge(commit_message=rest.strip(), commit_title=title, merge_method=method, sha=pull_request.head)
     except GithubException as error:
         if error.status not in (405, 409):
             raise
-        raise _merge_error(repo, ours, error) from error
+        raise _merge_error(repo, pull_request, error) from error
     return str(merge.sha)
 
 
-def _find_merge(pull: Pull, ours: PullRequest) -> str | None:
+def _find_merge(pull: Pull, pull_request: PullRequest) -> str | None:
     """The merge commit if it was merged with our head; raises `ConflictError` if with another."""
     if not pull.merged:
         return None
-    if pull.head.sha != ours.head:
-        raise branch_moved(ours.branch, ours.head, pull.head.sha)
+    if pull.head.sha != pull_request.head:
+        raise branch_moved(pull_request.branch, pull_request.head, pull.head.sha)
     return str(pull.merge_commit_sha)
 
 
-def _merge_error(repo: Repository, ours: PullRequest, error: GithubException) -> Exception:
+def _merge_error(repo: Repository, pull_request: PullRequest, error: GithubException) -> Exception:
     """The error for a refused merge, from the pull request's current state."""
-    now = repo.get_pull(ours.number)
+    now = repo.get_pull(pull_request.number)
     reason = error_text(error)
-    if now.head.sha != ours.head:
-        return branch_moved(ours.branch, ours.head, now.head.sha)
+    if now.head.sha != pull_request.head:
+        return branch_moved(pull_request.branch, pull_request.head, now.head.sha)
     if "not allowed on this repository" in reason:
         mend = "Choose another `merge` method for this repository."
         return PermanentError("merge_method", f"GitHub: {reason}", mend)
     if now.mergeable is False:
         mend = "Reply to the task to make the change again."
-        return ConflictError("merge_conflict", f"Pull request {ours.number} no longer merges cleanly", mend)
-    return ConflictError("not_mergeable", f"GitHub does not merge pull request {ours.number}: {reason}")
+        return ConflictError("merge_conflict", f"Pull request {pull_request.number} no longer merges cleanly", mend)
+    return ConflictError("not_mergeable", f"GitHub does not merge pull request {pull_request.number}: {reason}")
 
 
 def _other_base(pull: Pull, into: str) -> ConflictError:
@@ -153,11 +153,11 @@ def _other_base(pull: Pull, into: str) -> ConflictError:
     return ConflictError("base_changed", message, f"Change its base back to {into} at GitHub.")
 
 
-def close_pull(repo: Repository, ours: PullRequest) -> None:
+def close_pull(repo: Repository, pull_request: PullRequest) -> None:
     """Close without merging; raises `ConflictError` when it was merged."""
-    pull = repo.get_pull(ours.number)
+    pull = repo.get_pull(pull_request.number)
     if pull.merged:
-        raise ConflictError("merged", f"Pull request {ours.number} is merged", "Undo it instead.")
+        raise ConflictError("merged", f"Pull request {pull_request.number} is merged", "Undo it instead.")
     if pull.state == "open":
         pull.edit(state="closed")
 

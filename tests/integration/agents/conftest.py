@@ -1,4 +1,4 @@
-"""What the tests of agent programs share: a repository, a fake model, the real programs, and a lane around them."""
+"""Fixtures of the tests of agent programs: a repository, a fake model, the real programs, and a lane around them."""
 
 from __future__ import annotations
 

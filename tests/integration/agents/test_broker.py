@@ -1,4 +1,4 @@
-"""The broker by itself: what passes, what does not, what it costs, and what is written down of it."""
+"""The broker alone: which requests it forwards, their cost, and its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bounds the work of the real programs: answers, tokens, money, and calls that come again and again."""
+"""Limits on the work of the real programs: answers, tokens, money, and repeated calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The executor with a sandbox that ends as told: what is said of each end, and what is looked for before."""
+"""The executor with a scripted sandbox: the error for each end of a run, and the checks before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second door: https to the hosts that a lane lists, and to nothing else."""
+"""The egress proxy: https to the hosts that a lane lists, and to nothing else."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_a_host_that_cannot_be_found_or_reached_is_said_to_be_so():
     async def found(_host: str) -> list[str]:
         return [PUBLIC]
 
-    for others in ({"find": fails}, {"find": found, "connect": fails}):
+    for others in ({"resolve_host": fails}, {"resolve_host": found, "connect": fails}):
         async with EgressProxy(("mirror.example",), **others) as made:
             assert b" 502 Bad Gateway: it cannot be reached" in await ask(made, connect("mirror.example:443"))
         assert "REFUSED: it cannot be reached (OSError)" in made.log.content().decode()

@@ -1,4 +1,4 @@
-"""The second door from inside: curl, Python, pip and real agent programs, at a host that a lane lists and at others."""
+"""The egress proxy from inside the sandbox: curl, Python, pip and agent programs, at listed and other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the builtin agent share: a repository, a model that answers by a script, and an executor."""
+"""Fixtures of the tests of the builtin agent: a repository, a model that answers by a script, and an executor."""
 
 from __future__ import annotations
 

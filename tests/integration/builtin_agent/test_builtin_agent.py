@@ -58,16 +58,16 @@ async def test_the_transcript_is_kept_line_by_line(bench, web):
     [
         (
             call("edit_file", path="README.md", old="# Web", new="# Mine"),
-            "Not done. README.md may not be written here. You",
+            "Not done. README.md may not be written in this lane. You",
         ),
         (call("write_file", path="../out", text="x"), "Not done. "),
         (call("write_file", path="/etc/passwd", text="x"), "Not done. "),
         (call("write_file", path="src/.git/config", text="x"), "Not done. "),
         (
             call("write_file", path="src/a.py/b", text="x"),
-            "Not done. src/a.py is a file, so there can be no src/a.py/b",
+            "Not done. src/a.py is a file, so src/a.py/b cannot exist",
         ),
-        (call("write_file", path="src", text="x"), "Not done. src may not be written here. You"),
+        (call("write_file", path="src", text="x"), "Not done. src may not be written in this lane. You"),
         (call("read_file", path="src/A.py"), "Not done. There is no file src/A.py. Did you mean src/a.py?"),
         (call("read_file"), "Not done. The argument 'path' must be a text. Call"),
         (
@@ -113,7 +113,7 @@ async def test_more_than_the_lane_may_write_is_refused_at_once(bench, web):
     model = Scripted([call("write_file", path="src/big", text="x" * 2000), DONE])
     made = await bench.executor(model).produce(await bench.order(lane={"limits": Limits(bytes=1000)}), web)
     assert made.tree == (await bench.order()).start
-    assert "more than this lane may write" in model.last_told()
+    assert "lane may not write that much" in model.last_told()
 
 
 async def test_what_was_asked_and_answered_before_is_told_in_whole_lines_and_in_bounds(bench, web):
@@ -167,7 +167,7 @@ async def test_time_runs_out(bench, web):
         async def ask(self, ask):
             await asyncio.sleep(3600)
 
-    with pytest.raises(WorkError, match="was not done after 1 s") as stopped:
+    with pytest.raises(WorkError, match="did not finish within 1 s") as stopped:
         await bench.executor(Slow([])).produce(await bench.order(lane={"limits": Limits(wall_s=1)}), web)
     assert stopped.value.problem.code == "timed_out"
 

@@ -1,4 +1,4 @@
-"""What no model is shown: files of secrets, files that hold one, and logs that print one."""
+"""Texts withheld from models: files of secrets, and files and logs that contain one."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ async def test_files_of_secrets_are_not_read_searched_or_quoted(bench, web):
     edits = [call("edit_file", path="src/token.py", old="TOKEN = 'x'", new="TOKEN = ''")]
     model, made = await worked(bench, web, SECRETS, reads, edits, call("search", text="hunter2"))
     told = results_in(model.asked[-1].messages)
-    assert all("is kept from models" in words for words in told[: len(reads) + 1]), told
-    assert told[-1] == f"… and in {len(SECRETS)} files that are kept from models, for they hold secrets."
+    assert all("is withheld from models" in words for words in told[: len(reads) + 1]), told
+    assert told[-1] == f"… and in {len(SECRETS)} files that are withheld from models because they contain secrets."
     shown = "\n".join(message.text for ask in model.asked for message in ask.messages)
     assert "PASSWORD" not in shown
     assert TOKEN not in shown
@@ -49,7 +49,7 @@ async def test_files_of_secrets_are_not_read_searched_or_quoted(bench, web):
 
 async def test_what_only_looks_like_one_is_shown(bench, web):
     model, _ = await worked(bench, web, PLAIN, [call("read_file", path=path) for path in PLAIN])
-    assert not [words for words in results_in(model.asked[-1].messages) if "kept from models" in words]
+    assert not [words for words in results_in(model.asked[-1].messages) if "withheld from models" in words]
 
 
 async def test_a_lane_that_names_the_very_file_shows_it(bench, web):
@@ -59,7 +59,7 @@ async def test_a_lane_that_names_the_very_file_shows_it(bench, web):
     told = results_in(model.asked[-1].messages)
     assert "PASSWORD=hunter2" in told[0]
     assert TOKEN in told[1]
-    assert "is kept from models" in told[2]
+    assert "is withheld from models" in told[2]
 
 
 async def test_a_withheld_file_may_be_overwritten_unread_where_the_lane_writes(bench, web):
@@ -74,5 +74,5 @@ async def test_a_check_that_prints_a_secret_is_not_quoted(bench, web):
     model, made = await worked(bench, web, {}, *again, checks=(prints,), retries=1)
     shown = "\n".join(message.text for ask in model.asked for message in ask.messages)
     assert TOKEN not in shown
-    assert shown.count("What it printed holds a secret and is kept from models.") >= 2
+    assert shown.count("Its output contains a secret and is withheld from models.") >= 2
     assert made.provenance.tries == 2

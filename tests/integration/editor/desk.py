@@ -1,4 +1,4 @@
-"""A repository of one's own for the editor: files in, a request, and the files that come out or the refusal."""
+"""A repository for each test of the editor: files in, a request, and the resulting files or the refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What these tests share: a GitHub, our client, forge and git store of one repository there."""
+"""Fixtures of the GitHub tests: a fake GitHub, our client, forge and git store of one repository there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab: the whole heart over a real store, a real repository, the real law and guard, and an obedient model."""
+"""The lab: the application over a real store, a real repository, the real policy and guard, and an obedient model."""
 
 from __future__ import annotations
 

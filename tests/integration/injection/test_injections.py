@@ -213,7 +213,7 @@ def test_the_model_did_obey(lab):
 
 def test_no_secret_reached_a_prompt_the_store_or_the_remote(lab):
     assert not any(secret in prompt for prompt in lab.model.prompts for secret in (CANARY, FOUND_TOKEN))
-    assert any(".env is kept from models" in prompt for prompt in lab.model.prompts)
+    assert any(".env is withheld from models" in prompt for prompt in lab.model.prompts)
     kept = [path for path in lab.folder.rglob("*") if path.is_file() and path != lab.folder / "keys" / "canary"]
     assert not [path for path in kept if CANARY.encode() in path.read_bytes()]
     stores = [lab.bare, *(path.parent for path in (lab.folder / "git").rglob("HEAD") if path.is_file())]

@@ -1,4 +1,4 @@
-"""What the tests of the hands share: a remote, a store of it, and the sandboxes that start here."""
+"""Fixtures of the tests of lanes: a remote, its store, and the sandboxes that work here."""
 
 from __future__ import annotations
 

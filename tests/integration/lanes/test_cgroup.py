@@ -1,4 +1,4 @@
-"""Control groups of runs: where they may be made, that they end with their run, and that the dead leave none."""
+"""Control groups of runs: where they can be created, and that they are removed after their run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The edit executor on real trees: what it changes, what it keeps, and how it says no."""
+"""The edit executor on real trees: what it changes, what it preserves, and its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One model at an endpoint, asked for real over HTTP: what it answers, and every way in which it does not."""
+"""Requests to a model at an endpoint over HTTP: its answers, and every kind of failure."""
 
 from __future__ import annotations
 

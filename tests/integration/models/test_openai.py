@@ -1,4 +1,4 @@
-"""A model behind OpenAI's chat completions: what it is asked, what is heard, and how it fails."""
+"""A model behind OpenAI's chat completions: the requests, the answers and the failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of workflows share: a real repository, the real executors, and one that does as a test says."""
+"""Fixtures of the workflow tests: a real repository, the real executors, and one that a test scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows run: order, side by side, conditions, tries, bounds, and what is not done twice."""
+"""Workflow runs: order, parallel steps, conditions, retries, limits, and results that are reused."""
 
 from __future__ import annotations
 

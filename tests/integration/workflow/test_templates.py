@@ -1,4 +1,4 @@
-"""The built-in templates: each is sound, and does what it says on a real repository."""
+"""The built-in templates: each is valid and does its work on a real repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole files: moved, made, removed; and how edits follow one another."""
+"""Files that are moved, created and removed, and sequences of edits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cases of the formats have in common: each kind with the relatives that nobody listed."""
+"""Variants of the cases of the formats."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ async def worker(
         journal=journal,
         progress=ignore_progress,
         usage=usage,
-        room_tokens=8_000,
+        context_tokens=8_000,
         messages=[ChatMessage("system", "work"), ChatMessage("user", "please")],
     )
 

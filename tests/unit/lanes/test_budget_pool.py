@@ -20,7 +20,7 @@ from core.model.provenance import Usage
 from core.model.turn import Turn
 from core.ports.executor import WorkOrder
 from core.ports.reporting import MemoryUsage
-from lanes.budget_pool import SET_ASIDE, BudgetPool
+from lanes.budget_pool import RESERVE_DIVISOR, BudgetPool
 
 pytestmark = pytest.mark.lanes
 
@@ -65,7 +65,7 @@ class Watched:
 
 
 WHOLE = 800
-COSTS = st.lists(st.integers(1, WHOLE // SET_ASIDE), min_size=1, max_size=12)
+COSTS = st.lists(st.integers(1, WHOLE // RESERVE_DIVISOR), min_size=1, max_size=12)
 PAUSES = st.lists(st.integers(0, 3), min_size=1, max_size=3)
 STEPS = st.lists(st.tuples(COSTS, PAUSES), min_size=1, max_size=5)
 
@@ -169,6 +169,8 @@ async def test_a_budget_that_is_spent_is_refused_with_how_much_of_how_much():
     usage = MemoryUsage()
     await usage.part("a").report("1", Usage("m", 1, 1_200, 0))
     pool = await BudgetPool.open(order_of(Budget(tokens=1_000), usage))
-    with pytest.raises(PermanentError, match="what came before it spent 1,200 of 1,000 tokens of the lane's budget"):
+    with pytest.raises(
+        PermanentError, match="earlier parts of the work spent 1,200 of 1,000 tokens of the lane's budget"
+    ):
         async with pool.share("b"):
             pass

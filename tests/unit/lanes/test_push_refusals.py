@@ -1,4 +1,4 @@
-"""What a remote answers to a push, in plain words: real answers of git, GitHub and GitLab."""
+"""The error for a refused push, from real answers of git, GitHub and GitLab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lane files: what they say, and how a wrong one is told."""
+"""Lane files: how they are read, and the errors for invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases of the law: policies, lanes and changes in a few words."""
+"""Builders of policies, lanes and changes for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard on blobs: binaries, deceptive characters, secrets, and bytes that are not what they should be."""
+"""The guard on blobs: binaries, deceptive characters, secrets, and bytes that differ from the change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that reads otherwise than it is, and tests that go away (security.md 83, 100, 158)."""
+"""Text that reads differently than it runs, and removed tests (security.md 83, 100, 158)."""
 
 from __future__ import annotations
 

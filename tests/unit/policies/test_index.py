@@ -1,4 +1,4 @@
-"""The compiled policy says what a naive evaluation of every rule says, to the letter."""
+"""The compiled policy gives the same decisions and texts as a naive evaluation of every rule."""
 
 from __future__ import annotations
 

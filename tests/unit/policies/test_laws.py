@@ -1,4 +1,4 @@
-"""Laws that hold for every policy and every request."""
+"""Properties that hold for every policy and every request."""
 
 from __future__ import annotations
 

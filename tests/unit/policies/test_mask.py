@@ -1,4 +1,4 @@
-"""Masking: what is shown of a blocked change holds none of the secrets that the guard found in it (lanes.md 6)."""
+"""Masking: the diff of a blocked change shows none of the secrets that the guard found in it (lanes.md 6)."""
 
 from __future__ import annotations
 

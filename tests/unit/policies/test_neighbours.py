@@ -1,4 +1,4 @@
-"""What lies beside a change: one path in two spellings, and repositories kept as files (security.md 153, 154)."""
+"""Neighbours of a change: one path in two spellings, and repositories stored as files (security.md 153, 154)."""
 
 from __future__ import annotations
 

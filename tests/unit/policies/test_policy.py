@@ -1,4 +1,4 @@
-"""Deciding: which lane, by which rule, under which terms, and why (security.md 97)."""
+"""Decisions: which lane, by which rule, with which requirements, and why (security.md 97)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up secrets, put together here so that no scanner of this repository finds one in its sources."""
+"""Invented secrets, assembled here so that no scanner of this repository finds one in its sources."""
 
 from __future__ import annotations
 

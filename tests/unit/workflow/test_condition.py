@@ -1,4 +1,4 @@
-"""Conditions of steps: read by a parser of our own, never run."""
+"""Conditions of steps: parsed by our own parser, never executed."""
 
 from __future__ import annotations
 

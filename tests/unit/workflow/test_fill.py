@@ -1,4 +1,4 @@
-"""Values in the places of their parameters: data, whatever they say."""
+"""Values replace parameters as data, whatever their text."""
 
 from __future__ import annotations
 

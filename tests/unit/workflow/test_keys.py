@@ -1,4 +1,4 @@
-"""The keys of a workflow's file: every mistake is told with its file, line and key."""
+"""The keys of a workflow's file: every error names its file, line and key."""
 
 from __future__ import annotations
 

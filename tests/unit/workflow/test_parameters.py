@@ -1,4 +1,4 @@
-"""Parameters of a lane: what a value may be, and what is said of one that may not."""
+"""Parameters of a lane: valid values, and the errors for invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers, the critical path, and what several steps changed, put together."""
+"""Layers, the critical path, and the merge of the changes of several steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs say, and what is made of it: recorded lines of the real ones, and lines that lie."""
+"""Parsers of the programs' output, with recorded lines of the real programs and with forged lines."""
 
 from __future__ import annotations
 

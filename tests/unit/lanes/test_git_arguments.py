@@ -1,4 +1,4 @@
-"""What goes to git and what comes from it: addresses, names, records, complaints."""
+"""What is passed to git and what it returns: addresses, names, records, error messages."""
 
 from __future__ import annotations
 

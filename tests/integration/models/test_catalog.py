@@ -1,4 +1,4 @@
-"""What an endpoint has: listing, pulling, loading, and what goes wrong with these."""
+"""The models of an endpoint: listing, pulling, loading, and their failures."""
 
 from __future__ import annotations
 

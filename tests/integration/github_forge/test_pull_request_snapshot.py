@@ -1,4 +1,4 @@
-"""How a pull request stands: checks by app, statuses, objections, mergeability, its end; all read afresh."""
+"""The snapshot of a pull request: checks by app, statuses, reviews, mergeability and its end."""
 
 from __future__ import annotations
 
