@@ -13,8 +13,7 @@ from core.simulator.trace import Request
 
 def zero_swap(cluster: Cluster, requests: Sequence[Request], *, shortest_first: bool) -> Outcome:
     """Run the requests on the cluster's slots without any load: the shortest first, or first come, first served."""
-    models = cluster.by_name
-    work = [models[each.model].work_s(each.prompt_tokens, each.output_tokens) for each in requests]
+    work = [cluster.work_s(each) for each in requests]
     number = len(work)
     order: Callable[[int], float] = work.__getitem__ if shortest_first else lambda i: requests[i].arrival_s
     outcome = Outcome(requests, work, [NEVER] * number, [NEVER] * number, [NEVER] * number)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from core.model.errors import UsageError
 from core.scheduler.demand import EndpointSpec, Family
+from core.simulator.trace import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,11 @@ class Model:
         """The model as the scheduler knows it."""
         return Family(self.name, self.size_mib, self.load_s, self.wake_s)
 
-    def work_s(self, prompt_tokens: int, output_tokens: int) -> float:
+    def work_s(self, request: Request) -> float:
         """How long an endpoint works on such a request when it serves nothing else."""
-        return prompt_tokens / self.prompt_rate + output_tokens / self.output_rate
+        if request.work_s is not None:
+            return request.work_s
+        return request.prompt_tokens / self.prompt_rate + request.output_tokens / self.output_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,10 @@ class Cluster:
                     "Leave the model out, or simulate a larger endpoint.",
                 )
         self.by_name.update({each.name: each for each in self.models})
+
+    def work_s(self, request: Request) -> float:
+        """How long an endpoint works on a request when it serves nothing else; raises `KeyError` for another model."""
+        return self.by_name[request.model].work_s(request)
 
 
 def parse_nodes(text: str) -> tuple[EndpointSpec, ...]:

@@ -6,13 +6,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.simulator.cluster import Cluster, Model, parse_nodes
-from core.simulator.generate import bursty_clients, generate, scaled_to_load, with_models
+from core.simulator.cluster import Cluster, parse_nodes
+from core.simulator.generate import bursty_clients, generate, scaled_to_load, steady_clients, with_models
+from core.simulator.model_figures import model_of_size
 from core.simulator.trace import Request
-
-_DISK_MIB_S = 1200.0
-_START_S = 3.0
-"""What a load takes beside reading the weights: starting the runner and warming up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +18,6 @@ class Workload:
 
     cluster: Cluster
     requests: list[Request]
-
-
-def model_of_size(name: str, size_gb: float, wake_s: float | None = None) -> Model:
-    """A model of this size on a GPU with 48 GB: decoding reads all weights for each token, at about 700 GB/s."""
-    size_mib = round(size_gb * 1024)
-    return Model(
-        name,
-        size_mib,
-        prompt_rate=30_000.0 / size_gb,
-        output_rate=700.0 / (size_gb + 2.0),
-        load_s=_START_S + size_mib / _DISK_MIB_S,
-        wake_s=wake_s,
-    )
 
 
 EIGHT_SIZES_GB = (5.0, 6.0, 9.0, 10.0, 15.0, 17.0, 20.0, 32.0)
@@ -65,9 +49,18 @@ def arrivals_of(trace: Sequence[Request], seed: int, load: float, cluster: Clust
     return Workload(cluster, scaled_to_load(named, cluster, load))
 
 
-def bursts(seed: int, load: float, number: int = 6000, models: int = 87, contention: float = 0.0) -> Workload:
+def eight(seed: int, load: float, number: int = 6000, nodes: str = "2x48GB", contention: float = 0.0) -> Workload:
+    """Eight models that people use steadily over a day, with the lengths of a conversation and of code."""
+    cluster = eight_models(nodes, contention)
+    requests = generate(steady_clients([each.name for each in cluster.models], seed, SKEW), number, 86_400.0, seed)
+    return Workload(cluster, scaled_to_load(requests, cluster, load))
+
+
+def bursts(
+    seed: int, load: float, number: int = 6000, models: int = 87, contention: float = 0.0, nodes: str = "2x48GB"
+) -> Workload:
     """Many models with bursts: gaps with a CV of 12 and more."""
-    cluster = many_models(models, seed, contention=contention)
+    cluster = many_models(models, seed, nodes, contention)
     clients = bursty_clients([each.name for each in cluster.models], seed)
     requests = generate(clients, number, 86_400.0, seed)
     return Workload(cluster, scaled_to_load(requests, cluster, load))

@@ -306,10 +306,3 @@ class Swapping:
         names = list(names)
         memory_mib = sum(self.families[name].memory_mib for name in names)
         return len(names) <= self.max_models and memory_mib <= endpoint.spec.memory_mib
-
-
-@dataclass(slots=True)
-class ZeroSwap:
-    """A bound that no policy reaches: every family is resident everywhere at no cost; by `order`, one at a time."""
-
-    order: Callable[[Demand], tuple[float, ...]]
