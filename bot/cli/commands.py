@@ -21,6 +21,7 @@ from bot.cli import (
     requests,
     running,
     schedules,
+    sim,
     verify,
 )
 from bot.cli.context import CliContext, print_problem
@@ -48,7 +49,7 @@ def countersign(ctx: click.Context, home: str | None) -> None:
     ctx.obj = CliContext(home)
 
 
-for group in (requests, decisions, schedules, running, people, policy, lanes, models, plugins, verify, home):
+for group in (requests, decisions, schedules, running, people, policy, lanes, models, plugins, sim, verify, home):
     for command in group.COMMANDS:
         countersign.add_command(command)
 countersign.add_command(demo)

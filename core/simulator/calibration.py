@@ -30,7 +30,7 @@ class LaneComparison:
 
     @property
     def error(self) -> float:
-        """The greater of the two relative errors; infinite where nothing really took any time but the simulation did."""
+        """The greater of the two relative errors; infinite where only the simulation took any time."""
         return max(
             _error(self.simulated_p50_s, self.real_p50_s),
             _error(self.simulated_p95_s, self.real_p95_s),

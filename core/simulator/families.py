@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.simulator.cluster import Cluster, parse_nodes
-from core.simulator.generate import bursty_clients, generate, scaled_to_load, steady_clients, with_models
+from core.simulator.generate import bursty_clients, generate, scaled_to_load, with_models
 from core.simulator.model_figures import model_of_size
 from core.simulator.trace import Request
 
@@ -49,18 +49,9 @@ def arrivals_of(trace: Sequence[Request], seed: int, load: float, cluster: Clust
     return Workload(cluster, scaled_to_load(named, cluster, load))
 
 
-def eight(seed: int, load: float, number: int = 6000, nodes: str = "2x48GB", contention: float = 0.0) -> Workload:
-    """Eight models that people use steadily over a day, with the lengths of a conversation and of code."""
-    cluster = eight_models(nodes, contention)
-    requests = generate(steady_clients([each.name for each in cluster.models], seed, SKEW), number, 86_400.0, seed)
-    return Workload(cluster, scaled_to_load(requests, cluster, load))
-
-
-def bursts(
-    seed: int, load: float, number: int = 6000, models: int = 87, contention: float = 0.0, nodes: str = "2x48GB"
-) -> Workload:
+def bursts(seed: int, load: float, number: int = 6000, models: int = 87, contention: float = 0.0) -> Workload:
     """Many models with bursts: gaps with a CV of 12 and more."""
-    cluster = many_models(models, seed, nodes, contention)
+    cluster = many_models(models, seed, contention=contention)
     clients = bursty_clients([each.name for each in cluster.models], seed)
     requests = generate(clients, number, 86_400.0, seed)
     return Workload(cluster, scaled_to_load(requests, cluster, load))

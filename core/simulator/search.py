@@ -29,7 +29,7 @@ class SearchResult:
 
 
 def cma_search(score: Score, dimensions: int, evaluations: int, seed: int) -> SearchResult:
-    """CMA-ES (Hansen, https://arxiv.org/abs/1604.00772) in whole generations, at most `evaluations` points but one of them.
+    """CMA-ES (Hansen, https://arxiv.org/abs/1604.00772): as many generations as `evaluations` allow, at least one.
 
     Raises `UsageError` when the library `cma` is not installed.
     """

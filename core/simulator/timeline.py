@@ -1,4 +1,4 @@
-"""What a run looked like over time, in a fixed number of steps however long it was: the queue, and what was resident."""
+"""A run over time, in a fixed number of steps however long it was: the queue, and what was resident."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from core.simulator.simulation import Outcome
 
 _HOUR_S: Final = 3600.0
 _FEW, _MANY = 4, 48
-"""A run has windows of an hour, or of some hours if these were more than `_MANY`; one of less than `_FEW` has eight."""
+"""A run has windows of an hour, of more hours if it has over `_MANY`; eight if it has less than `_FEW` hours."""
 BACKLOG: Final = 0.1
-"""Work that waits at a window's end counts as a backlog when it takes the endpoints more than this share of a window."""
+"""Work that waits at a window's end is a backlog when it takes the endpoints more than this share of a window."""
 
 Span = tuple[float, float]
 
@@ -81,10 +81,16 @@ def windows(outcome: Outcome, number: int | None = None) -> tuple[Window, ...]:
 
 
 def state_of(parts: Sequence[Window]) -> WindowState:
-    """The label of a whole run: the one that most of its windows have, the worse one where that is undecided."""
-    counts = Counter(each.state for each in parts)
+    """The label of a whole run: the worst that at least a tenth of its windows have, or a worse one."""
     order = list(WindowState)
-    return max(counts, key=lambda state: (counts[state], order.index(state)))
+    ranks = sorted((order.index(each.state) for each in parts), reverse=True)
+    return order[ranks[math.ceil(0.1 * len(ranks)) - 1]]
+
+
+def counts_of(parts: Sequence[Window]) -> dict[str, int]:
+    """How many windows have each label."""
+    counts = Counter(each.state.value for each in parts)
+    return {state.value: counts[state.value] for state in WindowState}
 
 
 def quantile(values: Iterable[float], share: float) -> float:
