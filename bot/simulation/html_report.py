@@ -110,9 +110,9 @@ def _queue(runs: Sequence[PolicyRun], timelines: Sequence[Timeline]) -> str:
     heads = ("policy", "longest queue", *(state.value for state in WindowState))
     plot = charts.queue_lengths(lines, end_s) + "".join(strips)
     legend = (
-        '<p class=note>Windows: <i class="key s0"></i>stable. <i class="key s1"></i>backlogged: work of over a tenth of '
-        'a window waits at its end. <i class="key s2"></i>overloaded: more work and loading than the endpoints have '
-        "time for.</p>"
+        '<p class=note>Windows: <i class="key s0"></i>stable. <i class="key s1"></i>backlogged: work of over a '
+        'tenth of a window waits at its end. <i class="key s2"></i>overloaded: more work and loading than the '
+        "endpoints have time for.</p>"
     )
     tables = "".join(_windows(run, index) for index, run in enumerate(runs))
     details = f"<details><summary>The windows with their figures</summary>{tables}</details>"
