@@ -99,6 +99,10 @@ bench-sandbox: $(VENV)/.dev ## what starting a sandbox costs over the bare progr
 bench-policy: $(VENV)/.dev ## what a decision of policy costs with 200 rules and 20 lanes; writes build/bench/policy.json
 	@$(BIN)/python -m tests.bench.policy $(ARGS)
 
+.PHONY: bench-queue
+bench-queue: $(VENV)/.dev ## the scheduler beside Ollama's and llama-swap's rules, simulated; writes build/bench/queue.json
+	@$(BIN)/python -m tests.bench.queue $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)

@@ -56,17 +56,16 @@ class EndpointState:
         """Whether a chat can be granted beside bulk work that has the slots: people do not wait for a batch to end."""
         return self.running_chat < self.spec.slots and self.running < self.spec.slots + self.spec.chat_slots
 
-    def start(self, family: str, work_class: WorkClass) -> None:
-        """Granted work begins."""
+    def start(self, family: str, work_class: WorkClass) -> Resident:
+        """Granted work begins; returns what it runs on."""
         resident = self.residents[family]
         resident.has_served = True
         self._count(resident, work_class, 1)
+        return resident
 
-    def stop(self, family: str, work_class: WorkClass) -> None:
-        """Granted work ended, or needs no slot for a while."""
-        resident = self.residents.get(family)
-        if resident is not None:
-            self._count(resident, work_class, -1)
+    def stop(self, resident: Resident, work_class: WorkClass) -> None:
+        """Granted work on a family that is still here ended, or needs no slot for a while."""
+        self._count(resident, work_class, -1)
 
     def _count(self, resident: Resident, work_class: WorkClass, step: int) -> None:
         resident.running += step

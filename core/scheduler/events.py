@@ -123,4 +123,12 @@ class Load:
     wake: bool = False
 
 
-Decision = Grant | Evict | Load
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove a sleeping family from an endpoint's main memory, to make room there."""
+
+    endpoint: str
+    family: str
+
+
+Decision = Grant | Evict | Forget | Load

@@ -160,10 +160,10 @@ class LoadPlanner:
         self, state: EndpointState, family: Family, chosen: list[Family], now_s: float
     ) -> tuple[Victim, ...]:
         """The evictions, each to main memory where that has room or holds what is needed less."""
-        sleepers = {name: each for name, each in state.asleep.items() if name != family.name}
+        sleepers = dict(state.asleep)
         victims: list[Victim] = []
         for each in chosen:
-            forget = self._room_for(state, each, sleepers, now_s) if each.wake_s is not None else None
+            forget = self._room_for(state, each, family, sleepers, now_s) if each.wake_s is not None else None
             if forget is None:
                 victims.append(Victim(each))
                 continue
@@ -174,14 +174,19 @@ class LoadPlanner:
         return tuple(victims)
 
     def _room_for(
-        self, state: EndpointState, family: Family, sleepers: Mapping[str, Family], now_s: float
+        self, state: EndpointState, family: Family, wakes: Family, sleepers: Mapping[str, Family], now_s: float
     ) -> tuple[str, ...] | None:
-        """Which sleepers must go so that `family` may sleep; None when it is needed less than they are."""
+        """Which sleepers must go so that `family` may sleep; None when it is needed less than they are.
+
+        What `wakes` for the load needs its main memory until it is awake.
+        """
         free_mib = state.spec.ram_mib - sum(each.memory_mib for each in sleepers.values())
         forget: list[str] = []
         for each in sorted(sleepers.values(), key=lambda each: self._density(each, now_s)):
             if free_mib >= family.memory_mib:
                 break
+            if each.name == wakes.name:
+                continue
             if self._density(each, now_s) >= self._density(family, now_s):
                 return None
             forget.append(each.name)

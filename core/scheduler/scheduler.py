@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import assert_never
 
 from core.scheduler import events
 from core.scheduler.demand import Demand, EndpointSpec, Family, WorkClass
 from core.scheduler.endpoint_state import EndpointState, Resident
-from core.scheduler.events import Decision, EndpointEvent, Event, Evict, Grant, Load
+from core.scheduler.events import Decision, EndpointEvent, Event, Evict, Forget, Grant, Load
 from core.scheduler.loading import LoadPlan, LoadPlanner
 from core.scheduler.reasons import Reason, ReasonCode
 from core.scheduler.waiting_room import WaitingRoom
@@ -16,6 +17,15 @@ from core.scheduler.weights import Weights
 
 _ENDPOINTS_TRIED = 12
 """Among how many endpoints a load is placed on an arrival, those first whose loaders were idle longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _GrantedWork:
+    """Work that was granted, with the family's stay on the endpoint that it was granted on."""
+
+    demand: Demand
+    endpoint: str
+    resident: Resident
 
 
 class Scheduler:
@@ -29,7 +39,7 @@ class Scheduler:
         self.weights = weights or Weights()
         self.waiting = WaitingRoom({each.name: each for each in families}, self.weights)
         self.endpoints: dict[str, EndpointState] = {}
-        self._granted: dict[str, tuple[str, Demand]] = {}
+        self._grants: dict[str, _GrantedWork] = {}
         self._homes: dict[str, dict[str, None]] = {}
         """The endpoints on which each family is resident or being loaded."""
         self._planner = LoadPlanner(self.waiting, self._homes, self.weights)
@@ -37,9 +47,9 @@ class Scheduler:
         """The endpoints that are up and load nothing, those first that were looked at longest ago."""
 
     @property
-    def granted(self) -> Mapping[str, tuple[str, Demand]]:
+    def granted(self) -> Mapping[str, str]:
         """The demands that were granted and are not finished, each with its endpoint."""
-        return self._granted
+        return {demand: grant.endpoint for demand, grant in self._grants.items()}
 
     def add_family(self, family: Family) -> None:
         """Make a family known, or correct what is known of it; what is resident keeps what it has."""
@@ -101,25 +111,26 @@ class Scheduler:
 
     def _finish(self, demand_id: str) -> EndpointState | None:
         """Take back what was granted; None when its endpoint is gone."""
-        endpoint, demand = self._granted.pop(demand_id)
-        state = self.endpoints.get(endpoint)
-        resident = state.residents.get(demand.family) if state is not None else None
-        if state is None or resident is None:
-            return state
-        if resident.holds.pop(demand_id, None) is None:
-            state.stop(demand.family, demand.work_class)
-        return state
+        grant = self._grants.pop(demand_id)
+        state = self._place_of(grant)
+        if state is not None and grant.resident.holds.pop(demand_id, None) is None:
+            state.stop(grant.resident, grant.demand.work_class)
+        return self.endpoints.get(grant.endpoint)
 
     def _hold(self, demand_id: str, until_s: float) -> EndpointState | None:
-        endpoint, demand = self._granted[demand_id]
-        state = self.endpoints.get(endpoint)
-        resident = state.residents.get(demand.family) if state is not None else None
-        if state is None or resident is None:
-            return state
-        if demand_id not in resident.holds:
-            state.stop(demand.family, demand.work_class)
-        resident.holds[demand_id] = until_s
+        grant = self._grants[demand_id]
+        state = self._place_of(grant)
+        if state is not None:
+            if demand_id not in grant.resident.holds:
+                state.stop(grant.resident, grant.demand.work_class)
+            grant.resident.holds[demand_id] = until_s
         return state
+
+    def _place_of(self, grant: _GrantedWork) -> EndpointState | None:
+        """The endpoint of granted work, unless that or the family that it was granted on is gone meanwhile."""
+        state = self.endpoints.get(grant.endpoint)
+        is_there = state is not None and state.residents.get(grant.demand.family) is grant.resident
+        return state if is_there else None
 
     def _ready(self, endpoint: str, family: str) -> EndpointState | None:
         state = self.endpoints.get(endpoint)
@@ -195,8 +206,8 @@ class Scheduler:
                 break
             waiting, reason = choice
             self.waiting.grant(waiting)
-            state.start(waiting.demand.family, waiting.demand.work_class)
-            self._granted[waiting.demand.id] = (state.spec.name, waiting.demand)
+            resident = state.start(waiting.demand.family, waiting.demand.work_class)
+            self._grants[waiting.demand.id] = _GrantedWork(waiting.demand, state.spec.name, resident)
             decisions.append(Grant(waiting.demand.id, state.spec.name, reason, waiting.due_s))
         return decisions
 
@@ -213,10 +224,11 @@ class Scheduler:
         for victim in plan.victims:
             state.remove(victim.family.name)
             self._leave_home(victim.family.name, state.spec.name)
+            for sleeper in victim.forget:
+                del state.asleep[sleeper]
+                decisions.append(Forget(state.spec.name, sleeper))
             decisions.append(Evict(state.spec.name, victim.family.name, victim.to_sleep))
             if victim.to_sleep:
-                for sleeper in victim.forget:
-                    state.asleep.pop(sleeper, None)
                 state.asleep[victim.family.name] = victim.family
         state.add(Resident(family))
         state.loading = family.name

@@ -31,7 +31,7 @@ class Weights:
     promise_backlog: float = 0.7
     promise_s: float = 600.0
     promise_work: float = 3.0
-    turns: float = 2.0
+    turns: float = 32.0
     replicate: float = 0.65
 
     def __post_init__(self) -> None:

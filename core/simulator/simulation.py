@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.scheduler.demand import Demand
-from core.scheduler.events import Arrived, Decision, EndpointUp, Event, Evict, Finished, Grant, Load, Loaded
+from core.scheduler.events import Arrived, Decision, EndpointUp, Event, Evict, Finished, Forget, Grant, Load, Loaded
 from core.simulator.cluster import Cluster
 from core.simulator.history import WorkHistory
 from core.simulator.machine import NEVER, Machine
@@ -160,6 +160,8 @@ class _Run:
                     self._evict(decision, now_s)
                 case Load():
                     self._load(decision, now_s)
+                case Forget(endpoint, family):
+                    del self.asleep_mib[endpoint][family]
 
     def _grant(self, grant: Grant, now_s: float) -> None:
         number, machine = int(grant.demand), self.machines[grant.endpoint]
@@ -183,7 +185,11 @@ class _Run:
             raise PhysicsError(f"evicting {evict.family} cut off {cut_off} requests")
         self._plan(machine)
         if evict.to_sleep:
-            self.asleep_mib.setdefault(evict.endpoint, {})[evict.family] = self.cluster.by_name[evict.family].size_mib
+            asleep = self.asleep_mib.setdefault(evict.endpoint, {})
+            asleep[evict.family] = self.cluster.by_name[evict.family].size_mib
+            if sum(asleep.values()) > machine.spec.ram_mib:
+                raise PhysicsError(f"{evict.endpoint} has no main memory left for {evict.family}")
+            self.outcome.ram_peak_mib = max(self.outcome.ram_peak_mib, sum(asleep.values()))
 
     def _load(self, load: Load, now_s: float) -> None:
         machine, model = self.machines[load.endpoint], self.cluster.by_name[load.family]
