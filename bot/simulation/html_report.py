@@ -11,11 +11,11 @@ from typing import Any, Final
 from bot.cards.safe import visible
 from bot.simulation import charts
 from bot.simulation.charts import COLOURS, Area, Line
+from bot.simulation.files import write_text
 from bot.simulation.page_style import STYLE
 from bot.simulation.runs import PolicyRun
 from bot.simulation.scenario import BuiltScenario
 from bot.simulation.units import duration, percent
-from core.model.errors import UsageError
 from core.simulator.timeline import Timeline, timeline
 from core.simulator.windows import WindowState, counts_of, quantile
 
@@ -23,18 +23,11 @@ _STEPS: Final = 140
 _QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 _ENDPOINTS: Final = 6
 """Of how many endpoints the page shows the memory."""
-_BOUND: Final = "zero-swap-"
-
-
-def check_target(path: Path | None) -> None:
-    """Raise `UsageError` when no page can be written to `path`, before anything is simulated."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        raise UsageError("no_folder", f"{path} cannot be written", "Name a file in a folder that exists.")
 
 
 def write_page(path: Path, scenario: BuiltScenario, document: Mapping[str, Any], runs: Sequence[PolicyRun]) -> None:
     """Write the page to `path`."""
-    path.write_text(page(scenario, document, runs), encoding="utf-8")
+    write_text(path, page(scenario, document, runs))
 
 
 def page(scenario: BuiltScenario, document: Mapping[str, Any], runs: Sequence[PolicyRun]) -> str:
@@ -88,7 +81,7 @@ def _response_times(runs: Sequence[PolicyRun]) -> str:
         took = sorted(finish_s - each.arrival_s for finish_s, each in pairs)
         shares = [step / 100 for step in range(1, 101)]
         points = [(took[min(len(took) - 1, int(share * len(took)))], share) for share in shares]
-        lines.append(Line(run.policy, points, run.policy.startswith(_BOUND)))
+        lines.append(Line(run.name, points, run.is_bound))
         rows.append([_policy(run, index), *(duration(quantile(took, share)) for share in _QUANTILES)])
     heads = ("policy", *(f"p{share * 100:.0f}" for share in _QUANTILES))
     return _section("How long requests took", charts.response_times(lines), _table(heads, rows))
@@ -102,7 +95,7 @@ def _queue(runs: Sequence[PolicyRun], timelines: Sequence[Timeline]) -> str:
     for index, (run, at) in enumerate(zip(runs, timelines, strict=True)):
         step_s = at.end_s / len(at.waiting)
         points = [((step + 0.5) * step_s, float(waiting)) for step, waiting in enumerate(at.waiting)]
-        lines.append(Line(run.policy, points, run.policy.startswith(_BOUND)))
+        lines.append(Line(run.name, points, run.is_bound))
         counts = counts_of(run.windows)
         rows.append([_policy(run, index), str(max(at.waiting)), *(str(counts[state.value]) for state in WindowState)])
         spans = [(each.from_s, each.to_s, each.state.value) for each in run.windows]
@@ -159,7 +152,7 @@ def _residency(scenario: BuiltScenario, run: PolicyRun, at: Timeline, *, is_open
     heads = ("model", "GB", "requests", "loads", "resident")
     body = _columns(plots, f'<div class="tall">{_table(heads, rows)}</div>')
     state = " open" if is_open else ""
-    return f"<details{state}><summary>What was loaded under {_text(run.policy)}</summary>{body}</details>"
+    return f"<details{state}><summary>What was loaded under {_text(run.name)}</summary>{body}</details>"
 
 
 def _filled(
@@ -198,8 +191,8 @@ def _table(heads: Iterable[str], rows: Iterable[Sequence[str]], text_columns: in
 
 def _policy(run: PolicyRun, index: int) -> str:
     """A policy's name with its colour."""
-    dashed = " dashed" if run.policy.startswith(_BOUND) else ""
-    return f'<i class="key c{index % COLOURS}{dashed}"></i>{_text(run.policy)}'
+    dashed = " dashed" if run.is_bound else ""
+    return f'<i class="key c{index % COLOURS}{dashed}"></i>{_text(run.name)}'
 
 
 def _text(text: str) -> str:

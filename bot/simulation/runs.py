@@ -22,11 +22,22 @@ ALL: Final = "all"
 
 @dataclass(frozen=True)
 class PolicyRun:
-    """A policy's run of a scenario."""
+    """A policy's run of a scenario; `label` is what it is called where runs of one policy are compared."""
 
     policy: str
     outcome: Outcome
     number_of_windows: int | None = None
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people see it called."""
+        return self.label or self.policy
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it is a bound that no real policy reaches."""
+        return self.policy.startswith("zero-swap-")
 
     @cached_property
     def report(self) -> Report:
@@ -40,8 +51,10 @@ class PolicyRun:
 
     def to_json(self) -> dict[str, Any]:
         """The run in `results` of ``sim run --json``."""
+        label = {"label": self.label} if self.label else {}
         return {
             "policy": self.policy,
+            **label,
             "about": POLICIES[self.policy],
             **self.report.to_json(),
             "window_states": counts_of(self.windows),

@@ -52,7 +52,7 @@ def print_runs(runs: Sequence[PolicyRun]) -> None:
         cells += [str(row.loads), percent(row.swap_share), percent(row.deadlines_met), percent(row.starved)]
         cells += [f"{row.jain:.2f}"]
         table.add_row(
-            look.text((each.policy, ACCENT)), *map(look.text, cells), look.text((states, _STATE_STYLES[row.window]))
+            look.text((each.name, ACCENT)), *map(look.text, cells), look.text((states, _STATE_STYLES[row.window]))
         )
     legend = "Times are from a request's arrival to its end. S/B/O: stable, backlogged and overloaded windows."
     write_items(sys.stdout, look, [table, look.text(""), look.text((legend, "dim"))])

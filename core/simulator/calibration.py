@@ -60,6 +60,11 @@ class Calibration:
         """Whether at least one lane was compared and none is off by more than `TOLERANCE`."""
         return self.worst is not None and self.worst.error <= TOLERANCE
 
+    def to_json(self) -> dict[str, Any]:
+        """The comparison by names."""
+        lanes = [lane.to_json() for lane in self.lanes]
+        return {"calibrated": self.is_good, "lanes": lanes, "too_few": list(self.too_few)}
+
 
 def compare(outcome: Outcome) -> Calibration:
     """Compare a simulation of an observed trace with the trace's own times.

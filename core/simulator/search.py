@@ -31,9 +31,9 @@ class SearchResult:
 def cma_search(score: Score, dimensions: int, evaluations: int, seed: int) -> SearchResult:
     """CMA-ES (Hansen, https://arxiv.org/abs/1604.00772): as many generations as `evaluations` allow, at least one.
 
-    Raises `UsageError` when the library `cma` is not installed.
+    Raises `UsageError` when the library is not installed.
     """
-    cma = _library()
+    cma = cma_library()
     options = {"seed": seed + 1, "bounds": [-BOUND, BOUND], "verbose": -9, "verb_log": 0}  # a seed of 0 is the clock
     strategy = cma.CMAEvolutionStrategy([0.0] * dimensions, SPREAD, options)
     best = SearchResult((), float("inf"), 0)
@@ -62,7 +62,8 @@ def _better(best: SearchResult, points: Sequence[tuple[float, ...]], scores: Seq
     return SearchResult(best.point, best.score, evaluations)
 
 
-def _library() -> Any:
+def cma_library() -> Any:
+    """The library `cma`, imported only when it is needed; raises `UsageError` when it is not installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns that it cannot plot

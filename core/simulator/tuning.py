@@ -14,7 +14,7 @@ from core.scheduler.scheduler import Scheduler
 from core.scheduler.weights import Weights
 from core.simulator.cluster import Cluster
 from core.simulator.report import Report, geometric_mean, report
-from core.simulator.search import Point, cma_search, random_search
+from core.simulator.search import Point, SearchResult, cma_library, cma_search, random_search
 from core.simulator.simulation import simulate
 from core.simulator.trace import Request
 
@@ -66,8 +66,25 @@ class Tuning:
     @property
     def best(self) -> Candidate:
         """The weights to use: those that trained best if they are worth it on what they were not trained on."""
-        candidate = min(self.tuned, self.random, key=lambda each: each.training)
-        return candidate if candidate.held_out < WORTH_IT * self.old.held_out else self.old
+        return self._found if self.is_better else self.old
+
+    @property
+    def is_better(self) -> bool:
+        """Whether what was found should replace the old weights."""
+        return self._found.held_out < WORTH_IT * self.old.held_out
+
+    @property
+    def _found(self) -> Candidate:
+        return min(self.tuned, self.random, key=lambda each: each.training)
+
+    def to_json(self) -> dict[str, Any]:
+        """The tuning by names; `weights` are those to use."""
+        return {
+            "weights": self.best.to_json()["weights"],
+            "is_better": self.is_better,
+            "evaluations": self.evaluations,
+            "scores": {name: getattr(self, name).to_json() for name in ("old", "random", "tuned")},
+        }
 
 
 def tune(
@@ -82,6 +99,7 @@ def tune(
 
     Raises `UsageError` when the library `cma` is not installed.
     """
+    cma_library()  # before anything is simulated
     score_training, score_held_out = _Scores(training, old), _Scores(held_out, old)
 
     def score(point: Point) -> float:
@@ -91,12 +109,12 @@ def tune(
 
     tuned = cma_search(score, len(TUNED), evaluations, seed)
     best_random = random_search(score, len(TUNED), tuned.evaluations, seed)
-    candidates = [
-        Candidate(weights, found.score, score_held_out.of(weights))
-        for found in (best_random, tuned)
-        for weights in (weights_at(found.point, old),)
-    ]
-    return Tuning(Candidate(old, 1.0, 1.0), *candidates, evaluations=tuned.evaluations)
+    return Tuning(
+        Candidate(old, 1.0, 1.0),
+        _candidate(best_random, old, score_held_out),
+        _candidate(tuned, old, score_held_out),
+        tuned.evaluations,
+    )
 
 
 def weights_at(point: Point, old: Weights) -> Weights:
@@ -107,6 +125,11 @@ def weights_at(point: Point, old: Weights) -> Weights:
         for name, value in zip(TUNED, point, strict=True)
     }
     return replace(old, **changes)
+
+
+def _candidate(result: SearchResult, old: Weights, held_out: _Scores) -> Candidate:
+    weights = weights_at(result.point, old)
+    return Candidate(weights, result.score, held_out.of(weights))
 
 
 class _Scores:
