@@ -1,4 +1,4 @@
-"""Rivals: the rules of what people use today, and the bounds, as policies of the simulator.
+"""Rivals: the rules of what people use today, as policies of the simulator.
 
 Each follows its source: Ollama `server/sched.go`, llama-swap's `proxygroup.go` and `process.go`, llama.cpp's router
 (`tools/server/server-models.cpp`). They are told the same events as the scheduler and obey the same physics.
@@ -32,7 +32,10 @@ KEEP_ALIVE_S = 300.0
 
 @dataclass(slots=True)
 class _Runner:
-    """A resident family of a rival: what runs and what is queued at it, and since when it is idle."""
+    """A resident family of a rival: what runs and what is queued at it, and since when it is idle.
+
+    `is_expiring` is Ollama's keep-alive of 0: it is unloaded as soon as it is idle.
+    """
 
     family: Family
     endpoint: str
@@ -40,6 +43,7 @@ class _Runner:
     running: int = 0
     queue: deque[Demand] = field(default_factory=deque)
     idle_since_s: float = 0.0
+    is_expiring: bool = False
 
 
 @dataclass(slots=True)
@@ -48,8 +52,10 @@ class Ollama:
 
     A request for a loaded model goes to its runner at once; all others share one queue whose head blocks the rest. One
     model loads at a time. The victim is the first idle runner by (keep_alive, name), else the first runner by that
-    order, which is waited for and may be used meanwhile. A runner serves `parallel` requests at a time, and expires
-    after `KEEP_ALIVE_S` idle seconds.
+    order, whose keep_alive becomes 0: the head waits until some runner is unloaded, and the victim may be used
+    meanwhile. A runner serves `parallel` requests at a time, and expires after `KEEP_ALIVE_S` idle seconds. See
+    `GetRunner`, `processPending` and `findRunnerToUnload` in
+    https://github.com/ollama/ollama/blob/main/server/sched.go
     """
 
     families: dict[str, Family]
@@ -60,6 +66,7 @@ class Ollama:
     _runners: dict[str, _Runner] = field(default_factory=dict)
     _pending: deque[Demand] = field(default_factory=deque)
     _loading: str | None = None
+    _waits_for_unload: bool = False
     _home: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -107,12 +114,12 @@ class Ollama:
 
     def _expire(self, now_s: float, out: list[Decision]) -> None:
         for runner in list(self._runners.values()):
-            if self._is_idle(runner) and now_s - runner.idle_since_s > KEEP_ALIVE_S:
+            if self._is_idle(runner) and (runner.is_expiring or now_s - runner.idle_since_s > KEEP_ALIVE_S):
                 self._unload(runner, out)
 
     def _work_pending(self, out: list[Decision]) -> None:
         """Work on the head of the queue, until it has to wait."""
-        while self._pending:
+        while self._pending and not self._waits_for_unload:
             demand = self._pending[0]
             if demand.family in self._runners:
                 self._use(self._runners[self._pending.popleft().family], demand, out)
@@ -123,9 +130,11 @@ class Ollama:
             endpoint = self._with_room(family)
             if endpoint is None:
                 victim = self._victim()
-                if victim is None or not self._is_idle(victim):
+                if victim is None:
                     return
-                self._unload(victim, out)
+                victim.is_expiring = self._waits_for_unload = True
+                if self._is_idle(victim):
+                    self._unload(victim, out)
                 continue
             self._pending.popleft()
             self._loading = family.name
@@ -142,8 +151,8 @@ class Ollama:
         return endpoint if fits else None
 
     def _victim(self) -> _Runner | None:
-        """`findRunnerToUnload`: all keep-alives are the same, so the order is that of the names."""
-        runners = sorted(self._runners.values(), key=lambda runner: runner.family.name)
+        """`findRunnerToUnload`: by the keep-alive, which is 0 or the default, then by the name."""
+        runners = sorted(self._runners.values(), key=lambda runner: (not runner.is_expiring, runner.family.name))
         return next((runner for runner in runners if self._is_idle(runner)), runners[0] if runners else None)
 
     @staticmethod
@@ -152,6 +161,7 @@ class Ollama:
 
     def _unload(self, runner: _Runner, out: list[Decision]) -> None:
         del self._runners[runner.family.name]
+        self._waits_for_unload = False
         out.append(Evict(runner.endpoint, runner.family.name))
 
 

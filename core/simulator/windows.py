@@ -81,10 +81,10 @@ def windows(outcome: Outcome, number: int | None = None) -> tuple[Window, ...]:
 
 
 def state_of(parts: Sequence[Window]) -> WindowState:
-    """The label of a whole run: the worst that at least a tenth of its windows have, or a worse one."""
+    """The label of a whole run: the worst that at least a quarter of its windows have or exceed."""
     order = list(WindowState)
     ranks = sorted((order.index(each.state) for each in parts), reverse=True)
-    return order[ranks[math.ceil(0.1 * len(ranks)) - 1]]
+    return order[ranks[math.ceil(0.25 * len(ranks)) - 1]]
 
 
 def counts_of(parts: Sequence[Window]) -> dict[str, int]:
