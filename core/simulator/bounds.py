@@ -20,16 +20,16 @@ def zero_swap(cluster: Cluster, requests: Sequence[Request], *, shortest_first: 
     outcome.endpoints = len(cluster.endpoints)
     free = [0.0] * sum(each.slots for each in cluster.endpoints)
     waiting: list[tuple[float, int]] = []
-    arriving = 0
+    arriving, now_s = 0, 0.0
     for _ in range(number):
-        slot_s = heapq.heappop(free)
+        now_s = max(now_s, heapq.heappop(free))  # a slot that was free before is free when something waits for it
         if not waiting:
-            slot_s = max(slot_s, requests[arriving].arrival_s)
-        while arriving < number and requests[arriving].arrival_s <= slot_s:
+            now_s = max(now_s, requests[arriving].arrival_s)
+        while arriving < number and requests[arriving].arrival_s <= now_s:
             heapq.heappush(waiting, (order(arriving), arriving))
             arriving += 1
         _, first = heapq.heappop(waiting)
-        outcome.start_s[first], outcome.finish_s[first] = slot_s, slot_s + work[first]
-        heapq.heappush(free, slot_s + work[first])
+        outcome.start_s[first], outcome.finish_s[first] = now_s, now_s + work[first]
+        heapq.heappush(free, now_s + work[first])
     outcome.busy_s, outcome.end_s = sum(work), max(outcome.finish_s)
     return outcome
