@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from bot.simulation.runs import PolicyRun
 from bot.simulation.units import duration, percent
 from bot.surfaces.terminal.layout import grid
 from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
 from core.simulator.calibration import Calibration
+from core.simulator.report import Report
 from core.simulator.tuning import Tuning
-from core.simulator.windows import WindowState
+from core.simulator.windows import WindowState, counts_of
 
 _STATE_STYLES = {
     WindowState.STABLE.value: "green",
@@ -36,23 +38,43 @@ def print_heading(description: Mapping[str, Any]) -> None:
     write_items(sys.stdout, look, [*items, look.text("")])
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of `print_runs` with its head on two lines; a narrow terminal has only the `narrow` ones."""
+
+    head: str
+    unit: str
+    cell: Callable[[Report], str]
+    narrow: bool = True
+
+
+_COLUMNS: Final = (
+    _Column("mean", "", lambda row: duration(row.mean_s), narrow=False),
+    _Column("p95", "", lambda row: duration(row.p95_s)),
+    _Column("p99", "", lambda row: duration(row.p99_s), narrow=False),
+    _Column("chat p95", "", lambda row: duration(row.chat_p95_s)),
+    _Column("loads", "", lambda row: str(row.loads)),
+    _Column("swap", "time", lambda row: percent(row.swap_share)),
+    _Column("dead-", "lines", lambda row: percent(row.deadlines_met)),
+    _Column("starved", "", lambda row: percent(row.starved)),
+    _Column("fair-", "ness", lambda row: f"{row.jain:.2f}", narrow=False),
+)
+_WIDE: Final = 92
+
+
 def print_runs(runs: Sequence[PolicyRun]) -> None:
     """One line for each policy: times from arrival to the end, what swapping cost, and how its windows are labelled."""
     look = detect_profile(sys.stdout)
-    table = grid("fixed", *["right"] * 9, "fixed", gap=1)
-    heads = ("", "mean", "p95", "p99", "chat p95", "loads", "swap", "dead-", "starved", "fair-", "windows")
-    units = ("", "", "", "", "", "", "time", "lines", "", "ness", "S/B/O")
-    table.add_row(*(look.text((head, "dim")) for head in heads))
-    table.add_row(*(look.text((unit, "dim")) for unit in units))
-    for each in runs:
-        row = each.report
-        counts = each.to_json()["window_states"]
-        states = "/".join(str(counts[state.value]) for state in WindowState)
-        cells = [duration(row.mean_s), duration(row.p95_s), duration(row.p99_s), duration(row.chat_p95_s)]
-        cells += [str(row.loads), percent(row.swap_share), percent(row.deadlines_met), percent(row.starved)]
-        cells += [f"{row.jain:.2f}"]
+    columns = [each for each in _COLUMNS if each.narrow or look.width >= _WIDE]
+    table = grid("fixed", *["right"] * len(columns), "fixed", gap=1)
+    for heads in (("", *(each.head for each in columns), "windows"), ("", *(each.unit for each in columns), "S/B/O")):
+        table.add_row(*(look.text((head, "dim")) for head in heads))
+    for run in runs:
+        states = "/".join(str(number) for number in counts_of(run.windows).values())
         table.add_row(
-            look.text((each.name, ACCENT)), *map(look.text, cells), look.text((states, _STATE_STYLES[row.window]))
+            look.text((run.name, ACCENT)),
+            *(look.text(each.cell(run.report)) for each in columns),
+            look.text((states, _STATE_STYLES[run.report.window])),
         )
     legend = "Times are from a request's arrival to its end. S/B/O: stable, backlogged and overloaded windows."
     write_items(sys.stdout, look, [table, look.text(""), look.text((legend, "dim"))])
