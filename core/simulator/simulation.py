@@ -19,7 +19,7 @@ from core.simulator.machine import NEVER, Machine
 from core.simulator.trace import Request
 
 
-class Policy(Protocol):
+class SimulatedPolicy(Protocol):
     """What is simulated: `core.scheduler.scheduler.Scheduler`, or a rival's rule."""
 
     def handle(self, event: Event, now_s: float, /) -> Sequence[Decision]:
@@ -67,7 +67,7 @@ class Outcome:
 def simulate(
     cluster: Cluster,
     requests: Sequence[Request],
-    policy: Policy,
+    policy: SimulatedPolicy,
     progress: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Run `requests`, which are in order of arrival, until all are finished; `progress` is called with their number.
@@ -84,7 +84,7 @@ def simulate(
 class _Run:
     cluster: Cluster
     requests: Sequence[Request]
-    policy: Policy
+    policy: SimulatedPolicy
     outcome: Outcome = field(init=False)
     machines: dict[str, Machine] = field(init=False)
     ends: list[tuple[float, str, int]] = field(default_factory=list)

@@ -41,7 +41,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class WeightsCandidate:
     """Weights with their scores: 1 is as good as the old weights, and lower is better."""
 
     weights: Weights
@@ -58,13 +58,13 @@ class Candidate:
 class Tuning:
     """The old weights, and the best that random search and CMA-ES found with the same number of evaluations."""
 
-    old: Candidate
-    random: Candidate
-    tuned: Candidate
+    old: WeightsCandidate
+    random: WeightsCandidate
+    tuned: WeightsCandidate
     evaluations: int
 
     @property
-    def best(self) -> Candidate:
+    def best(self) -> WeightsCandidate:
         """The weights to use: those that trained best if they are worth it on what they were not trained on."""
         return self._found if self.is_better else self.old
 
@@ -74,7 +74,7 @@ class Tuning:
         return self._found.held_out < WORTH_IT * self.old.held_out
 
     @property
-    def _found(self) -> Candidate:
+    def _found(self) -> WeightsCandidate:
         return min(self.tuned, self.random, key=lambda each: each.training)
 
     def to_json(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def tune(
     tuned = cma_search(score, len(TUNED), evaluations, seed)
     best_random = random_search(score, len(TUNED), tuned.evaluations, seed)
     return Tuning(
-        Candidate(old, 1.0, 1.0),
+        WeightsCandidate(old, 1.0, 1.0),
         _candidate(best_random, old, score_held_out),
         _candidate(tuned, old, score_held_out),
         tuned.evaluations,
@@ -127,9 +127,9 @@ def weights_at(point: Point, old: Weights) -> Weights:
     return replace(old, **changes)
 
 
-def _candidate(result: SearchResult, old: Weights, held_out: _Scores) -> Candidate:
+def _candidate(result: SearchResult, old: Weights, held_out: _Scores) -> WeightsCandidate:
     weights = weights_at(result.point, old)
-    return Candidate(weights, result.score, held_out.of(weights))
+    return WeightsCandidate(weights, result.score, held_out.of(weights))
 
 
 class _Scores:

@@ -13,7 +13,7 @@ from core.scheduler.weights import Weights
 from core.simulator.calibration import compare
 from core.simulator.policies import run_policy
 from core.simulator.search import BOUND, cma_search, random_search
-from core.simulator.tuning import TUNED, Candidate, Scenario, Tuning, tune, weights_at
+from core.simulator.tuning import TUNED, Scenario, Tuning, WeightsCandidate, tune, weights_at
 from tests.unit.simulator.worlds import cluster, request
 
 pytestmark = pytest.mark.queue
@@ -49,7 +49,9 @@ def test_a_lane_with_few_requests_is_not_judged():
     calibration = compare(run_policy("countersign", cluster(), some))
     assert (calibration.lanes, calibration.too_few) == ((), ("code", "docs"))
     assert not calibration.is_good
-    assert "gives no advice" in calibration_problem(calibration).message
+    problem = calibration_problem(calibration)
+    assert problem is not None
+    assert "gives no advice" in problem.message
 
 
 def test_weights_at_the_middle_of_the_search_are_the_old_ones():
@@ -105,9 +107,9 @@ def test_both_searches_get_the_same_number_of_evaluations_on_the_same_requests()
 )
 def test_the_best_in_training_replaces_the_old_ones_only_if_it_is_better_held_out(random, tuned, chosen):
     candidates = {
-        "old": Candidate(Weights(), 1.0, 1.0),
-        "random": Candidate(Weights(chat=3), *random),
-        "tuned": Candidate(Weights(chat=4), *tuned),
+        "old": WeightsCandidate(Weights(), 1.0, 1.0),
+        "random": WeightsCandidate(Weights(chat=3), *random),
+        "tuned": WeightsCandidate(Weights(chat=4), *tuned),
     }
     result = Tuning(**candidates, evaluations=10)
     assert result.best == candidates[chosen]

@@ -8,7 +8,7 @@ from core.scheduler.demand import Demand, EndpointSpec, Family, Work, WorkClass
 from core.scheduler.events import Arrived, Decision, EndpointUp, Evict, Finished, Grant, Load, Loaded
 from core.simulator.policies import run_policy
 from core.simulator.rivals import KEEP_ALIVE_S, Ollama, OllamaServers, Swapping
-from core.simulator.simulation import Policy
+from core.simulator.simulation import SimulatedPolicy
 from tests.unit.simulator.worlds import cluster, request
 
 pytestmark = pytest.mark.queue
@@ -21,7 +21,7 @@ def family(name: str, memory_mib: int) -> Family:
 class Told:
     """A policy that is told one event after another, with its decisions as short words."""
 
-    def __init__(self, policy: Policy, *endpoints: EndpointSpec) -> None:
+    def __init__(self, policy: SimulatedPolicy, *endpoints: EndpointSpec) -> None:
         self._policy = policy
         for each in endpoints or (EndpointSpec("gpu", 100),):
             policy.handle(EndpointUp(each), 0.0)

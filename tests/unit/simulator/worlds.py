@@ -37,6 +37,7 @@ def request_lists(draw: st.DrawFn, models: Sequence[str] = tuple(SIZES_GB), most
     requests, at_s = [], 0
     for gap in gaps:
         at_s += gap
+        due = draw(st.none() | st.integers(0, 500))
         requests.append(
             Request(
                 float(at_s),
@@ -45,7 +46,7 @@ def request_lists(draw: st.DrawFn, models: Sequence[str] = tuple(SIZES_GB), most
                 draw(st.integers(1, 60)),
                 draw(st.sampled_from(["t1", "t2"])),
                 draw(st.sampled_from(list(WorkClass))),
-                draw(st.none() | st.integers(0, 500).map(lambda later, at_s=at_s: float(at_s + later))),
+                None if due is None else float(at_s + due),
             )
         )
     first_s = requests[0].arrival_s
