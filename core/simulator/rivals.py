@@ -6,6 +6,7 @@ Each follows its source: Ollama `server/sched.go`, llama-swap's `proxygroup.go` 
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -210,6 +211,10 @@ class _Endpoint:
     loading: str | None = None
 
 
+_Place = tuple[tuple[float, ...], int, Demand]
+"""A demand in its queue: its place in the rule's order, then by arrival."""
+
+
 @dataclass(slots=True)
 class Swapping:
     """A rule of one queue for each endpoint group: a ready model first if `ready_first`, else by `order`.
@@ -225,8 +230,10 @@ class Swapping:
     max_models: int = 64
     swaps_when_idle: bool = False
     _endpoints: dict[str, _Endpoint] = field(default_factory=dict)
-    _waiting: list[Demand] = field(default_factory=list)
+    _waiting: dict[str, list[_Place]] = field(default_factory=dict)
+    """What waits for each family, as a heap in the rule's order."""
     _where: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _arrivals: int = 0
 
     def handle(self, event: Event, _now_s: float) -> Sequence[Decision]:
         """Take note of an event, then see on each endpoint what the queue allows."""
@@ -234,9 +241,9 @@ class Swapping:
             case EndpointUp(spec):
                 self._endpoints[spec.name] = _Endpoint(spec)
             case Arrived(demand):
-                self._waiting.append(demand)
-                if self._waiting[-2:-1] and self.order(self._waiting[-2]) > self.order(demand):
-                    self._waiting.sort(key=self.order)
+                self._arrivals += 1
+                place = (self.order(demand), self._arrivals, demand)
+                heapq.heappush(self._waiting.setdefault(demand.family, []), place)
             case Loaded(endpoint, family):
                 self._endpoints[endpoint].loading = None
                 self._endpoints[endpoint].residents[family] = True
@@ -252,18 +259,22 @@ class Swapping:
 
     def _step(self, out: list[Decision]) -> bool:
         """Grant or load for the first demand that can go on; False when none can."""
-        if not self._waiting:
-            return False
-        for index, demand in enumerate(self._waiting if self.ready_first else self._waiting[:1]):
+        heads = [demand for *_, demand in sorted(queue[0] for queue in self._waiting.values())]
+        for demand in heads if self.ready_first else heads[:1]:
             ready = next((each for each in self._homes(demand) if self._can_serve(each, demand)), None)
             if ready is not None:
-                del self._waiting[index]
+                self._remove_head(demand.family)
                 self._grant(ready, demand, out)
                 return True
-        absent = next((each for each in self._waiting if not self._homes(each)), None)
-        if absent is None or (not self.ready_first and absent is not self._waiting[0]):
+        absent = next((each for each in heads if not self._homes(each)), None)
+        if absent is None or (not self.ready_first and absent is not heads[0]):
             return False
         return self._swap_in(self.families[absent.family], out)
+
+    def _remove_head(self, family: str) -> None:
+        heapq.heappop(self._waiting[family])
+        if not self._waiting[family]:
+            del self._waiting[family]
 
     def _homes(self, demand: Demand) -> list[_Endpoint]:
         return [each for each in self._endpoints.values() if demand.family in each.residents]
