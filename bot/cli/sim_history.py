@@ -10,7 +10,7 @@ import click
 
 from bot.cli import context
 from bot.cli.context import CliContext, json_option, print_json, print_problem
-from bot.cli.sim_options import FILE, NODES_HELP, cluster_options, history_options, weights_option
+from bot.cli.sim_options import FILE, cluster_options, history_options, weights_option
 from core.model.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def observe(home: CliContext, /, since: str | None, output: Path | None, as_json
 
 @click.command()
 @history_options
-@click.option("--nodes", metavar="SPEC", required=True, help=f"The endpoints of today. {NODES_HELP}")
+@click.option("--nodes", metavar="SPEC", required=True, help="The endpoints of today, such as 2x48GB.")
 @cluster_options
 @weights_option
 @json_option
@@ -77,8 +77,8 @@ def calibrate(
 
 @click.command()
 @history_options
-@click.option("--today", metavar="SPEC", required=True, help=f"The endpoints of today. {NODES_HELP}")
-@click.option("--nodes", metavar="SPEC", help="What if these were the endpoints?")
+@click.option("--today", metavar="SPEC", required=True, help="The endpoints of today, such as 2x48GB.")
+@click.option("--nodes", metavar="SPEC", help="What if these were the endpoints? Such as 3x48GB.")
 @click.option(
     "--without", metavar="MODEL", multiple=True, help="What if a model were gone? MODEL=OTHER: OTHER serves it."
 )

@@ -11,7 +11,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 FILE: Final = click.Path(path_type=Path)
 SEED: Final = click.IntRange(0, 2**31 - 2)
-NODES_HELP: Final = "Endpoints, such as 2x48GB or a=24GB,b=80GB+ram64GB+slots2."
+NODES_HELP: Final = "The endpoints, such as 2x48GB or a=24GB,b=80GB+ram64GB+slots2."
 WORKLOADS: Final = click.Choice(["eight", "bursty"])
 
 
@@ -46,3 +46,9 @@ def history_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def number_option(name: str, default: int, most: int, text: str, *, least: int = 1) -> Callable[[F], F]:
+    """A whole number from `least` to `most`."""
+    kind = click.IntRange(least, most)
+    return click.option(name, metavar="N", type=kind, default=default, show_default=f"{default}", help=text)

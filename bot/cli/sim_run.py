@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from bot.cli.context import json_option, print_json
-from bot.cli.sim_options import FILE, NODES_HELP, WORKLOADS, cluster_options, load_option, weights_option
+from bot.cli.sim_options import FILE, NODES_HELP, WORKLOADS, cluster_options, load_option, number_option, weights_option
 
 
 @click.command()
 @click.option("--trace", metavar="FILE", type=FILE, help="Requests: Countersign's CSV, Azure's or Mooncake's format.")
 @click.option("--workload", type=WORKLOADS, help="Generated requests instead of a trace.")
-@click.option("--requests", metavar="N", type=click.IntRange(1, 10_000_000), default=6000, help="How many to generate.")
+@number_option("--requests", 6000, 10_000_000, "How many to generate.")
 @click.option("--policy", "policies", metavar="NAME", multiple=True, help="A policy, or `all`; repeatable.")
 @click.option("--nodes", metavar="SPEC", default="2x48GB", show_default=True, help=NODES_HELP)
 @load_option

@@ -9,16 +9,16 @@ from typing import Any
 import click
 
 from bot.cli.context import json_option, print_json
-from bot.cli.sim_options import FILE, NODES_HELP, WORKLOADS, cluster_options, load_option, weights_option
+from bot.cli.sim_options import FILE, NODES_HELP, WORKLOADS, cluster_options, load_option, number_option, weights_option
 
 
 @click.command()
 @click.option("--trace", "traces", metavar="FILE", type=FILE, multiple=True, help="Train on a trace; repeatable.")
 @click.option("--held-out", metavar="FILE", type=FILE, multiple=True, help="Check on this trace; repeatable.")
 @click.option("--workload", "workloads", type=WORKLOADS, multiple=True, help="Train on generated requests; repeatable.")
-@click.option("--requests", metavar="N", type=click.IntRange(20, 1_000_000), default=1500, help="Of each scenario.")
-@click.option("--seeds", metavar="N", type=click.IntRange(1, 100), default=2, show_default=True, help="Of each.")
-@click.option("--evaluations", metavar="N", type=click.IntRange(1, 100_000), default=60, show_default=True)
+@number_option("--requests", 1500, 1_000_000, "At most so many of each trace or workload.", least=20)
+@number_option("--seeds", 2, 100, "How many seeds of each.")
+@number_option("--evaluations", 60, 100_000, "How many weights each search tries.")
 @click.option("--nodes", metavar="SPEC", default="2x48GB", show_default=True, help=NODES_HELP)
 @load_option
 @cluster_options

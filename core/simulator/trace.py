@@ -94,7 +94,7 @@ def parse_trace(text: str, name: str) -> list[Request]:
 def write_trace(requests: Iterable[Request]) -> str:
     """The trace as Countersign's own CSV, with the columns of `OBSERVED` where a request has them."""
     requests = list(requests)
-    observed = any(each.lane or each.work_s is not None or each.finish_s is not None for each in requests)
+    observed = any(each.lane or {each.work_s, each.start_s, each.finish_s} != {None} for each in requests)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS + OBSERVED if observed else COLUMNS)

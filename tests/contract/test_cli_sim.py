@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -226,6 +230,32 @@ def test_a_home_without_work_of_models_has_no_history(home: CliHome, tmp_path):
         assert said.code == 6, said
         assert "No finished work has asked a model yet" in said.sentence()
     assert not out.exists()
+
+
+def test_what_happened_in_a_home_is_exported_and_simulated(home: CliHome, tmp_path):
+    home.staged()
+    with closing(sqlite3.connect(home.database)) as database, database:
+        database.execute(
+            "INSERT INTO spending SELECT id, '', '1', 'local/qwen3:8b', number, 'config', person, 1, 300, 40, NULL, 0 "
+            "FROM jobs WHERE kind = 'change'"
+        )
+        database.execute("UPDATE jobs SET ready_ms = 1000, claimed_ms = 3000, finished_ms = 9000")
+    out = tmp_path / "history.csv"
+    said = home.call("sim", "observe", "--output", out)
+    assert (said.code, said.out) == (0, f"1 requests are in {out}.\n")
+    assert out.read_text() == home.call("sim", "observe").out
+    (row,) = csv.DictReader(io.StringIO(out.read_text()))
+    assert row == {
+        "arrival_s": "0.000", "model": "qwen3:8b", "prompt_tokens": "300", "output_tokens": "40", "tenant": "ana",
+        "class": "bulk", "deadline_s": "", "lane": "config", "work_s": "6.000", "start_s": "2.000", "finish_s": "8.000",
+    }  # fmt: skip
+    document = home.document("sim", "observe")
+    assert (document["requests"], document["lanes"], document["models"]) == (1, {"config": 1}, {"qwen3:8b": 1})
+    assert home.document("sim", "run", "--trace", out)["requests"] == 1
+    few = home.call("sim", "calibrate", "--nodes", "48GB")
+    assert few.code == 1
+    assert "No lane has enough finished requests" in few.err
+    assert home.call("sim", "observe", "--since", "1d").code == 6
 
 
 def test_tuning_says_what_it_found_and_keeps_the_old_ones_unless_others_are_better(nowhere, tmp_path):

@@ -15,7 +15,7 @@ from tests.unit.simulator.worlds import REAL_POLICIES, cluster, request, request
 
 pytestmark = pytest.mark.queue
 
-NODES = st.sampled_from(["48GB", "2x48GB", "a=48GB,b=24GB", "48GB+ram64GB"])
+NODES = st.sampled_from(["48GB", "2x48GB", "a=48GB,b=24GB", "2x48GB+ram64GB", "48GB+ram32GB", "2x48GB+slots3"])
 
 
 @settings(max_examples=40, deadline=None)

@@ -13,13 +13,13 @@ from core.simulator.trace import Request
 
 REAL_POLICIES = tuple(name for name in POLICIES if not name.startswith("zero-swap-"))
 SIZES_GB = {"a": 10, "b": 20, "c": 30, "d": 45}
-"""Models by name; loading one takes a second for each GB."""
+"""Models by name; loading one takes a second for each GB, and waking it a tenth of that."""
 
 
 def cluster(nodes: str = "48GB", contention: float = 0.0, sizes_gb: dict[str, int] | None = None) -> Cluster:
     """Endpoints with the models of `SIZES_GB`, which work for a second on each token of an answer."""
     models = tuple(
-        Model(name, size * 1024, prompt_rate=1e9, output_rate=1.0, load_s=float(size))
+        Model(name, size * 1024, prompt_rate=1e9, output_rate=1.0, load_s=float(size), wake_s=size / 10)
         for name, size in (sizes_gb or SIZES_GB).items()
     )
     return Cluster(models, parse_nodes(nodes), contention)
