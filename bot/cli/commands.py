@@ -22,6 +22,7 @@ from bot.cli import (
     requests,
     running,
     schedules,
+    sim,
     verify,
 )
 from bot.cli.context import CliContext, print_problem
@@ -49,7 +50,8 @@ def countersign(ctx: click.Context, home: str | None) -> None:
     ctx.obj = CliContext(home)
 
 
-for group in (requests, decisions, schedules, running, inventory, people, policy, lanes, models, plugins, verify, home):
+GROUPS = (requests, decisions, schedules, running, inventory, people, policy, lanes, models, plugins, sim, verify, home)
+for group in GROUPS:
     for command in group.COMMANDS:
         countersign.add_command(command)
 countersign.add_command(demo)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from core.services.inventory import Inventory
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
+    from core.services.queue_history import QueueHistory
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.schedules import Schedules
@@ -163,6 +164,13 @@ class App:
         from core.services.spending_report import SpendingReport
 
         return SpendingReport(self.database)
+
+    @cached_property
+    def queue_history(self) -> QueueHistory:
+        """What the queue did, for the simulator."""
+        from core.services.queue_history import QueueHistory
+
+        return QueueHistory(self.database)
 
     @cached_property
     def home_checks(self) -> HomeChecks:

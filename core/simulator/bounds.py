@@ -13,24 +13,23 @@ from core.simulator.trace import Request
 
 def zero_swap(cluster: Cluster, requests: Sequence[Request], *, shortest_first: bool) -> Outcome:
     """Run the requests on the cluster's slots without any load: the shortest first, or first come, first served."""
-    models = cluster.by_name
-    work = [models[each.model].work_s(each.prompt_tokens, each.output_tokens) for each in requests]
+    work = [cluster.work_s(each) for each in requests]
     number = len(work)
     order: Callable[[int], float] = work.__getitem__ if shortest_first else lambda i: requests[i].arrival_s
     outcome = Outcome(requests, work, [NEVER] * number, [NEVER] * number, [NEVER] * number)
     outcome.endpoints = len(cluster.endpoints)
     free = [0.0] * sum(each.slots for each in cluster.endpoints)
     waiting: list[tuple[float, int]] = []
-    arriving = 0
+    arriving, now_s = 0, 0.0
     for _ in range(number):
-        slot_s = heapq.heappop(free)
+        now_s = max(now_s, heapq.heappop(free))  # a slot that was free before is free when something waits for it
         if not waiting:
-            slot_s = max(slot_s, requests[arriving].arrival_s)
-        while arriving < number and requests[arriving].arrival_s <= slot_s:
+            now_s = max(now_s, requests[arriving].arrival_s)
+        while arriving < number and requests[arriving].arrival_s <= now_s:
             heapq.heappush(waiting, (order(arriving), arriving))
             arriving += 1
         _, first = heapq.heappop(waiting)
-        outcome.start_s[first], outcome.finish_s[first] = slot_s, slot_s + work[first]
-        heapq.heappush(free, slot_s + work[first])
+        outcome.start_s[first], outcome.finish_s[first] = now_s, now_s + work[first]
+        heapq.heappush(free, now_s + work[first])
     outcome.busy_s, outcome.end_s = sum(work), max(outcome.finish_s)
     return outcome

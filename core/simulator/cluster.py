@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from core.model.errors import UsageError
 from core.scheduler.demand import EndpointSpec, Family
+from core.simulator.trace import Request
+
+_MOST_ENDPOINTS: Final = 10_000
+_MOST_SLOTS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +37,11 @@ class Model:
         """The model as the scheduler knows it."""
         return Family(self.name, self.size_mib, self.load_s, self.wake_s)
 
-    def work_s(self, prompt_tokens: int, output_tokens: int) -> float:
+    def work_s(self, request: Request) -> float:
         """How long an endpoint works on such a request when it serves nothing else."""
-        return prompt_tokens / self.prompt_rate + output_tokens / self.output_rate
+        if request.work_s is not None:
+            return request.work_s
+        return request.prompt_tokens / self.prompt_rate + request.output_tokens / self.output_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +76,15 @@ class Cluster:
                 )
         self.by_name.update({each.name: each for each in self.models})
 
+    def work_s(self, request: Request) -> float:
+        """How long an endpoint works on a request when it serves nothing else; raises `KeyError` for another model."""
+        return self.by_name[request.model].work_s(request)
+
 
 def parse_nodes(text: str) -> tuple[EndpointSpec, ...]:
-    """Read endpoints written like ``2x48GB`` or ``a=24GB,b=80GB+ram64GB``; memory is in GB (2^30 bytes).
+    """Read endpoints written like ``2x48GB`` or ``a=24GB,b=80GB+ram64GB+slots4``; memory is in GB (2^30 bytes).
+
+    `ram` is the main memory for families that sleep, `slots` how many requests run at the same time (1).
 
     Raises `UsageError` with the part that cannot be read.
     """
@@ -78,37 +92,41 @@ def parse_nodes(text: str) -> tuple[EndpointSpec, ...]:
     for part in text.split(","):
         name, equals, size = part.strip().rpartition("=")
         copies, times, size = size.rpartition("x")
-        memory, _, ram = size.partition("+ram")
+        memory, *extras = size.split("+")
         try:
             number = int(copies) if times else 1
-            memory_mib, ram_mib = _mib(memory), _mib(ram) if ram else 0
+            extra = dict(_extra(each) for each in extras)
+            memory_mib = _mib(memory)
         except ValueError:
-            number = memory_mib = ram_mib = 0
-        if number < 1 or memory_mib < 1 or (equals and (not name or times)):
+            number, memory_mib, extra = 0, 0, {}
+        if not 1 <= number <= _MOST_ENDPOINTS or (equals and (not name or times)):
             raise UsageError("bad_nodes", f"{part.strip()!r} is not an endpoint", "Write 2x48GB or a=24GB+ram64GB.")
-        for index in range(number):
+        for _ in range(number):
             label = name or f"gpu{len(specs) + 1}"
-            specs.append(
-                EndpointSpec(
-                    label if index == 0 or not name else f"{name}{index}", memory_mib, chat_slots=1, ram_mib=ram_mib
-                )
-            )
+            slots, ram_mib = extra.get("slots", 1), extra.get("ram", 0)
+            specs.append(EndpointSpec(label, memory_mib, slots, chat_slots=1, ram_mib=ram_mib))
     _unique("endpoint", [each.name for each in specs])
     return tuple(specs)
 
 
+def _extra(text: str) -> tuple[str, int]:
+    """A part after a ``+``: its word with its value."""
+    if text.startswith("ram"):
+        return "ram", _mib(text.removeprefix("ram"))
+    slots = int(text.removeprefix("slots")) if text.startswith("slots") else 0
+    if not 1 <= slots <= _MOST_SLOTS:
+        raise ValueError(text)
+    return "slots", slots
+
+
 def _mib(text: str) -> int:
     number = float(text.strip().lower().removesuffix("gb").removesuffix("g"))
-    if not 0 < number < 1e6:
+    if not 0.001 <= number < 1e6:
         raise ValueError(text)
     return round(number * 1024)
 
 
 def _unique(what: str, names: Sequence[str]) -> None:
-    if twice := sorted({name for name in names if names.count(name) > 1} if len(names) < 500 else _twice(names)):
+    twice = sorted(name for name, number in Counter(names).items() if number > 1)
+    if twice:
         raise UsageError("twice", f"The {what} {twice[0]} is named twice", "Give each its own name.")
-
-
-def _twice(names: Iterable[str]) -> set[str]:
-    seen: set[str] = set()
-    return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]

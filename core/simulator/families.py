@@ -6,13 +6,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.simulator.cluster import Cluster, Model, parse_nodes
+from core.simulator.cluster import Cluster, parse_nodes
 from core.simulator.generate import bursty_clients, generate, scaled_to_load, with_models
+from core.simulator.model_figures import model_of_size
 from core.simulator.trace import Request
-
-_DISK_MIB_S = 1200.0
-_START_S = 3.0
-"""What a load takes beside reading the weights: starting the runner and warming up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +18,6 @@ class Workload:
 
     cluster: Cluster
     requests: list[Request]
-
-
-def model_of_size(name: str, size_gb: float, wake_s: float | None = None) -> Model:
-    """A model of this size on a GPU with 48 GB: decoding reads all weights for each token, at about 700 GB/s."""
-    size_mib = round(size_gb * 1024)
-    return Model(
-        name,
-        size_mib,
-        prompt_rate=30_000.0 / size_gb,
-        output_rate=700.0 / (size_gb + 2.0),
-        load_s=_START_S + size_mib / _DISK_MIB_S,
-        wake_s=wake_s,
-    )
 
 
 EIGHT_SIZES_GB = (5.0, 6.0, 9.0, 10.0, 15.0, 17.0, 20.0, 32.0)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from core.model.errors import UsageError
 from core.scheduler.demand import WorkClass
 from core.simulator.cluster import Cluster
 from core.simulator.trace import Request
@@ -50,7 +51,7 @@ def with_models(
     done: list[Request] = []
     for each in requests:
         deadline_s = each.deadline_s
-        if each.work_class is WorkClass.BULK and rng.random() < _DEADLINE_SHARE:
+        if deadline_s is None and each.work_class is WorkClass.BULK and rng.random() < _DEADLINE_SHARE:
             deadline_s = each.arrival_s + rng.uniform(*_DEADLINE_S)
         done.append(
             replace(
@@ -82,6 +83,24 @@ def bursty_clients(models: Sequence[str], seed: int, skew: float = 1.1, gap_cv: 
     ]
 
 
+def steady_clients(models: Sequence[str], seed: int, skew: float) -> list[Client]:
+    """Two clients for each model: conversations, and code as bulk work with longer prompts and shorter answers.
+
+    The medians are those of the Azure traces of 2023 (Patel et al., Splitwise, ISCA 2024).
+    """
+    rng = random.Random(seed)
+    names = list(models)
+    rng.shuffle(names)
+    clients: list[Client] = []
+    for index, (name, share) in enumerate(zip(names, popularity(len(names), skew), strict=True)):
+        gap_cv = rng.uniform(1.0, 2.0)
+        clients += [
+            Client(name, share * 0.7, gap_cv, 1020.0, 129.0, f"t{index}", WorkClass.CHAT),
+            Client(name, share * 0.3, gap_cv, 1469.0, 13.0, f"t{index + 1}", WorkClass.BULK),
+        ]
+    return clients
+
+
 def generate(clients: Sequence[Client], number: int, duration_s: float, seed: int) -> list[Request]:
     """About `number` requests within `duration_s`, of all clients, in order of arrival."""
     rng = random.Random(seed)
@@ -109,11 +128,14 @@ def _request_of(client: Client, at_s: float, rng: random.Random) -> Request:
 def scaled_to_load(requests: Sequence[Request], cluster: Cluster, load: float) -> list[Request]:
     """Stretch or compress the arrivals so that the work without any load of a model fills `load` of the endpoints.
 
-    Deadlines keep their distance from the arrival.
+    Deadlines keep their distance from the arrival. Raises `UsageError` for a load that is not above 0.
     """
-    work_s = sum(cluster.by_name[each.model].work_s(each.prompt_tokens, each.output_tokens) for each in requests)
-    slots = sum(each.slots for each in cluster.endpoints)
-    factor = work_s / (load * slots) / (requests[-1].arrival_s or 1.0)
+    if not 0 < load < 100:
+        raise UsageError(
+            "bad_load", f"The load is {load}", "Give a number above 0, such as 0.7; 1 fills the endpoints."
+        )
+    work_s = sum(map(cluster.work_s, requests))
+    factor = work_s / (load * len(cluster.endpoints)) / (requests[-1].arrival_s or 1.0)
     scaled: list[Request] = []
     for each in requests:
         at_s = each.arrival_s * factor

@@ -11,7 +11,7 @@ from core.scheduler.weights import Weights
 from core.simulator.bounds import zero_swap
 from core.simulator.cluster import Cluster
 from core.simulator.rivals import Ollama, OllamaServers, Swapping
-from core.simulator.simulation import Outcome, Policy, simulate
+from core.simulator.simulation import Outcome, SimulatedPolicy, simulate
 from core.simulator.trace import Request
 
 COUNTERSIGN: Final = "countersign"
@@ -47,7 +47,7 @@ def run_policy(
     return simulate(cluster, requests, _policy(name, cluster, weights), progress)
 
 
-def _policy(name: str, cluster: Cluster, weights: Weights | None) -> Policy:
+def _policy(name: str, cluster: Cluster, weights: Weights | None) -> SimulatedPolicy:
     families = {each.name: each.family for each in cluster.models}
     match name:
         case "countersign":

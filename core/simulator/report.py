@@ -10,6 +10,7 @@ from typing import Any
 
 from core.scheduler.demand import WorkClass
 from core.simulator.simulation import Outcome
+from core.simulator.windows import quantile, state_of, windows
 
 STARVED_S, STARVED_TIMES = 1800.0, 20.0
 """A request starved when it waited longer than this many seconds and this many times its own work."""
@@ -69,13 +70,8 @@ def report(outcome: Outcome) -> Report:
         promises_kept=mean(promised) if promised else 1.0,
         starved=mean(starved),
         jain=_jain_of_tenants(outcome, took),
-        window=window_of(outcome),
+        window=state_of(windows(outcome)).value,
     )
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed; 0 of none."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)] if values else 0.0
 
 
 def mean(values: Sequence[float]) -> float:
@@ -102,19 +98,3 @@ def _jain_of_tenants(outcome: Outcome, took: Sequence[float]) -> float:
         work[request.tenant] += work_s
         time[request.tenant] += took_s
     return jain([work[tenant] / time[tenant] if time[tenant] else 1.0 for tenant in work])
-
-
-def window_of(outcome: Outcome) -> str:
-    """Whether the queue was stable: `overloaded` when more work came than fits, `backlogged` when much was left late.
-
-    Work is compared with the time in which requests arrived; what is still waited for at the last arrival counts as
-    left over.
-    """
-    last_s = outcome.requests[-1].arrival_s
-    if last_s <= 0:
-        return "stable"
-    offered = sum(outcome.work_s) / (last_s * outcome.endpoints)
-    left = sum(work for work, finish in zip(outcome.work_s, outcome.finish_s, strict=True) if finish > last_s)
-    if offered + outcome.loading_s / (last_s * outcome.endpoints) * 0.5 > 1.0:
-        return "overloaded"
-    return "backlogged" if left > 0.05 * sum(outcome.work_s) else "stable"

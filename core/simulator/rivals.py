@@ -1,4 +1,4 @@
-"""Rivals: the rules of what people use today, and the bounds, as policies of the simulator.
+"""Rivals: the rules of what people use today, as policies of the simulator.
 
 Each follows its source: Ollama `server/sched.go`, llama-swap's `proxygroup.go` and `process.go`, llama.cpp's router
 (`tools/server/server-models.cpp`). They are told the same events as the scheduler and obey the same physics.
@@ -6,6 +6,7 @@ Each follows its source: Ollama `server/sched.go`, llama-swap's `proxygroup.go` 
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,10 @@ KEEP_ALIVE_S = 300.0
 
 @dataclass(slots=True)
 class _Runner:
-    """A resident family of a rival: what runs and what is queued at it, and since when it is idle."""
+    """A resident family of a rival: what runs and what is queued at it, and since when it is idle.
+
+    `is_expiring` is Ollama's keep-alive of 0: it is unloaded as soon as it is idle.
+    """
 
     family: Family
     endpoint: str
@@ -40,6 +44,7 @@ class _Runner:
     running: int = 0
     queue: deque[Demand] = field(default_factory=deque)
     idle_since_s: float = 0.0
+    is_expiring: bool = False
 
 
 @dataclass(slots=True)
@@ -48,8 +53,10 @@ class Ollama:
 
     A request for a loaded model goes to its runner at once; all others share one queue whose head blocks the rest. One
     model loads at a time. The victim is the first idle runner by (keep_alive, name), else the first runner by that
-    order, which is waited for and may be used meanwhile. A runner serves `parallel` requests at a time, and expires
-    after `KEEP_ALIVE_S` idle seconds.
+    order, whose keep_alive becomes 0: the head waits until some runner is unloaded, and the victim may be used
+    meanwhile. A runner serves `parallel` requests at a time, and expires after `KEEP_ALIVE_S` idle seconds. See
+    `GetRunner`, `processPending` and `findRunnerToUnload` in
+    https://github.com/ollama/ollama/blob/main/server/sched.go
     """
 
     families: dict[str, Family]
@@ -60,6 +67,7 @@ class Ollama:
     _runners: dict[str, _Runner] = field(default_factory=dict)
     _pending: deque[Demand] = field(default_factory=deque)
     _loading: str | None = None
+    _waits_for_unload: bool = False
     _home: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -107,12 +115,12 @@ class Ollama:
 
     def _expire(self, now_s: float, out: list[Decision]) -> None:
         for runner in list(self._runners.values()):
-            if self._is_idle(runner) and now_s - runner.idle_since_s > KEEP_ALIVE_S:
+            if self._is_idle(runner) and (runner.is_expiring or now_s - runner.idle_since_s > KEEP_ALIVE_S):
                 self._unload(runner, out)
 
     def _work_pending(self, out: list[Decision]) -> None:
         """Work on the head of the queue, until it has to wait."""
-        while self._pending:
+        while self._pending and not self._waits_for_unload:
             demand = self._pending[0]
             if demand.family in self._runners:
                 self._use(self._runners[self._pending.popleft().family], demand, out)
@@ -123,9 +131,11 @@ class Ollama:
             endpoint = self._with_room(family)
             if endpoint is None:
                 victim = self._victim()
-                if victim is None or not self._is_idle(victim):
+                if victim is None:
                     return
-                self._unload(victim, out)
+                victim.is_expiring = self._waits_for_unload = True
+                if self._is_idle(victim):
+                    self._unload(victim, out)
                 continue
             self._pending.popleft()
             self._loading = family.name
@@ -142,8 +152,8 @@ class Ollama:
         return endpoint if fits else None
 
     def _victim(self) -> _Runner | None:
-        """`findRunnerToUnload`: all keep-alives are the same, so the order is that of the names."""
-        runners = sorted(self._runners.values(), key=lambda runner: runner.family.name)
+        """`findRunnerToUnload`: by the keep-alive, which is 0 or the default, then by the name."""
+        runners = sorted(self._runners.values(), key=lambda runner: (not runner.is_expiring, runner.family.name))
         return next((runner for runner in runners if self._is_idle(runner)), runners[0] if runners else None)
 
     @staticmethod
@@ -152,6 +162,7 @@ class Ollama:
 
     def _unload(self, runner: _Runner, out: list[Decision]) -> None:
         del self._runners[runner.family.name]
+        self._waits_for_unload = False
         out.append(Evict(runner.endpoint, runner.family.name))
 
 
@@ -200,6 +211,10 @@ class _Endpoint:
     loading: str | None = None
 
 
+_Place = tuple[tuple[float, ...], int, Demand]
+"""A demand in its queue: its place in the rule's order, then by arrival."""
+
+
 @dataclass(slots=True)
 class Swapping:
     """A rule of one queue for each endpoint group: a ready model first if `ready_first`, else by `order`.
@@ -215,8 +230,10 @@ class Swapping:
     max_models: int = 64
     swaps_when_idle: bool = False
     _endpoints: dict[str, _Endpoint] = field(default_factory=dict)
-    _waiting: list[Demand] = field(default_factory=list)
+    _waiting: dict[str, list[_Place]] = field(default_factory=dict)
+    """What waits for each family, as a heap in the rule's order."""
     _where: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _arrivals: int = 0
 
     def handle(self, event: Event, _now_s: float) -> Sequence[Decision]:
         """Take note of an event, then see on each endpoint what the queue allows."""
@@ -224,9 +241,9 @@ class Swapping:
             case EndpointUp(spec):
                 self._endpoints[spec.name] = _Endpoint(spec)
             case Arrived(demand):
-                self._waiting.append(demand)
-                if self._waiting[-2:-1] and self.order(self._waiting[-2]) > self.order(demand):
-                    self._waiting.sort(key=self.order)
+                self._arrivals += 1
+                place = (self.order(demand), self._arrivals, demand)
+                heapq.heappush(self._waiting.setdefault(demand.family, []), place)
             case Loaded(endpoint, family):
                 self._endpoints[endpoint].loading = None
                 self._endpoints[endpoint].residents[family] = True
@@ -242,18 +259,22 @@ class Swapping:
 
     def _step(self, out: list[Decision]) -> bool:
         """Grant or load for the first demand that can go on; False when none can."""
-        if not self._waiting:
-            return False
-        for index, demand in enumerate(self._waiting if self.ready_first else self._waiting[:1]):
+        heads = [demand for *_, demand in sorted(queue[0] for queue in self._waiting.values())]
+        for demand in heads if self.ready_first else heads[:1]:
             ready = next((each for each in self._homes(demand) if self._can_serve(each, demand)), None)
             if ready is not None:
-                del self._waiting[index]
+                self._remove_head(demand.family)
                 self._grant(ready, demand, out)
                 return True
-        absent = next((each for each in self._waiting if not self._homes(each)), None)
-        if absent is None or (not self.ready_first and absent is not self._waiting[0]):
+        absent = next((each for each in heads if not self._homes(each)), None)
+        if absent is None or (not self.ready_first and absent is not heads[0]):
             return False
         return self._swap_in(self.families[absent.family], out)
+
+    def _remove_head(self, family: str) -> None:
+        heapq.heappop(self._waiting[family])
+        if not self._waiting[family]:
+            del self._waiting[family]
 
     def _homes(self, demand: Demand) -> list[_Endpoint]:
         return [each for each in self._endpoints.values() if demand.family in each.residents]
@@ -306,10 +327,3 @@ class Swapping:
         names = list(names)
         memory_mib = sum(self.families[name].memory_mib for name in names)
         return len(names) <= self.max_models and memory_mib <= endpoint.spec.memory_mib
-
-
-@dataclass(slots=True)
-class ZeroSwap:
-    """A bound that no policy reaches: every family is resident everywhere at no cost; by `order`, one at a time."""
-
-    order: Callable[[Demand], tuple[float, ...]]

@@ -19,7 +19,7 @@ from core.simulator.machine import NEVER, Machine
 from core.simulator.trace import Request
 
 
-class Policy(Protocol):
+class SimulatedPolicy(Protocol):
     """What is simulated: `core.scheduler.scheduler.Scheduler`, or a rival's rule."""
 
     def handle(self, event: Event, now_s: float, /) -> Sequence[Decision]:
@@ -28,6 +28,17 @@ class Policy(Protocol):
 
 class PhysicsError(Exception):
     """A policy decided what no server can do, such as running a family that is not resident."""
+
+
+@dataclass(slots=True)
+class Residency:
+    """A stay of a family on an endpoint's GPU: its load began, it was ready, and it was evicted or the run ended."""
+
+    endpoint: str
+    family: str
+    load_s: float
+    ready_s: float = NEVER
+    end_s: float = NEVER
 
 
 @dataclass(slots=True)
@@ -48,12 +59,15 @@ class Outcome:
     end_s: float = 0.0
     endpoints: int = 1
     ram_peak_mib: int = 0
+    endpoint: list[str] = field(default_factory=list)
+    """Where each request ran; empty for a bound, which has no endpoints."""
+    residencies: list[Residency] = field(default_factory=list)
 
 
 def simulate(
     cluster: Cluster,
     requests: Sequence[Request],
-    policy: Policy,
+    policy: SimulatedPolicy,
     progress: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Run `requests`, which are in order of arrival, until all are finished; `progress` is called with their number.
@@ -70,19 +84,21 @@ def simulate(
 class _Run:
     cluster: Cluster
     requests: Sequence[Request]
-    policy: Policy
+    policy: SimulatedPolicy
     outcome: Outcome = field(init=False)
     machines: dict[str, Machine] = field(init=False)
     ends: list[tuple[float, str, int]] = field(default_factory=list)
     history: WorkHistory = field(default_factory=WorkHistory)
     asleep_mib: dict[str, dict[str, int]] = field(default_factory=dict)
+    stays: dict[tuple[str, str], Residency] = field(default_factory=dict)
+    """The stays that are not over, by endpoint and family."""
 
     def __post_init__(self) -> None:
-        models = self.cluster.by_name
-        work = [models[each.model].work_s(each.prompt_tokens, each.output_tokens) for each in self.requests]
+        work = [self.cluster.work_s(each) for each in self.requests]
         number = len(work)
         self.outcome = Outcome(self.requests, work, [NEVER] * number, [NEVER] * number, [NEVER] * number)
         self.outcome.endpoints = len(self.cluster.endpoints)
+        self.outcome.endpoint = [""] * number
         self.machines = {each.name: Machine(each, self.cluster.contention) for each in self.cluster.endpoints}
 
     def whole(self, progress: Callable[[int], None] | None) -> None:
@@ -102,6 +118,8 @@ class _Run:
                 if progress is not None and finished % 1000 == 0:
                     progress(finished)
         self.outcome.end_s = max(self.outcome.finish_s)
+        for stay in self.stays.values():
+            stay.end_s = self.outcome.end_s
         self.outcome.busy_s = sum(each.busy_s for each in self.machines.values())
         self.outcome.loading_s = sum(each.loading_s for each in self.machines.values())
 
@@ -121,6 +139,7 @@ class _Run:
         machine = self.machines[heapq.heappop(self.ends)[1]]
         if machine.next_end()[1]:
             family = machine.end_load(now_s)
+            self.stays[machine.spec.name, family].ready_s = now_s
             self._plan(machine)
             self._tell(Loaded(machine.spec.name, family), now_s)
             return 0
@@ -151,6 +170,7 @@ class _Run:
             raise PhysicsError(f"{family} is not ready on {grant.endpoint}, or its request {number} was granted before")
         machine.begin(number, family, self.outcome.work_s[number], now_s)
         self.outcome.start_s[number], self.outcome.due_s[number] = now_s, grant.due_s
+        self.outcome.endpoint[number] = grant.endpoint
         self._plan(machine)
 
     def _evict(self, evict: Evict, now_s: float) -> None:
@@ -158,6 +178,7 @@ class _Run:
         if evict.family not in machine.resident:
             raise PhysicsError(f"{evict.family} is not ready on {evict.endpoint}, so it cannot be evicted")
         cut_off = machine.evict(evict.family, now_s)
+        self.stays.pop((evict.endpoint, evict.family)).end_s = now_s
         self.outcome.evictions += 1
         self.outcome.cut_off += cut_off
         if cut_off:
@@ -183,6 +204,9 @@ class _Run:
         else:
             self.outcome.loads += 1
         machine.begin_load(model.family, load_s, now_s)
+        stay = Residency(load.endpoint, load.family, now_s)
+        self.stays[load.endpoint, load.family] = stay
+        self.outcome.residencies.append(stay)
         self._plan(machine)
 
     def _plan(self, machine: Machine) -> None:
