@@ -56,13 +56,14 @@ class Window:
 def windows(outcome: Outcome, number: int | None = None) -> tuple[Window, ...]:
     """The windows from the first arrival to the last, all of the same length; `number` of them if given.
 
-    Where all arrive at once, they reach to the end of the run.
+    Where all arrive at once, there is one window to the end of the run.
 
     A window is *overloaded* when the work that arrives in it and the time that endpoints stall for loads are more than
     the endpoints' time, *backlogged* when it is not but work of more than `BACKLOG` waits at its end, else *stable*.
     """
-    span_s = outcome.requests[-1].arrival_s or outcome.end_s or 1.0
-    width_s = span_s / number if number else _width_s(span_s)
+    last_s = outcome.requests[-1].arrival_s
+    span_s = last_s or outcome.end_s or 1.0
+    width_s = span_s / number if number else _width_s(span_s) if last_s else span_s
     count = number or max(1, math.ceil(span_s / width_s - 1e-9))
     stalls = _stalls(outcome)
     arrivals = [each.arrival_s for each in outcome.requests]
