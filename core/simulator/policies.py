@@ -10,8 +10,9 @@ from core.scheduler.scheduler import Scheduler
 from core.scheduler.weights import Weights
 from core.simulator.bounds import zero_swap
 from core.simulator.cluster import Cluster
-from core.simulator.rivals import Ollama, OllamaServers, Swapping
+from core.simulator.ollama import Ollama, OllamaServers
 from core.simulator.simulation import Outcome, SimulatedPolicy, simulate
+from core.simulator.swapping import Swapping
 from core.simulator.trace import Request
 
 COUNTERSIGN: Final = "countersign"

@@ -56,11 +56,14 @@ class Window:
 def windows(outcome: Outcome, number: int | None = None) -> tuple[Window, ...]:
     """The windows from the first arrival to the last, all of the same length; `number` of them if given.
 
+    Where all arrive at once, there is one window to the end of the run.
+
     A window is *overloaded* when the work that arrives in it and the time that endpoints stall for loads are more than
     the endpoints' time, *backlogged* when it is not but work of more than `BACKLOG` waits at its end, else *stable*.
     """
-    span_s = max(outcome.requests[-1].arrival_s, 1e-9)
-    width_s = span_s / number if number else _width_s(span_s)
+    last_s = outcome.requests[-1].arrival_s
+    span_s = last_s or outcome.end_s or 1.0
+    width_s = span_s / number if number else _width_s(span_s) if last_s else span_s
     count = number or max(1, math.ceil(span_s / width_s - 1e-9))
     stalls = _stalls(outcome)
     arrivals = [each.arrival_s for each in outcome.requests]
@@ -110,7 +113,7 @@ def _window(outcome: Outcome, span: Span, arrived: range, stalled_s: float, wait
     capacity_s = (to_s - from_s) * outcome.endpoints
     offered = sum(outcome.work_s[i] for i in arrived) / capacity_s
     stalled, waiting_work = stalled_s / capacity_s, waiting[1] / capacity_s
-    if offered + stalled > 1.0:
+    if offered + stalled > 1.0 + 1e-9:
         state = WindowState.OVERLOADED
     else:
         state = WindowState.BACKLOGGED if waiting_work > BACKLOG else WindowState.STABLE

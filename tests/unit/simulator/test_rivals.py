@@ -1,4 +1,4 @@
-"""The rivals' own rules, each on the smallest case that shows it; `core/simulator/rivals.py` names the sources."""
+"""The rivals' own rules, each on the smallest case that shows it; their modules name the sources."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import pytest
 
 from core.scheduler.demand import Demand, EndpointSpec, Family, Work, WorkClass
 from core.scheduler.events import Arrived, Decision, EndpointUp, Evict, Finished, Grant, Load, Loaded
+from core.simulator.ollama import KEEP_ALIVE_S, Ollama, OllamaServers
 from core.simulator.policies import run_policy
-from core.simulator.rivals import KEEP_ALIVE_S, Ollama, OllamaServers, Swapping
 from core.simulator.simulation import SimulatedPolicy
+from core.simulator.swapping import Swapping
 from tests.unit.simulator.worlds import cluster, request
 
 pytestmark = pytest.mark.queue

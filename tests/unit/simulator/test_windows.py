@@ -67,6 +67,8 @@ def test_windows_are_hours_of_a_day_and_eighths_of_a_minute():
 
 def test_one_request_alone_is_one_stable_window_of_any_length():
     assert state_of(windows(outcome((0, 0, 0, 0)))) is WindowState.STABLE
+    for policy in ("countersign", "ollama", "zero-swap-fifo"):
+        assert state_of(windows(run_policy(policy, cluster(), [request(0, "a")]))) is WindowState.STABLE
 
 
 @pytest.mark.parametrize(
