@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bot.cards.safe import one_line
 from bot.cards.times import ago, until
+from bot.cards.wording import capitalize
 
 Row = Mapping[str, Any]
 
@@ -116,4 +117,4 @@ def _age_lines(row: Row, now: datetime) -> list[str]:
 
 def _sentence(problem: str) -> str:
     line = one_line(problem, 240)
-    return f"{line[:1].upper()}{line[1:]}{'' if line.endswith(('.', '!', '?')) else '.'}"
+    return f"{capitalize(line)}{'' if line.endswith(('.', '!', '?')) else '.'}"

@@ -195,11 +195,6 @@ class Inventory:
         await inventory.save_hardware(tx, node, hardware)
 
     @writes
-    async def record_timing(self, tx: Tx, endpoint: str, family: ModelFamily, kind: TimingKind, seconds: float) -> None:
-        """Learn how long a load, a wake or an unload took."""
-        await inventory.add_timing(tx, endpoint, family.key, kind, seconds)
-
-    @writes
     async def drain(self, tx: Tx, actor: Actor, endpoint: str, reason: str) -> Drain:
         """Give an endpoint no new work; what it works on finishes.
 
