@@ -23,7 +23,7 @@ from tests.shims.recorded import RecordedServer
 pytestmark = pytest.mark.queue
 GIB = 1024**3
 MODELS = {"small": ShimModel(4 * GIB, load_s=0.0), "large": ShimModel(40 * GIB, load_s=0.0)}
-PACE = CanaryPace(every_s=0.2, limit_s=0.3)
+PACE = CanaryPace(every_s=0.2, limit_s=1.5)
 HELLO = [{"role": "user", "content": "hello"}]
 
 
