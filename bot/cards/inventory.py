@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from bot.cards.safe import one_line
 from bot.cards.times import ago, until
+from bot.cards.wording import capitalize
 
 Row = Mapping[str, Any]
 
 _GIB: Final = 1024**3
 _MAX_RESIDENTS: Final = 12
+_MAX_PROCESSES: Final = 5
 _NOTABLE_BYTES: Final = 256 * 1024**2
 """Less memory of other programs is not worth a line: a desktop or the driver itself."""
 _LEVELS: Final[Mapping[str, str]] = {"awake": "awake", "asleep": "asleep", "loading": "is loading"}
@@ -65,7 +67,7 @@ def memory_lines(row: Row) -> list[str]:
 
 
 def node_lines(row: Row, now: datetime) -> list[str]:
-    """What a node offers, its workers, and its memory."""
+    """What a node offers, its workers, its memory, and the processes that have most of its GPUs' memory."""
     workers = row["workers"]
     if workers:
         count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
@@ -75,7 +77,12 @@ def node_lines(row: Row, now: datetime) -> list[str]:
     lines.append(f"Offers: {', '.join(row['offers']) or 'nothing special'}")
     if row["problem"]:
         lines.append(_sentence(row["problem"]))
-    return [*lines, *memory_lines(row)]
+    lines += memory_lines(row)
+    processes = [process for gpu in row["gpus"] for process in gpu["processes"] if process["used_bytes"]]
+    for process in sorted(processes, key=lambda one: -int(one["used_bytes"]))[:_MAX_PROCESSES]:
+        name = one_line(process["name"], 40) or "a process"
+        lines.append(f"{name} (pid {process['pid']}) has {gib(process['used_bytes'])}")
+    return [*lines, f"(measured {ago(row['measured_at'], now)})"] if row["measured_at"] else lines
 
 
 def _free(memory: Row) -> str:
@@ -116,4 +123,4 @@ def _age_lines(row: Row, now: datetime) -> list[str]:
 
 def _sentence(problem: str) -> str:
     line = one_line(problem, 240)
-    return f"{line[:1].upper()}{line[1:]}{'' if line.endswith(('.', '!', '?')) else '.'}"
+    return f"{capitalize(line)}{'' if line.endswith(('.', '!', '?')) else '.'}"

@@ -23,7 +23,7 @@ async def inventory_checks(app: App) -> list[DoctorRow]:
     statuses = {status.snapshot.name: status for status in await app.inventory.endpoints()}
     named = {name for lane in app.settings().lanes.values() for name in lane.models}
     named |= {str(name) for name in app.config.models().interpreter}
-    rows = [check for status in statuses.values() for check in _work(status)]
+    rows = [check for status in statuses.values() for check in work_rows(status)]
     rows += _too_large(statuses, sorted(named))
     rows += [
         warning_row(f"GPUs of {node.name}", node.hardware.problem, "See the driver's log on that host.")
@@ -33,7 +33,7 @@ async def inventory_checks(app: App) -> list[DoctorRow]:
     return rows
 
 
-def _work(status: EndpointStatus) -> list[DoctorRow]:
+def work_rows(status: EndpointStatus) -> list[DoctorRow]:
     """Why an endpoint that answers is not given work, if it is not."""
     name = f"work at {status.snapshot.name}"
     rows = []

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from core.queue.duty_lease import DutyLease
-from core.queue.inventory_refresher import InventoryRefresher
+from core.queue.inventory_refresher import LEAST_LEASE_S, InventoryRefresher
 from core.store import leaders
 from lanes.inventory.host import HostReader
 from lanes.inventory.snapshots import SnapshotTaker
@@ -23,7 +23,7 @@ def build_refresher(app: App, worker: str, node: str) -> InventoryRefresher:
     """The refresher of a worker on `node`."""
     return InventoryRefresher(
         inventory=app.inventory,
-        lease=DutyLease(app.database, app.settings, leaders.INVENTORY, worker),
+        lease=DutyLease(app.database, app.settings, leaders.INVENTORY, worker, LEAST_LEASE_S),
         watch=SnapshotTaker(lambda: app.config.models().endpoints, node),
         hardware=HostReader(),
         node=node,

@@ -13,18 +13,19 @@ from core.store.unit_of_work import RunsTransactions, Tx
 class DutyLease:
     """The lease of `duty` for `worker`.
 
-    It lasts as long as that of a worker, and is renewed when half of it is over. A leader that ends gives it up; when
-    one was killed, another worker takes it once it has run out.
+    It lasts as long as that of a worker, or `least_s` where that is longer, and is renewed when half of it is over. A
+    leader that ends gives it up; when one was killed, another worker takes it once it has run out.
     """
 
     database: RunsTransactions
     settings: SettingsSource
     duty: str
     worker: str
+    least_s: float = 0.0
 
     async def is_ours(self) -> bool:
         """Whether this worker has the duty; it takes the lease when no worker has it."""
-        lease_ms = round(self.settings().timing.lease_s * 1000)
+        lease_ms = round(max(self.settings().timing.lease_s, self.least_s) * 1000)
         leader, left_ms = await self.database.read(lambda tx: leaders.lease_of(tx, self.duty))
         if leader == self.worker and left_ms > lease_ms // 2:
             return True

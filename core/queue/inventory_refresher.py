@@ -16,6 +16,8 @@ from core.services.inventory import Inventory
 FIRST_AFTER_S: Final = 1.0
 """A worker that a command waits for is often done before."""
 REFRESH_EVERY_S: Final = 5.0
+LEAST_LEASE_S: Final = 3 * REFRESH_EVERY_S
+"""The leader keeps its duty between two looks, and with it what it knows of the canaries."""
 MEASURE_EVERY: Final = 2
 """The host is measured in one of so many rounds."""
 

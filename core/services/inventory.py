@@ -200,11 +200,6 @@ class Inventory:
         await inventory.save_hardware(tx, node, hardware)
 
     @writes
-    async def record_timing(self, tx: Tx, endpoint: str, family: ModelFamily, kind: TimingKind, seconds: float) -> None:
-        """Learn how long a load, a wake or an unload took."""
-        await inventory.add_timing(tx, endpoint, family.key, kind, seconds)
-
-    @writes
     async def record_load_time(self, tx: Tx, endpoint: str, model: str, seconds: float) -> None:
         """Learn how long a load of a model took, if the endpoint's last snapshot knows the model."""
         row = (await inventory.endpoints(tx)).get(endpoint)

@@ -114,9 +114,9 @@ def test_what_is_refused_and_what_is_not_there(home: CliHome):
     for verb in ("drain", "resume"):
         refused = home.call(verb, "local", "--as", "ana")
         assert (refused.code, "ana is not a maintainer" in refused.sentence()) == (3, True)
-        missing = home.call(verb, "lokal", "--json")
+        missing = home.call(verb, "nowhere", "--json")
         assert (missing.code, missing.json()["error"]["code"]) == (6, "no_endpoint")
-        assert "there is no endpoint 'lokal'. Known: local." in missing.sentence()
+        assert "there is no endpoint 'nowhere'. Known: local." in missing.sentence()
     assert home.call("drain").code == 2
 
 

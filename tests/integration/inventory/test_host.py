@@ -9,7 +9,7 @@ import pytest
 
 from core.model.inventory import Gpu, GpuProcess
 from lanes.inventory.amd import AmdReader
-from lanes.inventory.host import HostReader, main_memory
+from lanes.inventory.host import HostReader, gpu_readers, main_memory
 from lanes.inventory.nvml import NvmlReader, nvml_library
 
 pytestmark = pytest.mark.queue
@@ -123,6 +123,11 @@ async def test_the_host_has_the_gpus_of_every_vendor_and_its_memory():
     hardware = await HostReader((NvmlReader(Nvml()), AmdReader(amd()))).read()
     assert [gpu.name for gpu in hardware.gpus] == ["NVIDIA GeForce RTX 4090", "AMD Instinct MI210"]
     assert "GPU 1" in hardware.problem
+
+
+def test_only_the_readers_of_installed_drivers_are_built():
+    kinds = {type(reader) for reader in gpu_readers()}
+    assert (NvmlReader in kinds) is (nvml_library() is not None)
 
 
 def test_the_main_memory_of_this_host_is_plausible():

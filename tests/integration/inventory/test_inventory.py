@@ -190,7 +190,9 @@ async def test_times_are_learned_by_family_and_endpoint(database):
     stock = service(database, "local", "far")
     await stock.record([snapshot(), snapshot(name="far")])
     for seconds in (4.0, 6.0, 20.0):
-        await stock.record_timing("local", FAMILY, TimingKind.LOAD, seconds)
+        await database.write(
+            lambda tx, seconds=seconds: inventory.add_timing(tx, "local", FAMILY.key, TimingKind.LOAD, seconds)
+        )
     far, local = await stock.endpoints()
     assert local.timings[(FAMILY.key, TimingKind.LOAD)].quantile(0.5) == 6.0
     assert local.to_json(builders.NOON)["models"][0]["timings"]["load"]["count"] == 3
@@ -225,8 +227,8 @@ async def test_who_is_not_a_maintainer_drains_nothing_and_a_name_that_is_not_the
     for refused in (stock.drain(builders.ANA, "local", ""), stock.resume(builders.ANA, "local")):
         with pytest.raises(RefusedError, match="ana is not a maintainer"):
             await refused
-    for missing in (stock.drain(builders.LEE, "lokal", ""), stock.resume(builders.LEE, "lokal")):
-        with pytest.raises(NotFoundError, match="there is no endpoint 'lokal'") as caught:
+    for missing in (stock.drain(builders.LEE, "nowhere", ""), stock.resume(builders.LEE, "nowhere")):
+        with pytest.raises(NotFoundError, match="there is no endpoint 'nowhere'") as caught:
             await missing
         assert "Known: local" in caught.value.problem.sentence()
     assert await kinds_of_events(database) == []

@@ -16,13 +16,14 @@ from core.model.inventory import Gpu, HostHardware, Ram, Residency, ServerState
 from lanes.inventory.canary_watch import CanaryPace
 from lanes.inventory.snapshots import SnapshotTaker
 from lanes.models.endpoint import Endpoint
+from tests.integration.inventory import answers
 from tests.shims.ollama import GpuShim, Hardware, ShimModel
 from tests.shims.recorded import RecordedServer
 
 pytestmark = pytest.mark.queue
 GIB = 1024**3
 MODELS = {"small": ShimModel(4 * GIB, load_s=0.0), "large": ShimModel(40 * GIB, load_s=0.0)}
-PACE = CanaryPace(every_s=0.2, limit_s=0.3)
+PACE = CanaryPace(every_s=0.2, limit_s=1.5)
 HELLO = [{"role": "user", "content": "hello"}]
 
 
@@ -240,3 +241,42 @@ async def test_a_changed_configuration_is_looked_at_anew_and_agents_endpoints_ar
         await taker.look({}, {}, frozenset(), datetime.now(UTC))
         assert "/api/tags" in other.paths
         taker.close()
+
+
+async def until_state(looker: Looker, state: ServerState) -> EndpointSnapshot:
+    snapshot = await looker.until(state)
+    looker.taker.close()
+    return snapshot
+
+
+async def test_vllm_and_llama_cpp_get_their_canary_as_a_chat_of_one_token():
+    dead = (500, {"error": {"message": "EngineCore encountered an issue", "code": 500}})
+    for recorded, model in ((answers.VLLM, "Qwen/Qwen3-8B"), (answers.OLD_LLAMA_SERVER, "qwen3")):
+        idle = {**recorded, "/metrics": "", "/slots": [], "/v1/chat/completions": dead}
+        async with RecordedServer(idle) as server:
+            looker = Looker(Endpoint("gpu", "openai", f"{server.url}/v1", first_token_s=1.0))
+            wedged = await until_state(looker, ServerState.WEDGED)
+            assert f"{model} is listed as loaded and failed a test request" in wedged.problem
+            assert {body["max_tokens"] for body in server.bodies} == {1}
+            assert model in {body["model"] for body in server.bodies}
+
+
+async def test_a_model_that_sleeps_is_not_woken_by_a_canary():
+    recorded = {**answers.VLLM, "/is_sleeping": {"is_sleeping": True}}
+    async with RecordedServer(recorded) as server:
+        looker = Looker(Endpoint("gpu", "openai", f"{server.url}/v1"))
+        for _ in range(10):
+            assert (await looker.look()).state is ServerState.UP
+            await asyncio.sleep(0.05)
+        looker.taker.close()
+    assert server.bodies == []
+
+
+async def test_a_server_that_may_charge_gets_no_canary():
+    async with RecordedServer(answers.OPAQUE) as server:
+        looker = Looker(Endpoint("cloud", "openai", f"{server.url}/v1"))
+        for _ in range(10):
+            assert (await looker.look()).state is ServerState.UP
+            await asyncio.sleep(0.05)
+        looker.taker.close()
+    assert server.bodies == []
