@@ -97,7 +97,9 @@ def _variable(text: str, name: str, start: int, stop: int) -> _Variable:
     if quote in ("'", '"') and (close := _closing(text, quote, start + 1)) >= 0:
         return _Variable(name, start, close + 1, quote, text[start + 1 : close])
     comment = _COMMENT.search(text, start - 1, stop)
-    value = text[start : max(comment.start(), start) if comment else stop].rstrip()
+    if comment is not None and comment.start() < start:  # an empty value: its place is before the space of the comment
+        start = comment.start()
+    value = text[start : comment.start() if comment else stop].rstrip()
     return _Variable(name, start, start + len(value), "", value)
 
 

@@ -116,7 +116,7 @@ async def test_guard_12_files_that_are_not_those_of_the_digest_are_not_approved(
     await tamper(bench, number, lambda row: {**row, "files": [{**row["files"][0], "path": "docs/harmless.md"}]})
     problem = (await bench.approvals.approve(number, digest, LEE)).problem
     assert problem.code == "rows_changed"
-    assert "not those of its digest" in problem.message
+    assert "do not match its digest" in problem.message
     assert "modified outside" in problem.mend
 
 

@@ -81,7 +81,7 @@ def folder_of(context: PluginContext) -> Path:
 
 
 class Ledger(Binder):
-    """A binder where others act too (`FollowedForge`): they write checks, objections, merges on its pages.
+    """A binder where others act too (see `FollowedForge`): they write checks, objections, merges on its pages.
 
     What stands on a page is read anew each time, and never believed from elsewhere.
     """
