@@ -151,7 +151,7 @@ def job(**others: Any) -> Job:
     return Job(**{"rank_ms": rank_ms_of(to_ms(given["ready_at"]), given["priority"]), **given})
 
 
-# What lies in the store. Everything here is written as the heart writes it: a task always has its revision,
+# What lies in the store. Everything here is written as core writes it: a task always has its revision,
 # its first turn, an unbroken chain of events and, in a working state, its job.
 
 

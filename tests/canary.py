@@ -48,7 +48,7 @@ def spelling_in(raw: bytes) -> str:
 
 
 def seen(where: str, *things: object) -> None:
-    """Somebody outside received these: bytes, text, or anything whose `repr` has all that is in it."""
+    """Someone outside received these: bytes, text, or anything whose `repr` has all that is in it."""
     for thing in things:
         raw = thing if isinstance(thing, bytes) else str(thing).encode("utf-8", "replace")
         if how := spelling_in(raw):

@@ -128,7 +128,7 @@ class Campaign:
         return fell
 
     async def _speak(self, app: App) -> None:
-        """One more request or approval, now and then by somebody whose process dies of it."""
+        """One more request or approval, now and then by someone whose process dies of it."""
         if len(self.people) >= 2:
             return
         order = self.unsaid.pop(0) if self.unsaid else await self._approval(app)
@@ -141,7 +141,7 @@ class Campaign:
         self.people[process] = killer.Order(home=order.home, act=order.act, words=order.words)
 
     async def _approval(self, app: App) -> killer.Order | None:
-        """The countersigning of a task that waits for it, unless somebody is at it."""
+        """The countersigning of a task that waits for it, unless someone is at it."""
         busy = {order.words[1] for order in self.people.values() if order.act == "approve"}
 
         async def work(tx: Tx) -> list[Any]:

@@ -153,7 +153,7 @@ class CliHome:
         return git(self.bare, *words)
 
     def commit(self, files: Mapping[str, str | bytes], message: str = "more") -> str:
-        """Commit files straight to the remote's main, as somebody else would; returns the commit."""
+        """Commit files straight to the remote's main, as someone else would; returns the commit."""
         index = self.folder / "index"
         where = {**clean_environment(), "GIT_INDEX_FILE": str(index)}
         git(self.bare, "read-tree", "main", environment=where)

@@ -96,7 +96,7 @@ class Deadly:
             self.left -= 1
             if self.left == 0 and _first(self.order.once):
                 os.kill(os.getpid(), self.order.signal)
-                self.woken.set()  # somebody said SIGCONT
+                self.woken.set()  # someone said SIGCONT
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,7 +179,7 @@ def _sleepwalker(app: App) -> Worker:
 
 
 async def _say(app: App, order: Order) -> None:
-    """One action of a person, as the doors do it."""
+    """One action of a person, as front ends do it."""
     words = order.words
     match order.act:
         case "ask":

@@ -37,7 +37,7 @@ from core.store import inbox
 from core.store.tables import TaskRow
 from core.store.unit_of_work import Tx
 from tests.homes import CliHome, make_home
-from tests.integration.github_surface.paper import PaperComments
+from tests.integration.github_surface.memory_comments import MemoryComments
 
 OUT: Final = Path("build/bench/intake.json")
 SECRET: Final = "a-made-up-secret-of-a-benchmark"
@@ -76,11 +76,11 @@ def _options(argv: list[str]) -> argparse.Namespace:
 
 async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     home = await asyncio.to_thread(_home, folder, options.people)
-    comments = PaperComments(writers={_id_of(n) for n in range(options.people)})
+    comments = MemoryComments(writers={_id_of(n) for n in range(options.people)})
     surface = _WithPeer(GitHubSurfaceConfig(SECRET, {str(REPOSITORY): "web"}), comments, name_at_github="countersign")
     async with opened(Home(home.root)) as app:
         serving = serve_surfaces(
-            app, {"github": surface}, EveryRoom(app.config.surfaces(), app.conversations), "127.0.0.1", 0
+            app, {"github": surface}, EveryChannelScopes(app.config.surfaces(), app.conversations), "127.0.0.1", 0
         )
         worker = build_worker(app)
         running = asyncio.create_task(serving.run(worker, claims=False))
@@ -112,11 +112,11 @@ async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 class _WithPeer(GitHubSurface):
     """The surface, and beside its route one that checks a signature and keeps nothing."""
 
-    def routes(self, ears: Inbox) -> Sequence[BaseRoute]:
-        return [*GitHubSurface.routes(self, ears), Route(PEER, _checked, methods=["POST"])]
+    def routes(self, inbox: Inbox) -> Sequence[BaseRoute]:
+        return [*GitHubSurface.routes(self, inbox), Route(PEER, _checked, methods=["POST"])]
 
 
-class EveryRoom(ChannelScopes):
+class EveryChannelScopes(ChannelScopes):
     """Everything may be asked for everywhere: the benchmark's home has no GitHub in its configuration."""
 
     def of(self, _place: Place) -> tuple[str, ...] | None:

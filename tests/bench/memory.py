@@ -20,7 +20,7 @@ from tests.fakes.slack.people import slack_before
 from tests.fakes.slack.program import ANA, APP_TOKEN, BOT_TOKEN, DEV, LEE, TEAM, program
 from tests.fakes.telegram import FakeTelegram
 from tests.homes import CliHome, make_home
-from tests.town import introduce
+from tests.served_home import introduce
 
 OUT: Final = Path("build/bench/memory.json")
 MOST_MIB: Final = 120.0

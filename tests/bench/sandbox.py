@@ -1,4 +1,4 @@
-"""What a sandbox costs to start: `true` bare, in bubblewrap, with a door and a home, and on a layer over kept files.
+"""What a sandbox costs to start: `true` bare, in bubblewrap, with a socket and a home, and on a layer over kept files.
 
 The peer is the same program started bare by the same event loop; beside them stands bubblewrap alone, called by hand
 with the fewest options that close anything. All are run in turn, so that whatever else the machine does meets them all.

@@ -65,8 +65,8 @@ def click(number: int) -> dict[str, Any]:
     }
 
 
-class KeepingEars(DurableInbox):
-    """The real inbox; nobody works on what it keeps, so nobody waits for an answer either."""
+class StoringInbox(DurableInbox):
+    """The real inbox; no one works on what it keeps, so no one waits for an answer either."""
 
     async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
         return None
@@ -92,7 +92,7 @@ async def ours() -> AsyncIterator[Dispatch]:
                 api,
                 SlackMembers(api, TEAM),
                 us,
-                KeepingEars(MessageInbox(database), Conversations(database)),
+                StoringInbox(MessageInbox(database), Conversations(database)),
                 say,
                 None,
                 set(),

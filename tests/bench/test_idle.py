@@ -1,4 +1,4 @@
-"""The idle bench runs, its rows are as the heart writes them, and an idle worker asks for no scan."""
+"""The idle bench runs, its rows are as core writes them, and an idle worker asks for no scan."""
 
 from __future__ import annotations
 

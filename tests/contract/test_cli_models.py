@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.fakes.ollama import MODEL, OllamaShim, Stocked, running_shim
+from tests.fakes.ollama import MODEL, OllamaShim, StoredModel, running_shim
 from tests.homes import CliHome
 
 pytestmark = pytest.mark.lanes
@@ -27,7 +27,7 @@ def configured(home: CliHome, **urls: str) -> CliHome:
 
 
 def nobody() -> str:
-    """An address at which nobody listens."""
+    """An address at which no one listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -61,7 +61,7 @@ def test_a_model_is_pulled_shown_loaded_seen_and_unloaded(home: CliHome):
 
 
 def test_people_read_sentences_and_tables_without_colours_in_a_pipe(home: CliHome):
-    with running_shim(models={MODEL: Stocked(), "a\x1b[31m": Stocked()}, pullable=["tiny"]) as shim:
+    with running_shim(models={MODEL: StoredModel(), "a\x1b[31m": StoredModel()}, pullable=["tiny"]) as shim:
         configured(home, local=shim.url, claude="https://api.anthropic.com")
         listed = home.run("models", "list").out
         assert "claude · anthropic, for agents only: not asked" in listed

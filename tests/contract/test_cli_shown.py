@@ -22,7 +22,7 @@ def execute(home: CliHome, statement: str, *values: object) -> None:
 
 
 def keep(home: CliHome, content: bytes) -> str:
-    """Put a file among the artifacts, under its own hash, as somebody at the database would."""
+    """Put a file among the artifacts, under its own hash, as someone at the database would."""
     sha256 = hashlib.sha256(content).hexdigest()
     path = home.root / "state" / "artifacts" / sha256[:2] / sha256[2:]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def execute(home: CliHome, *statements: str) -> None:
 
 
 def unlock(database: sqlite3.Connection) -> None:
-    """Events are append-only by triggers, which whoever owns the file can drop."""
+    """Events are append-only by triggers, which the owner of the file can drop."""
     for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         database.execute(f"DROP TRIGGER {name}")
 
@@ -193,7 +193,7 @@ def test_guard_12_an_evil_merge_is_named(forged, shape):
 
 
 def chain_to(home: CliHome, number: int, commit: str) -> None:
-    """Forge the event of the merge too, its hash computed anew, as somebody at the database can."""
+    """Forge the event of the merge too, its hash computed anew, as someone at the database can."""
     from core.model.event import canonical, link
 
     with closing(sqlite3.connect(home.database)) as database, database:

@@ -71,7 +71,7 @@ class Remote:
         return self.git.ref(f"refs/heads/{BRANCH}")
 
     def pushed_by_others(self, branch: str, path: str, content: bytes) -> str:
-        """A commit that somebody else pushes onto a branch."""
+        """A commit that someone else pushes onto a branch."""
         if self.git is not None:
             tip = self.git.ref(f"refs/heads/{branch}")
             assert tip is not None

@@ -1,4 +1,4 @@
-"""Text that is hostile, or merely long: it is kept as it was said and never acts on whoever reads it."""
+"""Text that is hostile, or merely long: it is kept as it was said and never acts on its readers."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Run:
 
 
 def length_of(home: CliHome, *words: object) -> float:
-    """How long a command line takes when nobody interrupts it."""
+    """How long a command line takes when no one interrupts it."""
     run = Run(home, *words)
     run.process.communicate(timeout=60)
     return time.monotonic() - run.began

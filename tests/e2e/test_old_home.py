@@ -26,7 +26,7 @@ from core.store import events
 from tests import canary, phone, postgres
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
-from tests.town import town
+from tests.served_home import serve_home
 
 pytestmark = pytest.mark.queue
 
@@ -140,9 +140,9 @@ def test_what_waited_is_approved_and_published_and_what_was_under_way_goes_on(ol
     assert old.document("show", 3)["pull_request"]["number"] == kept["pull_request"]["number"]
 
 
-async def test_the_card_in_the_chat_is_drawn_anew_and_the_message_nobody_read_is_heard(old):
+async def test_the_card_in_the_chat_is_drawn_anew_and_the_message_nobody_read_is_accepted(old):
     chat = MemorySurface("telegram")
-    async with town(old, {"telegram": chat}) as place:
+    async with serve_home(old, {"telegram": chat}) as place:
         await place.until_delivered(5, GROUP, await place.digest(5))
         card = next(message for message in chat.cards if any(label.startswith("Approve") for label in message.buttons))
         assert not (await place.clicks("lee", card, "Approve")).refused

@@ -128,7 +128,7 @@ class MemoryForge:
         return f"memory://files/{pull_request.number}"
 
     def end_by_hand(self, branch: str, state: str) -> None:
-        """Somebody merges or closes it at the forge."""
+        """Someone merges or closes it at the forge."""
         self.pulls[branch] = replace(self.pulls[branch], state=state)
 
     def _pull(self, pull_request: PullRequest) -> PullRequest:

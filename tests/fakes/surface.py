@@ -58,16 +58,16 @@ class MemorySurface:
     deaf: list[CountersignError] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     banned: dict[str, str] = field(default_factory=dict)
-    ears: Inbox | None = None
+    inbox: Inbox | None = None
     runs: int = 0
     broken: CountersignError | None = None
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
-    async def run(self, ears: Inbox) -> None:
+    async def run(self, inbox: Inbox) -> None:
         self.runs += 1
         if self.broken is not None:
             raise self.broken
-        self.ears = ears
+        self.inbox = inbox
         await asyncio.Event().wait()
 
     def routes(self, _ears: Inbox) -> Sequence[Any]:
@@ -127,7 +127,7 @@ class MemorySurface:
         self.seen.append(message_id)
 
     async def close(self) -> None:
-        self.ears = None
+        self.inbox = None
 
     async def check(self) -> Sequence[Mapping[str, Any]]:
         return [{"check": self.name, "verdict": "ok", "detail": "in memory", "mend": ""}]
@@ -160,7 +160,7 @@ class MemorySurface:
     def writes(
         self, identity: str, text: str, place: Place, *, reply_to: str | None = None, **more: Any
     ) -> IncomingMessage:
-        """A message somebody writes."""
+        """A message someone writes."""
         id_ = f"p{next(self._numbers)}"
         more.setdefault("dedup", f"m:{id_}")
         return IncomingMessage(
@@ -173,7 +173,7 @@ class MemorySurface:
         return ButtonPress(identity, message.place, id_, message.id, f"c:{next(self._numbers)}", text)
 
 
-async def said(ears: Inbox, what: IncomingMessage | ButtonPress) -> Response | None:
+async def said(inbox: Inbox, what: IncomingMessage | ButtonPress) -> Response | None:
     """Hand it over, and wait for what becomes of it."""
-    taken = await ears.accept(what)
-    return await ears.wait_for_response(taken, 10)
+    taken = await inbox.accept(what)
+    return await inbox.wait_for_response(taken, 10)

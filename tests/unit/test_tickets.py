@@ -19,7 +19,7 @@ from core.store.message_tables import DeliveryRow
 from tests import campaign
 from tests.builders import ANA, load, pull_request
 from tests.integration.outbound.receiver import OK, Receiver, answer
-from tests.office import Office
+from tests.service_harness import ServiceHarness
 
 pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
@@ -83,8 +83,8 @@ def test_the_longest_texts_are_read_at_once(piece):
 
 
 @pytest.fixture
-def office(database):
-    return Office(database)
+def services(database):
+    return ServiceHarness(database)
 
 
 def trackers(receiver, **without):
@@ -93,31 +93,31 @@ def trackers(receiver, **without):
     return Trackers(**{"jira": jira, "linear": linear, **without})
 
 
-async def published(office: Office, text: str) -> None:
+async def published(services: ServiceHarness, text: str) -> None:
     """As if the task of `text` had just been published."""
-    number = await office.requests.ask(NewRequest(text=text, actor=ANA))
-    task = await load(office.database, number)
+    number = await services.requests.ask(NewRequest(text=text, actor=ANA))
+    task = await load(services.database, number)
 
     async def work(tx):
         await pull_requests.save(tx, task, pull_request(number))
         await events.append(tx, number=number, kind="task.published")
 
-    await office.database.write(work)
+    await services.database.write(work)
 
 
-async def run(office: Office, known: Trackers, text: str) -> WebhookSender:
+async def run(services: ServiceHarness, known: Trackers, text: str) -> WebhookSender:
     comments = TicketComments(lambda: known, CheckedClient())
-    out = WebhookSender(Webhooks(office.database), tuple, receivers=comments)
+    out = WebhookSender(Webhooks(services.database), tuple, receivers=comments)
     await out.round()
-    await published(office, text)
+    await published(services, text)
     for _ in range(4):
         await out.round()
     return out
 
 
-async def test_what_became_of_a_request_is_told_to_its_tickets(office, database):
+async def test_what_became_of_a_request_is_told_to_its_tickets(services, database):
     async with Receiver(answers=lambda _n: answer(200, body=b'{"data": {}}')) as receiver:
-        await run(office, trackers(receiver), "set a to 1 for ABC-1 and ENG-2, the-word, not `ABC-9`")
+        await run(services, trackers(receiver), "set a to 1 for ABC-1 and ENG-2, the-word, not `ABC-9`")
         by_path = {got.line.split()[1]: got for got in receiver.got}
         assert sorted(by_path) == ["/graphql", "/jira/rest/api/2/issue/ABC-1/comment"]
         jira, linear = by_path["/jira/rest/api/2/issue/ABC-1/comment"], by_path["/graphql"]
@@ -131,9 +131,9 @@ async def test_what_became_of_a_request_is_told_to_its_tickets(office, database)
         assert counts == {("jira:ABC-1", "sent"): 1, ("linear:ENG-2", "sent"): 1}
 
 
-async def test_a_comment_is_tried_again_and_linear_knows_it_again(office, database):
+async def test_a_comment_is_tried_again_and_linear_knows_it_again(services, database):
     async with Receiver(answers=lambda n: answer(502) if n == 1 else answer(200, body=b"{}")) as receiver:
-        out = await run(office, trackers(receiver, jira=None), "set a to 1 for ENG-2")
+        out = await run(services, trackers(receiver, jira=None), "set a to 1 for ENG-2")
         assert len(receiver.got) == 1
         await database.write(due_now)
         await out.round()
@@ -156,14 +156,14 @@ async def due_now(tx) -> None:
         (b"[]", "due"),
     ],
 )
-async def test_errors_that_linear_tells_with_a_good_status_are_errors(office, database, body, state):
+async def test_errors_that_linear_tells_with_a_good_status_are_errors(services, database, body, state):
     async with Receiver(answers=lambda _n: answer(200, body=body)) as receiver:
-        await run(office, trackers(receiver, jira=None), "set a to 1 for ENG-2")
+        await run(services, trackers(receiver, jira=None), "set a to 1 for ENG-2")
         assert await database.read(deliveries.counts) == {("linear:ENG-2", state): 1}
 
 
-async def test_without_a_token_nothing_is_written(office, database):
+async def test_without_a_token_nothing_is_written(services, database):
     async with Receiver(answers=lambda _n: OK) as receiver:
-        await run(office, BOTH, "set a to 1 for ENG-2 and ABC-1")
+        await run(services, BOTH, "set a to 1 for ENG-2 and ABC-1")
         assert receiver.got == []
         assert await database.read(deliveries.counts) == {}

@@ -1,4 +1,4 @@
-"""A scene for every test: a home at some stage, on SQLite or PostgreSQL."""
+"""A trial for every test: a home at some stage, on SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.kill.scene import Scene
 from tests.e2e.kill.stages import Stages
+from tests.e2e.kill.trial import KillTrial
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -44,14 +44,14 @@ def stages(stages_of: Callable[[str], Stages], dialect: str) -> Stages:
 
 
 @pytest.fixture
-def scene_at(stages: Stages, tmp_path: Path) -> Iterator[Callable[[str], Scene]]:
-    """Makes the scene of this test at a stage."""
-    scenes: list[Scene] = []
+def trial_at(stages: Stages, tmp_path: Path) -> Iterator[Callable[[str], KillTrial]]:
+    """Makes the trial of this test at a stage."""
+    scenes: list[KillTrial] = []
 
-    def at(stage: str) -> Scene:
-        scenes.append(stages.scene(stage, tmp_path / str(len(scenes))))
+    def at(stage: str) -> KillTrial:
+        scenes.append(stages.trial(stage, tmp_path / str(len(scenes))))
         return scenes[-1]
 
     yield at
-    for scene in scenes:
-        stages.remove(scene)
+    for trial in scenes:
+        stages.remove(trial)

@@ -11,7 +11,7 @@ from pathlib import Path
 from core.model.lifecycle import State
 from core.services.requests import NewRequest
 from tests import postgres
-from tests.e2e.kill.scene import ANA, TEXT, TIMING, Scene, carry
+from tests.e2e.kill.trial import ANA, TEXT, TIMING, KillTrial, carry
 from tests.homes import CliHome, copy_home, make_home
 
 FRESH, STAGED, PUBLISHED = "fresh", "staged", "published"
@@ -36,37 +36,37 @@ class Stages:
         config.write_text(config.read_text() + TIMING)
         if self.server is not None:
             self._move_in(home, self.server.create())
-        scene = Scene(home)
-        await scene.over(scene.begin("drain"))  # makes the schemas, the engine's too, so that copies have them
+        trial = KillTrial(home)
+        await trial.over(trial.begin("drain"))  # makes the schemas, the engine's too, so that copies have them
         self._keep(home, FRESH)
-        async with self._worked(home) as scene, scene.office() as app:
+        async with self._worked(home) as trial, trial.opened_app() as app:
             await app.requests.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
-            task = await carry(app, scene, State.STAGED)
+            task = await carry(app, trial, State.STAGED)
             assert task.staged is not None
             self.digest = task.staged.digest
         self._keep(home, STAGED)
-        async with self._worked(home) as scene, scene.office() as app:
-            await carry(app, scene, State.PUBLISHED)
+        async with self._worked(home) as trial, trial.opened_app() as app:
+            await carry(app, trial, State.PUBLISHED)
         self._keep(home, PUBLISHED)
 
-    def scene(self, stage: str, folder: Path) -> Scene:
+    def trial(self, stage: str, folder: Path) -> KillTrial:
         """A home of its own for one test, as it was at `stage`."""
         template = CliHome(self.folder / stage)
         home = copy_home(template, folder)
         if self.server is not None:
             self._move_in(home, self.server.create(template=self._names[template.folder]))
-        return Scene(home)
+        return KillTrial(home)
 
-    def url(self, scene: Scene) -> str:
-        """The address of a scene's database on the server."""
+    def url(self, trial: KillTrial) -> str:
+        """The address of a trial's database on the server."""
         assert self.server is not None
-        return self.server.url(self._names[scene.home.folder])
+        return self.server.url(self._names[trial.home.folder])
 
-    def remove(self, scene: Scene) -> None:
-        """End the processes of a scene, and drop its database."""
-        scene.end()
+    def remove(self, trial: KillTrial) -> None:
+        """End the processes of a trial, and drop its database."""
+        trial.end()
         if self.server is not None:
-            self.server.drop(self._names.pop(scene.home.folder))
+            self.server.drop(self._names.pop(trial.home.folder))
 
     def _keep(self, home: CliHome, stage: str) -> None:
         copy = copy_home(home, self.folder / stage)
@@ -84,12 +84,12 @@ class Stages:
         self._names[home.folder] = name
 
     @asynccontextmanager
-    async def _worked(self, home: CliHome) -> AsyncIterator[Scene]:
+    async def _worked(self, home: CliHome) -> AsyncIterator[KillTrial]:
         """A worker for the length of the block."""
-        scene = Scene(home)
-        worker = scene.begin("worker", steady=True)
+        trial = KillTrial(home)
+        worker = trial.begin("worker", steady=True)
         try:
-            yield scene
-            await scene.dismiss(worker)
+            yield trial
+            await trial.dismiss(worker)
         finally:
-            scene.end()
+            trial.end()

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from core.model.lifecycle import State
-from tests.e2e.kill.scene import Scene, answer, carry, check, until
 from tests.e2e.kill.stages import Stages
 from tests.e2e.kill.test_points import way_to
+from tests.e2e.kill.trial import KillTrial, answer, carry, check, until
 
 pytestmark = pytest.mark.queue
 
@@ -41,21 +41,21 @@ def damaged(file: Path) -> None:
     file.with_name(file.name + "-wal").unlink(missing_ok=True)
 
 
-def engine_file(scene: Scene) -> Path:
-    return scene.home.root / "state" / "engine.sqlite"
+def engine_file(trial: KillTrial) -> Path:
+    return trial.home.root / "state" / "engine.sqlite"
 
 
-async def killed_then(scene: Scene, stages: Stages, point: str, ruin: Callable[[], None]) -> None:
+async def killed_then(trial: KillTrial, stages: Stages, point: str, ruin: Callable[[], None]) -> None:
     """A worker is killed at `point`, its engine's state is ruined, and the next worker must still get there."""
     way = way_to(point)
-    async with scene.office() as app:
-        await way.prepare(scene, app)
-        await scene.fell(scene.begin("worker", at=point))
+    async with trial.opened_app() as app:
+        await way.prepare(trial, app)
+        await trial.fell(trial.begin("worker", at=point))
         ruin()
-        heir = scene.begin("worker", steady=True)
-        task = await carry(app, scene, way.goal)
-        await scene.dismiss(heir)
-        await check(app, scene, task, digest=stages.digest)
+        heir = trial.begin("worker", steady=True)
+        task = await carry(app, trial, way.goal)
+        await trial.dismiss(heir)
+        await check(app, trial, task, digest=stages.digest)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
@@ -63,22 +63,22 @@ async def killed_then(scene: Scene, stages: Stages, point: str, ruin: Callable[[
     ("point", "ruin"),
     [*zip(POINTS, (deleted, emptied, overwritten, damaged), strict=True), ("publish.pushed", damaged)],
 )
-async def test_work_goes_on_without_the_engines_file(point, ruin, stages, scene_at):
-    scene = scene_at(way_to(point).stage)
-    await killed_then(scene, stages, point, lambda: ruin(engine_file(scene)))
+async def test_work_goes_on_without_the_engines_file(point, ruin, stages, trial_at):
+    trial = trial_at(way_to(point).stage)
+    await killed_then(trial, stages, point, lambda: ruin(engine_file(trial)))
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("dialect", ["postgresql"])
 @pytest.mark.parametrize("point", POINTS)
-async def test_work_goes_on_without_the_engines_schema(point, stages, scene_at):
-    scene = scene_at(way_to(point).stage)
+async def test_work_goes_on_without_the_engines_schema(point, stages, trial_at):
+    trial = trial_at(way_to(point).stage)
 
     def drop() -> None:
-        with psycopg.connect(stages.url(scene), autocommit=True) as connection:
+        with psycopg.connect(stages.url(trial), autocommit=True) as connection:
             connection.execute("DROP SCHEMA dbos CASCADE")
 
-    await killed_then(scene, stages, point, drop)
+    await killed_then(trial, stages, point, drop)
 
 
 @pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -93,21 +93,21 @@ async def test_a_suspended_transaction_does_not_keep_its_locks(database):
 @pytest.mark.postgres
 @pytest.mark.parametrize("dialect", ["postgresql"])
 @pytest.mark.parametrize("point", DOWN_AT)
-async def test_a_worker_outlives_a_restart_of_its_server(point, stages, scene_at, cluster):
+async def test_a_worker_outlives_a_restart_of_its_server(point, stages, trial_at, cluster):
     way = way_to(point)
-    scene = scene_at(way.stage)
-    async with scene.office() as app:
-        await way.prepare(scene, app)
-        worker = scene.begin("worker", at=point, signal=SIGSTOP, steady=True)
-        await until(lambda: answer(point in scene.points()), f"a worker at {point}", scene)
+    trial = trial_at(way.stage)
+    async with trial.opened_app() as app:
+        await way.prepare(trial, app)
+        worker = trial.begin("worker", at=point, signal=SIGSTOP, steady=True)
+        await until(lambda: answer(point in trial.points()), f"a worker at {point}", trial)
     cluster.stop()
     try:
         assert worker.pid is not None
         os.kill(worker.pid, SIGCONT)
-        await until(lambda: answer("_missed" in scene.told() or "_failed" in scene.told()), "a complaint", scene)
+        await until(lambda: answer("_missed" in trial.told() or "_failed" in trial.told()), "a complaint", trial)
     finally:
         cluster.start()
-    async with scene.office() as app:
-        task = await carry(app, scene, State.PUBLISHED)
-        await scene.dismiss(worker)
-        await check(app, scene, task, digest=stages.digest)
+    async with trial.opened_app() as app:
+        task = await carry(app, trial, State.PUBLISHED)
+        await trial.dismiss(worker)
+        await check(app, trial, task, digest=stages.digest)

@@ -13,8 +13,8 @@ from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.services.requests import NewRequest
 from core.store import events
-from tests.e2e.kill.scene import ANA, LEE, TEXT, TIMING, Scene, look, until
 from tests.e2e.kill.test_points import AT_GITHUB
+from tests.e2e.kill.trial import ANA, LEE, TEXT, TIMING, KillTrial, look, until
 from tests.e2e.surfaces.hub import REPO, hub_home, tree_of
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github.fixtures import github
@@ -30,52 +30,52 @@ ENDS = {"merged": State.MERGED, "closed": State.CLOSED, "merge_asked": State.MER
 
 
 @pytest.fixture
-def scene(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def trial(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[KillTrial]:
     """A home at GitHub with short leases."""
     home = hub_home(tmp_path, github, monkeypatch)
     config = home.root / "countersign.yaml"
     config.write_text(re.sub(r"worker: \{.*\}\n", TIMING, config.read_text()))
-    made = Scene(home)
+    made = KillTrial(home)
     yield made
     made.end()
 
 
-def set_merging(scene: Scene, words: str) -> None:
-    policy = scene.home.root / "policy.yaml"
+def set_merging(trial: KillTrial, words: str) -> None:
+    policy = trial.home.root / "policy.yaml"
     policy.write_text(re.sub(r"merge: \{.*\}", words, policy.read_text()))
 
 
-async def staged_and_approved(scene: Scene, app: App) -> None:
+async def staged_and_approved(trial: KillTrial, app: App) -> None:
     await app.requests.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
-    assert await scene.over(scene.begin("drain")) == 0
+    assert await trial.over(trial.begin("drain")) == 0
     task, _ = await look(app)
     assert task.staged is not None
     await app.approvals.approve(1, task.staged.digest, LEE)
 
 
-async def published(scene: Scene, app: App) -> None:
-    await staged_and_approved(scene, app)
-    assert await scene.over(scene.begin("drain")) == 0
+async def published(trial: KillTrial, app: App) -> None:
+    await staged_and_approved(trial, app)
+    assert await trial.over(trial.begin("drain")) == 0
     assert (await look(app))[0].state is State.PUBLISHED
 
 
-async def prepare(point: str, scene: Scene, app: App, hub: FakeGitHub) -> None:
+async def prepare(point: str, trial: KillTrial, app: App, hub: FakeGitHub) -> None:
     """Bring the home to where the next worker comes to `point`."""
     what = point.rsplit(".", maxsplit=1)[-1].removeprefix("before_")
     if what in ("merge_asked", "forge_merged"):
-        set_merging(scene, BY_ITSELF)
-        await staged_and_approved(scene, app)
+        set_merging(trial, BY_ITSELF)
+        await staged_and_approved(trial, app)
     elif what == "followed":
-        set_merging(scene, WAITS)
-        await staged_and_approved(scene, app)
+        set_merging(trial, WAITS)
+        await staged_and_approved(trial, app)
     elif what in ("merged", "closed", "failed"):
-        await published(scene, app)
+        await published(trial, app)
         {"merged": hub.merge_by_hand, "closed": hub.close_by_hand}.get(what, lambda *_: hub.remove(REPO))(
             REPO, 1, "max"
         )  # type: ignore[operator]
         await due(app)
     else:
-        await staged_and_approved(scene, app)
+        await staged_and_approved(trial, app)
 
 
 async def due(app: App) -> None:
@@ -89,12 +89,12 @@ async def due(app: App) -> None:
 
 
 @pytest.mark.parametrize("point", [*EFFECTS, *AT_GITHUB])
-async def test_the_next_worker_goes_on_and_nothing_is_there_twice(point, scene, github):
+async def test_the_next_worker_goes_on_and_nothing_is_there_twice(point, trial, github):
     what = point.rsplit(".", maxsplit=1)[-1].removeprefix("before_")
-    async with scene.office() as app:
-        await prepare(point, scene, app, github)
-        await scene.fell(scene.begin("worker", at=point))
-        heir = scene.begin("worker", steady=True)
+    async with trial.opened_app() as app:
+        await prepare(point, trial, app, github)
+        await trial.fell(trial.begin("worker", at=point))
+        heir = trial.begin("worker", steady=True)
         goal = ENDS.get(what, State.PUBLISHED)
 
         async def there() -> bool:
@@ -103,8 +103,8 @@ async def test_the_next_worker_goes_on_and_nothing_is_there_twice(point, scene, 
             told = {"followed": bool(said), "failed": task.error is not None}.get(what, True)
             return task.state is goal and not busy and told
 
-        await until(there, f"#1 is {goal}", scene)
-        await scene.dismiss(heir)
+        await until(there, f"#1 is {goal}", trial)
+        await trial.dismiss(heir)
         task, _ = await look(app)
         chain = await app.database.read(lambda tx: events.chain_of(tx, 1))
         assert broken_link(chain) is None

@@ -15,67 +15,67 @@ from core.services.requests import NewRequest
 from core.store import events
 from tests import campaign
 from tests.e2e.kill.points import all_points
-from tests.e2e.kill.scene import ANA, BRANCHES, LEE, OPERATOR, PULLS, TEXT, Scene, carry, check, look
 from tests.e2e.kill.stages import FRESH, PUBLISHED, STAGED
+from tests.e2e.kill.trial import ANA, BRANCHES, LEE, OPERATOR, PULLS, TEXT, KillTrial, carry, check, look
 
 pytestmark = [pytest.mark.queue, campaign.EITHER]
 
-Prepare = Callable[[Scene, App], Awaitable[None]]
+Prepare = Callable[[KillTrial, App], Awaitable[None]]
 
 
 def asked(text: str) -> Prepare:
-    async def prepare(_: Scene, app: App) -> None:
+    async def prepare(_: KillTrial, app: App) -> None:
         await app.requests.ask(NewRequest(text=text, actor=ANA, repo="web"))
 
     return prepare
 
 
-async def approved(_: Scene, app: App) -> None:
+async def approved(_: KillTrial, app: App) -> None:
     task, _busy = await look(app)
     assert task.staged is not None
     await app.approvals.approve(1, task.staged.digest, LEE)
 
 
-async def merge_asked(_: Scene, app: App) -> None:
+async def merge_asked(_: KillTrial, app: App) -> None:
     await app.requests.merge(1, OPERATOR)
 
 
-async def close_asked(_: Scene, app: App) -> None:
+async def close_asked(_: KillTrial, app: App) -> None:
     await app.requests.undo(1, OPERATOR)
 
 
-async def repository_renamed(scene: Scene, app: App) -> None:
-    await asked(TEXT)(scene, app)
-    edit(scene, "countersign.yaml", "  web: {", "  site: {")
+async def repository_renamed(trial: KillTrial, app: App) -> None:
+    await asked(TEXT)(trial, app)
+    edit(trial, "countersign.yaml", "  web: {", "  site: {")
 
 
-async def rule_tightened(scene: Scene, app: App) -> None:
-    await approved(scene, app)
-    edit(scene, "policy.yaml", "approvals: {count: 1,", "approvals: {count: 2,")
+async def rule_tightened(trial: KillTrial, app: App) -> None:
+    await approved(trial, app)
+    edit(trial, "policy.yaml", "approvals: {count: 1,", "approvals: {count: 2,")
 
 
-async def branch_taken(scene: Scene, app: App) -> None:
-    await approved(scene, app)
-    scene.home.git("update-ref", "refs/heads/countersign/1-set-server-timeout-to-30-in-config-app-y", "main")
+async def branch_taken(trial: KillTrial, app: App) -> None:
+    await approved(trial, app)
+    trial.home.git("update-ref", "refs/heads/countersign/1-set-server-timeout-to-30-in-config-app-y", "main")
 
 
-async def branch_moved(scene: Scene, app: App) -> None:
-    await merge_asked(scene, app)
-    scene.home.git("update-ref", next(iter(scene.refs(BRANCHES))), "main")
+async def branch_moved(trial: KillTrial, app: App) -> None:
+    await merge_asked(trial, app)
+    trial.home.git("update-ref", next(iter(trial.refs(BRANCHES))), "main")
 
 
-async def branch_deleted(scene: Scene, app: App) -> None:
-    await merge_asked(scene, app)
-    scene.home.git("update-ref", "-d", next(iter(scene.refs(BRANCHES))))
+async def branch_deleted(trial: KillTrial, app: App) -> None:
+    await merge_asked(trial, app)
+    trial.home.git("update-ref", "-d", next(iter(trial.refs(BRANCHES))))
 
 
-async def record_deleted(scene: Scene, app: App) -> None:
-    await close_asked(scene, app)
-    scene.home.git("update-ref", "-d", next(iter(scene.refs(PULLS))))
+async def record_deleted(trial: KillTrial, app: App) -> None:
+    await close_asked(trial, app)
+    trial.home.git("update-ref", "-d", next(iter(trial.refs(PULLS))))
 
 
-def edit(scene: Scene, name: str, old: str, new: str) -> None:
-    file = scene.home.root / name
+def edit(trial: KillTrial, name: str, old: str, new: str) -> None:
+    file = trial.home.root / name
     said = file.read_text()
     assert old in said
     file.write_text(said.replace(old, new))
@@ -150,42 +150,42 @@ def way_to(point: str) -> Way:
 
 
 @pytest.mark.parametrize("point", SMOOTH if campaign.WHOLE else QUIET)
-async def test_the_next_worker_goes_on_where_one_was_killed(point, stages, scene_at):
+async def test_the_next_worker_goes_on_where_one_was_killed(point, stages, trial_at):
     way = way_to(point)
-    scene = scene_at(way.stage)
-    async with scene.office() as app:
-        await way.prepare(scene, app)
-        await scene.fell(scene.begin("worker", at=point))
-        heir = scene.begin("worker", steady=True)
-        task = await carry(app, scene, way.goal)
-        await scene.dismiss(heir)
-        await check(app, scene, task, digest=stages.digest)
+    trial = trial_at(way.stage)
+    async with trial.opened_app() as app:
+        await way.prepare(trial, app)
+        await trial.fell(trial.begin("worker", at=point))
+        heir = trial.begin("worker", steady=True)
+        task = await carry(app, trial, way.goal)
+        await trial.dismiss(heir)
+        await check(app, trial, task, digest=stages.digest)
 
 
 @pytest.mark.parametrize("point", SMOOTH if campaign.WHOLE else BESIDE_AN_EFFECT)
-async def test_of_two_workers_one_is_killed_and_the_other_takes_over(point, stages, scene_at):
+async def test_of_two_workers_one_is_killed_and_the_other_takes_over(point, stages, trial_at):
     way = way_to(point)
-    scene = scene_at(way.stage)
-    async with scene.office() as app:
-        await way.prepare(scene, app)
-        both = [scene.begin("worker", at=point, once=scene.home.folder / "once", steady=True) for _ in range(2)]
-        survivor = await scene.survivor(*both)
-        task = await carry(app, scene, way.goal)
-        await scene.dismiss(survivor)
-        await check(app, scene, task, digest=stages.digest)
+    trial = trial_at(way.stage)
+    async with trial.opened_app() as app:
+        await way.prepare(trial, app)
+        both = [trial.begin("worker", at=point, once=trial.home.folder / "once", steady=True) for _ in range(2)]
+        survivor = await trial.survivor(*both)
+        task = await carry(app, trial, way.goal)
+        await trial.dismiss(survivor)
+        await check(app, trial, task, digest=stages.digest)
 
 
 @pytest.mark.parametrize("point", ROUGH)
-async def test_a_job_that_ends_badly_ends_so_once(point, scene_at):
+async def test_a_job_that_ends_badly_ends_so_once(point, trial_at):
     kind, fact = point.replace("before_", "").split(".")
     way = TROUBLED[f"{kind}.{fact}"]
-    scene = scene_at(way.stage)
-    async with scene.office() as app:
-        await way.prepare(scene, app)
-        await scene.fell(scene.begin("worker", at=point))
-        heir = scene.begin("worker", steady=True)
-        task = await carry(app, scene, way.goal)
-        await scene.dismiss(heir)
+    trial = trial_at(way.stage)
+    async with trial.opened_app() as app:
+        await way.prepare(trial, app)
+        await trial.fell(trial.begin("worker", at=point))
+        heir = trial.begin("worker", steady=True)
+        task = await carry(app, trial, way.goal)
+        await trial.dismiss(heir)
         chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
         assert broken_link(chain) is None
         assert [event.kind for event in chain].count(f"task.{fact}") == 1
@@ -193,39 +193,39 @@ async def test_a_job_that_ends_badly_ends_so_once(point, scene_at):
 
 
 @pytest.mark.parametrize("point", ["ask.received", "ask.committed"])
-async def test_a_request_that_is_sent_again_is_one_request(point, stages, scene_at):
-    scene = scene_at(FRESH)
-    async with scene.office() as app:
-        await scene.fell(scene.begin("ask", "ana", TEXT, "message-1", at=point))
-        assert await scene.over(scene.begin("ask", "ana", TEXT, "message-1")) == 0
-        worker = scene.begin("worker", steady=True)
-        task = await carry(app, scene, State.PUBLISHED)
-        await scene.dismiss(worker)
-        await check(app, scene, task, digest=stages.digest)
+async def test_a_request_that_is_sent_again_is_one_request(point, stages, trial_at):
+    trial = trial_at(FRESH)
+    async with trial.opened_app() as app:
+        await trial.fell(trial.begin("ask", "ana", TEXT, "message-1", at=point))
+        assert await trial.over(trial.begin("ask", "ana", TEXT, "message-1")) == 0
+        worker = trial.begin("worker", steady=True)
+        task = await carry(app, trial, State.PUBLISHED)
+        await trial.dismiss(worker)
+        await check(app, trial, task, digest=stages.digest)
 
 
 @pytest.mark.parametrize("point", ["approve.received", "approve.committed"])
-async def test_a_click_that_is_made_again_is_one_decision(point, stages, scene_at):
-    scene = scene_at(STAGED)
-    async with scene.office() as app:
-        await scene.fell(scene.begin("approve", "lee", 1, stages.digest, at=point))
+async def test_a_click_that_is_made_again_is_one_decision(point, stages, trial_at):
+    trial = trial_at(STAGED)
+    async with trial.opened_app() as app:
+        await trial.fell(trial.begin("approve", "lee", 1, stages.digest, at=point))
         again = await app.approvals.approve(1, stages.digest, LEE)
         assert (again.problem is None) == (point == "approve.received")
-        worker = scene.begin("worker", steady=True)
-        task = await carry(app, scene, State.PUBLISHED)
-        await scene.dismiss(worker)
-        await check(app, scene, task, digest=stages.digest)
+        worker = trial.begin("worker", steady=True)
+        task = await carry(app, trial, State.PUBLISHED)
+        await trial.dismiss(worker)
+        await check(app, trial, task, digest=stages.digest)
 
 
 @pytest.mark.parametrize("point", ["reply.received", "reply.committed"])
-async def test_a_reply_that_is_sent_again_is_one_revision(point, scene_at):
-    scene = scene_at(STAGED)
+async def test_a_reply_that_is_sent_again_is_one_revision(point, trial_at):
+    trial = trial_at(STAGED)
     said = ("ana", 1, "set server.host to b in config/app.yaml", "message-2")
-    async with scene.office() as app:
-        await scene.fell(scene.begin("reply", *said, at=point))
-        assert await scene.over(scene.begin("reply", *said)) == 0
-        worker = scene.begin("worker", steady=True)
-        task = await carry(app, scene, State.PUBLISHED)
-        await scene.dismiss(worker)
+    async with trial.opened_app() as app:
+        await trial.fell(trial.begin("reply", *said, at=point))
+        assert await trial.over(trial.begin("reply", *said)) == 0
+        worker = trial.begin("worker", steady=True)
+        task = await carry(app, trial, State.PUBLISHED)
+        await trial.dismiss(worker)
         assert task.revision == 2
-        await check(app, scene, task)
+        await check(app, trial, task)

@@ -12,9 +12,9 @@ from core.model.job import JobState
 from core.model.lifecycle import State
 from core.store import queue_queries
 from tests import campaign
-from tests.e2e.kill.scene import TEXT, Scene, answer, carry, check, rows_of, until
 from tests.e2e.kill.stages import FRESH, STAGED
 from tests.e2e.kill.test_points import approved, asked, way_to
+from tests.e2e.kill.trial import TEXT, KillTrial, answer, carry, check, rows_of, until
 from tests.killer import FALLEN
 
 pytestmark = [pytest.mark.queue, campaign.EITHER]
@@ -26,11 +26,11 @@ BEFORE_A_WRITE = (
 )
 
 
-async def stopped_at(scene: Scene, point: str) -> BaseProcess:
+async def stopped_at(trial: KillTrial, point: str) -> BaseProcess:
     """A worker that sleeps at `point`, past its lease."""
-    worker = scene.begin("worker", at=point, signal=SIGSTOP)
-    await until(lambda: answer(point in scene.points()), f"a worker at {point}", scene)
-    await scene.lease_over(worker)
+    worker = trial.begin("worker", at=point, signal=SIGSTOP)
+    await until(lambda: answer(point in trial.points()), f"a worker at {point}", trial)
+    await trial.lease_over(worker)
     return worker
 
 
@@ -40,58 +40,58 @@ def wake(worker: BaseProcess) -> None:
 
 
 @pytest.mark.parametrize("point", BEFORE_A_WRITE)
-async def test_a_zombie_changes_nothing(point, stages, scene_at):
+async def test_a_zombie_changes_nothing(point, stages, trial_at):
     way = way_to(point)
-    scene = scene_at(way.stage)
-    async with scene.office() as app:
-        await way.prepare(scene, app)
-        zombie = await stopped_at(scene, point)
-        heir = scene.begin("worker", steady=True)
-        task = await carry(app, scene, way.goal)
-        await scene.dismiss(heir)
-        before = scene.refs(), await rows_of(app)
+    trial = trial_at(way.stage)
+    async with trial.opened_app() as app:
+        await way.prepare(trial, app)
+        zombie = await stopped_at(trial, point)
+        heir = trial.begin("worker", steady=True)
+        task = await carry(app, trial, way.goal)
+        await trial.dismiss(heir)
+        before = trial.refs(), await rows_of(app)
         wake(zombie)
-        assert await scene.over(zombie) == FALLEN, scene.told()
-        assert (scene.refs(), await rows_of(app)) == before
-        await check(app, scene, task, digest=stages.digest)
+        assert await trial.over(zombie) == FALLEN, trial.told()
+        assert (trial.refs(), await rows_of(app)) == before
+        await check(app, trial, task, digest=stages.digest)
 
 
 @pytest.mark.parametrize("point", ["plan.loaded", "change.judged"])
-async def test_what_a_zombie_leaves_behind_does_not_mislead_its_heir(point, stages, scene_at):
-    scene = scene_at(FRESH)
-    async with scene.office() as app:
-        await asked(TEXT)(scene, app)
-        zombie = await stopped_at(scene, point)
-        sweeper = scene.begin("sweeper")
+async def test_what_a_zombie_leaves_behind_does_not_mislead_its_heir(point, stages, trial_at):
+    trial = trial_at(FRESH)
+    async with trial.opened_app() as app:
+        await asked(TEXT)(trial, app)
+        zombie = await stopped_at(trial, point)
+        sweeper = trial.begin("sweeper")
 
         async def rescued() -> bool:
             return [j.state for j in await app.database.read(lambda s: queue_queries.active_of(s, 1))] == [
                 JobState.READY
             ]
 
-        await until(rescued, "the rescue of its job", scene)
+        await until(rescued, "the rescue of its job", trial)
         wake(zombie)
-        assert await scene.over(zombie) == FALLEN, scene.told()
-        heir = scene.begin("worker", steady=True)
-        task = await carry(app, scene, State.PUBLISHED)
-        await scene.dismiss(heir, sweeper)
-        await check(app, scene, task, digest=stages.digest)
+        assert await trial.over(zombie) == FALLEN, trial.told()
+        heir = trial.begin("worker", steady=True)
+        task = await carry(app, trial, State.PUBLISHED)
+        await trial.dismiss(heir, sweeper)
+        await check(app, trial, task, digest=stages.digest)
 
 
 @pytest.mark.parametrize(("first", "second"), [("publish.committed", "publish.pushed"), ("publish.pushed",) * 2])
-async def test_a_zombie_that_wakes_in_the_middle_of_its_heirs_work_leaves_it_alone(first, second, stages, scene_at):
-    scene = scene_at(STAGED)
-    async with scene.office() as app:
-        await approved(scene, app)
-        zombie = await stopped_at(scene, first)
-        count = scene.points().count(second)
-        heir = scene.begin("worker", at=second, signal=SIGSTOP, steady=True)
-        await until(lambda: answer(scene.points().count(second) > count), f"the heir at {second}", scene)
-        refs = scene.refs()
+async def test_a_zombie_that_wakes_in_the_middle_of_its_heirs_work_leaves_it_alone(first, second, stages, trial_at):
+    trial = trial_at(STAGED)
+    async with trial.opened_app() as app:
+        await approved(trial, app)
+        zombie = await stopped_at(trial, first)
+        count = trial.points().count(second)
+        heir = trial.begin("worker", at=second, signal=SIGSTOP, steady=True)
+        await until(lambda: answer(trial.points().count(second) > count), f"the heir at {second}", trial)
+        refs = trial.refs()
         wake(zombie)
-        assert await scene.over(zombie) == FALLEN, scene.told()
-        assert scene.refs() == refs
+        assert await trial.over(zombie) == FALLEN, trial.told()
+        assert trial.refs() == refs
         wake(heir)
-        task = await carry(app, scene, State.PUBLISHED)
-        await scene.dismiss(heir)
-        await check(app, scene, task, digest=stages.digest)
+        task = await carry(app, trial, State.PUBLISHED)
+        await trial.dismiss(heir)
+        await check(app, trial, task, digest=stages.digest)

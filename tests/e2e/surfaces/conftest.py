@@ -19,7 +19,7 @@ from tests.fakes.github.fixtures import github
 from tests.fakes.slack.fixtures import slack, slack_program
 from tests.fakes.telegram.fixtures import telegram
 from tests.homes import CliHome
-from tests.town import Town, town
+from tests.served_home import ServedHome, serve_home
 
 __all__ = ["github", "slack", "slack_program", "telegram"]
 
@@ -31,11 +31,11 @@ def hub(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @asynccontextmanager
-async def served(home: CliHome, hub: FakeGitHub, **chats: Surface) -> AsyncIterator[Town]:
+async def served(home: CliHome, hub: FakeGitHub, **chats: Surface) -> AsyncIterator[ServedHome]:
     """The home served on `chats` and on GitHub, which sends its webhooks there."""
     async with opened(Home(home.root)) as app:
         surfaces = {**chats, **await surfaces_of(app)}
-        async with town(home, surfaces, port=0, app=app) as place:
+        async with serve_home(home, surfaces, port=0, app=app) as place:
             await asyncio.wait_for(place.web.started.wait(), 20)
             hub.hooks.to(f"http://127.0.0.1:{place.web.port}/hooks/github", SECRET)
             yield place

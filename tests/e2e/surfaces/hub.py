@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.github import FakeGitHub
 from tests.homes import FILES, PEOPLE, CliHome
-from tests.town import IDS, Town, introduce
+from tests.served_home import IDS, ServedHome, introduce
 
 REPO = "acme/web"
 SECRET = "a-long-made-up-webhook-secret-of-tests"
@@ -56,7 +56,7 @@ def allow_merging(home: CliHome) -> None:
     policy.write_text(text)
 
 
-async def approved_tree(place: Town) -> str:
+async def approved_tree(place: ServedHome) -> str:
     """The tree that was countersigned."""
     staged = (await place.task()).staged
     assert staged is not None

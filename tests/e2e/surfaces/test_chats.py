@@ -21,7 +21,7 @@ from tests.fakes.slack.people import Slack
 from tests.fakes.slack.program import ANA, LEE, TEAM
 from tests.fakes.telegram import FakeTelegram, Shown
 from tests.homes import CliHome
-from tests.town import ASK, Town
+from tests.served_home import ASK, ServedHome
 
 pytestmark = pytest.mark.surfaces
 
@@ -116,7 +116,7 @@ def chat(request: pytest.FixtureRequest) -> Any:
     return OnTelegram(made) if request.param == "telegram" else OnSlack(made)
 
 
-async def comes_to(place: Town, state: State, revision: int = 1) -> None:
+async def comes_to(place: ServedHome, state: State, revision: int = 1) -> None:
     """Wait until the task is there."""
     async with asyncio.timeout(90):
         while True:
@@ -153,7 +153,7 @@ async def test_asked_in_chat_approved_by_button_revised_by_comment_merged_on_gre
         await chat.shows("merged")
 
 
-async def approve_again(chat: Any, place: Town) -> None:
+async def approve_again(chat: Any, place: ServedHome) -> None:
     """Press Approve on the newest card until it is the one of revision 2."""
     async with asyncio.timeout(90):
         while (await place.task()).state is State.STAGED:

@@ -11,14 +11,14 @@ from core.model.lifecycle import State
 from tests.e2e.surfaces.conftest import served
 from tests.e2e.surfaces.hub import REPO, allow_merging, approved_tree, ours, status, tree_of
 from tests.fakes.surface import MemorySurface
-from tests.town import Town
+from tests.served_home import ServedHome
 
 pytestmark = pytest.mark.surfaces
 
 GROUP = Place("telegram", "-100", None)
 
 
-async def state(place: Town, number: int = 1) -> State:
+async def state(place: ServedHome, number: int = 1) -> State:
     return (await place.app.documents.document(number)).task.state
 
 
@@ -122,7 +122,7 @@ async def test_a_pull_request_that_ends_by_hand_ends_the_task(hub, github, end):
         await place.card(1, end)
 
 
-async def publish(place: Town) -> None:
+async def publish(place: ServedHome) -> None:
     card = await place.staged(GROUP)
     await place.clicks("lee", card, "Approve")
     await place.card(1, "published")

@@ -61,7 +61,7 @@ _WIDTH, _HEAD, _FEED = 64, 32, 32
 
 
 class Endless(str):
-    """A text that is said again and again, until somebody has enough of it."""
+    """A text that is said again and again, until someone has enough of it."""
 
     __slots__ = ()
 

@@ -78,7 +78,7 @@ class Basics:
         self.hub = hub
 
     def user(self, login: str) -> dict[str, Any]:
-        """A simple user; somebody who was deleted is ``ghost``."""
+        """A simple user; someone who was deleted is ``ghost``."""
         return self.account(self.hub.account(login))
 
     def account(self, who: Account) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class Fault:
 
     `status` answers with an error, `message` is what it says, `headers` go with it; `after` lets the effect happen
     first, so that only the answer is lost; `drop` closes the connection instead of answering; `garbage` answers 200
-    with these bytes; `delay_s` waits before. `meanwhile` is called first: what somebody else did just before. With
+    with these bytes; `delay_s` waits before. `meanwhile` is called first: what someone else did just before. With
     none of status, drop and garbage, the request is served all the same.
     """
 

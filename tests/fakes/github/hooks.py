@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One POST of an event and what it was answered (0: nobody answered)."""
+    """One POST of an event and what it was answered (0: no one answered)."""
 
     event: Event
     url: str
@@ -79,7 +79,7 @@ class Hooks:
         return event
 
     def again(self, event: Event, *, new_delivery: bool = False) -> None:
-        """Send an event once more, as somebody who presses "Redeliver", or with another delivery id."""
+        """Send an event again, as someone who presses "Redeliver", or with another delivery id."""
         for url, secret in self._targets:
             self._owed.put((event, url, secret, str(uuid.uuid4()) if new_delivery else None))
 

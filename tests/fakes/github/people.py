@@ -47,7 +47,7 @@ class People(Effects):
             return made
 
     def dismiss(self, full_name: str, review: Review, login: str) -> None:
-        """`login` dismisses somebody's review."""
+        """`login` dismisses someone's review."""
         with self.lock:
             repo = self.repo(full_name)
             review.state = "DISMISSED"

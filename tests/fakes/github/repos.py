@@ -100,7 +100,7 @@ def get_tree(hub: FakeGitHub, request: Request) -> Reply:
 
 @ROUTES.at("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission")
 def get_permission(hub: FakeGitHub, request: Request) -> Reply:
-    """What somebody may do: ``permission`` in the old words (admin, write, read, none), ``role_name`` in the new."""
+    """What someone may do: ``permission`` in the old words (admin, write, read, none), ``role_name`` in the new."""
     repo = repo_of(hub, request)
     found = hub.accounts.get(request.params["username"].lower())
     if found is None:
@@ -122,7 +122,7 @@ def get_permission(hub: FakeGitHub, request: Request) -> Reply:
 
 @ROUTES.at("GET", "/users/{username}")
 def get_user(hub: FakeGitHub, request: Request) -> Reply:
-    """Somebody by their present login."""
+    """Someone by their present login."""
     found = hub.accounts.get(request.params["username"].lower())
     if found is None:
         raise ApiError(404, "Not Found")
@@ -131,7 +131,7 @@ def get_user(hub: FakeGitHub, request: Request) -> Reply:
 
 @ROUTES.at("GET", "/user/{account_id}")
 def get_user_by_id(hub: FakeGitHub, request: Request) -> Reply:
-    """Somebody by the number that never changes."""
+    """Someone by the number that never changes."""
     number = request.params["account_id"]
     found = next((who for who in hub.accounts.values() if str(who.id) == number), None)
     if found is None:
@@ -141,7 +141,7 @@ def get_user_by_id(hub: FakeGitHub, request: Request) -> Reply:
 
 @ROUTES.at("GET", "/user")
 def get_me(hub: FakeGitHub, request: Request) -> Reply:
-    """Who the token belongs to; an installation's token has nobody."""
+    """Who the token belongs to; an installation's token has no one."""
     assert request.token is not None
     if request.token.installation is not None:
         raise ApiError(403, "Resource not accessible by integration")

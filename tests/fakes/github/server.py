@@ -185,7 +185,7 @@ class FakeGitHub(People):
         raise ApiError(404, "Not Found")
 
     def rename(self, full_name: str, new: str) -> None:
-        """Rename or transfer a repository: its old name redirects to it until somebody else takes that name."""
+        """Rename or transfer a repository: its old name redirects to it until someone else takes that name."""
         with self.lock:
             repo = self.repo(full_name)
             repo.owner, repo.name = new.split("/")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROLES = ("read", "triage", "write", "maintain", "admin")
-"""What somebody may do in a repository, least first."""
+"""What someone may do in a repository, least first."""
 
 
 def now() -> datetime:
@@ -140,7 +140,7 @@ class Pull:
     merged_by: str | None = None
     merge_sha: str | None = None
     asked: tuple[str, str] | None = None
-    """The (head, base) for which somebody asked whether it merges; the second time the answer is known."""
+    """The (head, base) for which someone asked whether it merges; the second time the answer is known."""
 
 
 @dataclass

@@ -70,7 +70,7 @@ class Wire:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer nobody, and close what is still open."""
+        """Answer no one, and close what is still open."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join(10)

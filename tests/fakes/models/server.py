@@ -131,7 +131,7 @@ class Models:
 
 
 async def _on_and_on(out: web.StreamResponse, asked: Asked, last: str) -> None:
-    """The last piece of an answer again and again, until whoever asked hangs up."""
+    """The last piece of an answer again and again, until the client hangs up."""
     if asked.protocol == "responses":
         more = {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0}
         last = f"event: {more['type']}\ndata: {json.dumps({**more, 'delta': 'and so on, '})}\n\n"

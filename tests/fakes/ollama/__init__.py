@@ -29,6 +29,7 @@ and `.violations`; a test that wants violations takes them with `shim.expected_v
 
 from __future__ import annotations
 
+from tests.fakes.ollama.model_store import MODEL, StoredModel
 from tests.fakes.ollama.running import running_shim
 from tests.fakes.ollama.script import (
     Babble,
@@ -48,7 +49,6 @@ from tests.fakes.ollama.script import (
     Turn,
 )
 from tests.fakes.ollama.server import OllamaShim
-from tests.fakes.ollama.stock import MODEL, Stocked
 
 __all__ = [
     "MODEL",
@@ -67,7 +67,7 @@ __all__ = [
     "Script",
     "Slow",
     "Status",
-    "Stocked",
+    "StoredModel",
     "Turn",
     "running_shim",
 ]

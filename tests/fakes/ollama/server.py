@@ -11,10 +11,10 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from tests import canary
+from tests.fakes.ollama.model_store import MODEL, ModelStore, StoredModel, digest_of, duration, full_name
 from tests.fakes.ollama.script import Json, Redirect, Request, Say, Script, Status, Turn
 from tests.fakes.ollama.shapes import REQUESTS, faults_of_request
 from tests.fakes.ollama.speaking import Line, speak
-from tests.fakes.ollama.stock import MODEL, Shelf, Stocked, digest_of, duration, full_name
 
 VERSION: Final = "0.12.6"
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -33,7 +33,7 @@ class OllamaShim:
         self,
         script: Script | Turn | None = None,
         *,
-        models: Mapping[str, Stocked] | Iterable[str] = (MODEL,),
+        models: Mapping[str, StoredModel] | Iterable[str] = (MODEL,),
         pullable: Iterable[str] = (),
         slots: int = 64,
         waiting: int = 512,
@@ -44,7 +44,7 @@ class OllamaShim:
         port: int = 0,
     ) -> None:
         self.script = script if isinstance(script, Script) else Script(*([] if script is None else [script]))
-        self.shelf = Shelf(models)
+        self.store = ModelStore(models)
         self.pullable = {full_name(name) for name in pullable}
         self.waiting, self.load_s, self.key, self.port = waiting, load_s, key, port
         self.version: Any = VERSION
@@ -71,7 +71,7 @@ class OllamaShim:
     @property
     def resident(self) -> set[str]:
         """The models loaded now."""
-        return self.shelf.resident()
+        return self.store.resident()
 
     def expected_violations(self) -> list[str]:
         """The violations so far, taken: the test does not fail on them."""
@@ -146,19 +146,19 @@ class OllamaShim:
         return self._known(request, path, body)
 
     def _told(self, request: web.Request, path: str) -> web.Response:
-        told = {"/api/tags": self.shelf.tags, "/api/ps": self.shelf.running, "/api/version": self._version}.get(path)
+        told = {"/api/tags": self.store.tags, "/api/ps": self.store.running, "/api/version": self._version}.get(path)
         return self._not_found(path) if told is None else Line(self, path, request).whole(told())
 
     def _known(self, request: web.Request, path: str, body: Json) -> web.Response:
         """Show or delete a model that must be there."""
         name = full_name(body["model"])
-        if self.shelf.find(name) is None:
+        if self.store.find(name) is None:
             return _missing(body["model"])
         if path == "/api/delete":
-            self.shelf.loaded.pop(name, None)
-            del self.shelf.models[name]
+            self.store.loaded.pop(name, None)
+            del self.store.models[name]
             return web.Response()
-        return Line(self, path, request).whole(self.shelf.shown(name))
+        return Line(self, path, request).whole(self.store.shown(name))
 
     def _version(self) -> Json:
         return {"version": self.version}
@@ -187,7 +187,7 @@ class OllamaShim:
         return found
 
     async def _ask(self, request: web.Request, path: str, body: Json) -> web.StreamResponse:
-        stocked = self.shelf.find(body["model"])
+        stocked = self.store.find(body["model"])
         if stocked is None:
             return _missing(body["model"])
         if body.get("tools") and not stocked.tools:
@@ -215,7 +215,7 @@ class OllamaShim:
     async def _answer_canary(self, request: web.Request, path: str, body: Json) -> web.StreamResponse:
         """Answer a look at whether the model works, which is none of the script's turns."""
         self.canaries.append(body)
-        if self.shelf.find(body["model"]) is None:
+        if self.store.find(body["model"]) is None:
             return _missing(body["model"])
         return await speak(Line(self, path, request), Request(path, body), Say("ok"))
 
@@ -231,7 +231,7 @@ class OllamaShim:
         )
 
     async def _warm(self, body: Json) -> None:
-        cold = self.shelf.keep(body["model"], body.get("keep_alive"))
+        cold = self.store.keep(body["model"], body.get("keep_alive"))
         if cold and self.load_s:
             await asyncio.sleep(self.load_s)
 
@@ -254,7 +254,7 @@ class OllamaShim:
     async def _pull(self, request: web.Request, path: str, body: Json) -> web.StreamResponse:
         """Fetch a model of the registry, in steps; one that it lacks is told after the first line, as Ollama does."""
         name = full_name(body["model"])
-        known = name in self.pullable or name in self.shelf.models
+        known = name in self.pullable or name in self.store.models
         line = Line(self, path, request)
         steps: list[Json] = [{"status": "pulling manifest"}]
         if known:
@@ -272,7 +272,7 @@ class OllamaShim:
             await line.send(step)
             await asyncio.sleep(self.pull_waits_s)
         if known and not self.pull_breaks:
-            self.shelf.models.setdefault(name, Stocked())
+            self.store.models.setdefault(name, StoredModel())
         return await line.end()
 
 

@@ -129,7 +129,7 @@ class Slack(Proxy):
         await self.to_program("POST", "/_control/open-home", json={"user": user})
 
     async def delivers_again(self, envelope: dict[str, Any], retry: int) -> str:
-        """What Slack does with an event nobody acknowledged: the same payload in a new envelope."""
+        """What Slack does with an event no one acknowledged: the same payload in a new envelope."""
         return await self.deliver(envelope["type"], envelope["payload"], retry=retry)
 
     async def messages(self, channel: str = DEV, *, of_bot: bool = True) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ MENTION = re.compile(r"<@U[A-Z0-9]+>")
 
 
 def pings_in(payload: dict[str, Any]) -> list[str]:
-    """What in a message would ping somebody or link under other words, but for the word to whom a task waits for."""
+    """What in a message would ping someone or link under other words, but for the word to whom a task waits for."""
     text = str(payload.get("text") or "")
     if WAITS_FOR.match(text):
         text = MENTION.sub("", text)

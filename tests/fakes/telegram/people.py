@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 ANONYMOUS: Final[Json] = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 CHANNEL: Final[Json] = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
 SERVICE: Final[Json] = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
-"""Who writes when nobody does (core.telegram.org/bots/api, Message.from)."""
+"""Who writes when no one does (core.telegram.org/bots/api, Message.from)."""
 
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """Somebody with an account; `private` is their chat with the bot."""
+    """Someone with an account; `private` is their chat with the bot."""
 
     telegram: FakeTelegram
     id: int
@@ -108,7 +108,7 @@ def anonymous_admin_says(telegram: FakeTelegram, group: Chat, text: str, reply_t
 
 
 def channel_says(telegram: FakeTelegram, group: Chat, text: str) -> Shown:
-    """Somebody writes in the name of their channel."""
+    """Someone writes in the name of their channel."""
     return _write(telegram, group, CHANNEL, text, None, None, {"sender_chat": _channel()})
 
 

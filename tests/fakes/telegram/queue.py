@@ -35,7 +35,7 @@ class Updates:
         return number
 
     def again(self) -> None:
-        """Everything that was confirmed comes once more: the offset was lost."""
+        """Everything that was confirmed comes again: the offset was lost."""
         self.pending = sorted([*self.sent, *self.pending], key=lambda u: int(u["update_id"]))
         self.sent = []
         self._news.set()

@@ -98,7 +98,7 @@ class FakeTelegram:
     # The stage
 
     def person(self, name: str, *, id: int | None = None, username: str | None = None) -> Person:  # noqa: A002
-        """Somebody who has opened the bot's private chat."""
+        """Someone who has opened the bot's private chat."""
         person = Person(self, id or next(self._ids), name, username)
         self.private(person)
         return person
@@ -122,7 +122,7 @@ class FakeTelegram:
         chat.gone = f"Forbidden: bot was kicked from the {chat.kind} chat"
 
     def delete(self, message: Shown) -> None:
-        """Somebody deletes a message."""
+        """Someone deletes a message."""
         del message.chat.messages[message.id]
 
     def migrate(self, group: Chat) -> Chat:

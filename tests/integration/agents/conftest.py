@@ -38,7 +38,7 @@ OPTIONAL = ("aider", "opencode", "gemini-cli")
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> GitRepository:
+def repo(tmp_path: Path) -> GitRepository:
     return origin.store(origin.remote(tmp_path / "origin.git", START), tmp_path / "state")
 
 
@@ -54,22 +54,22 @@ def sandbox() -> BwrapSandbox:
 
 
 @dataclass
-class Bench:
+class AgentRunner:
     """One agent program in one lane, on one repository; `artifacts` are those of the last work, good or bad."""
 
-    web: GitRepository
+    repo: GitRepository
     scratch: Path
     find: Any
     progress: list[str] = field(default_factory=list)
     usage: MemoryUsage = field(default_factory=MemoryUsage)
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
-    def again(self) -> Bench:
+    def again(self) -> AgentRunner:
         """Another one beside it, on the same repository."""
-        return Bench(self.web, self.scratch.with_name(f"scratch-{next(_COUNT)}"), self.find)
+        return AgentRunner(self.repo, self.scratch.with_name(f"scratch-{next(_COUNT)}"), self.find)
 
     def left(self) -> list[str]:
-        """What is left of work that is over; files that nobody writes to are kept for the next work."""
+        """What is left of work that is over; files that no one writes to are kept for the next work."""
         return [name for name in names_in(self.scratch) if name != "pristine"]
 
     def executor(
@@ -87,7 +87,7 @@ class Bench:
         return AgentExecutor(cli, {"fake": models}, self.find, self.scratch, ProgramPlace(agent(cli.name)), **more)
 
     async def order(self, text: str = "add src/new.txt", **others: Any) -> WorkOrder:
-        base = await self.web.fetch_base()
+        base = await self.repo.fetch_base()
         lane = builders.lane("code", executor="agent", write=("src/**",), models=("fake/m",), limits=Limits(wall_s=90))
 
         async def report(words: str) -> None:
@@ -96,13 +96,13 @@ class Bench:
         self.usage = MemoryUsage()
         turns = (Turn(1, "ana", "terminal", text, builders.NOON, 1),)
         order = WorkOrder(
-            1, 1, replace(lane, **others.pop("lane", {})), Intent(text), turns, base, await self.web.tree_of(base)
+            1, 1, replace(lane, **others.pop("lane", {})), Intent(text), turns, base, await self.repo.tree_of(base)
         )
         return replace(order, **{"progress": report, "usage": self.usage, **others})
 
     async def made(self, executor: AgentExecutor, order: WorkOrder | None = None) -> ExecutorResult:
         """What the executor makes."""
-        produced = await executor.produce(order or await self.order(), self.web)
+        produced = await executor.produce(order or await self.order(), self.repo)
         self.artifacts = dict(produced.artifacts)
         return produced
 
@@ -115,15 +115,15 @@ class Bench:
 
     async def changed(self, tree: str) -> dict[str, str]:
         """The files that differ from the start, with their content now."""
-        base = await self.web.fetch_base()
-        files = (await self.web.change(base, tree)).files
-        content = await self.web.read_files(tree, [f.path.decode() for f in files if f.new_blob], 10**6)
+        base = await self.repo.fetch_base()
+        files = (await self.repo.change(base, tree)).files
+        content = await self.repo.read_files(tree, [f.path.decode() for f in files if f.new_blob], 10**6)
         return {f.path.decode(): content.get(f.path.decode(), b"").decode() if f.new_blob else "" for f in files}
 
 
 @pytest.fixture
-def bench(web: GitRepository, tmp_path: Path, sandbox: BwrapSandbox) -> Bench:
-    return Bench(web, tmp_path / "scratch", lambda _kind: sandbox)
+def runner(repo: GitRepository, tmp_path: Path, sandbox: BwrapSandbox) -> AgentRunner:
+    return AgentRunner(repo, tmp_path / "scratch", lambda _kind: sandbox)
 
 
 def known(name: str) -> AgentCliAdapter:

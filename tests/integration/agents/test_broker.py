@@ -35,8 +35,8 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class Door:
-    """What stands at the inner end: asks through the socket as a program would."""
+class BrokerClient:
+    """A client inside the sandbox: sends requests through the socket as a program would."""
 
     def __init__(self, broker: EgressBroker, session: aiohttp.ClientSession) -> None:
         self.broker, self.account, self._session = broker, broker.account, session
@@ -56,7 +56,7 @@ class Door:
 
 
 @asynccontextmanager
-async def door(models: Models | str, kind: str = "openai", budget: Budget | None = None, **others: Any):
+async def client(models: Models | str, kind: str = "openai", budget: Budget | None = None, **others: Any):
     """A broker to `models`, and its inner end."""
     url = models if isinstance(models, str) else models.url
     ledger = others.pop("ledger", MemoryUsage())
@@ -66,7 +66,7 @@ async def door(models: Models | str, kind: str = "openai", budget: Budget | None
     async with EgressBroker(endpoint, names, account) as broker:
         connector = aiohttp.UnixConnector(str(broker.socket))
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
-            yield Door(broker, session)
+            yield BrokerClient(broker, session)
         folder = broker.socket.parent
     assert not folder.exists()
 
@@ -74,7 +74,7 @@ async def door(models: Models | str, kind: str = "openai", budget: Budget | None
 @pytest.mark.parametrize("kind", list(WAYS))
 async def test_a_question_passes_with_the_real_key_and_is_counted(kind):
     path, body = WAYS[kind]
-    async with serving() as models, door(models, kind) as inner:
+    async with serving() as models, client(models, kind) as inner:
         status, said = await inner.ask(path, body)
         assert (status, b"Hello." in said) == (200, True)
         assert inner.account.usage.calls == 1
@@ -96,7 +96,7 @@ async def test_a_question_passes_with_the_real_key_and_is_counted(kind):
      ("gemini", "/v1beta/models/m:streamGenerateContent?alt=sse&key=mine", GEMINI)],
 )  # fmt: skip
 async def test_streams_pass_and_are_counted(kind, path, body):
-    async with serving() as models, door(models, kind) as inner:
+    async with serving() as models, client(models, kind) as inner:
         status, said = await inner.ask(path, body)
         assert (status, b"Hello." in said) == (200, True)
         assert (inner.account.usage.input_tokens, inner.account.usage.output_tokens) in ((100, 20), (105, 20))
@@ -105,7 +105,7 @@ async def test_streams_pass_and_are_counted(kind, path, body):
 
 
 async def test_a_stream_passes_as_it_comes():
-    async with serving(always(Fault("silent"))) as models, door(models, "anthropic") as inner:
+    async with serving(always(Fault("silent"))) as models, client(models, "anthropic") as inner:
         connector = aiohttp.UnixConnector(str(inner.broker.socket))
         async with aiohttp.ClientSession(connector=connector) as session:
             asked = session.post("http://x/v1/messages", json={**CLAUDE, "stream": True},
@@ -127,7 +127,7 @@ async def test_a_stream_passes_as_it_comes():
      ("gemini", "POST", "/v1beta/models/a/b:generateContent"), ("gemini", "POST", "/v1beta/files")],
 )  # fmt: skip
 async def test_other_ways_lead_nowhere(kind, method, path):
-    async with serving() as models, door(models, kind) as inner:
+    async with serving() as models, client(models, kind) as inner:
         status, _ = await inner.ask(path, CHAT if method == "POST" else None, method)
         assert status == 404
         assert models.requests == []
@@ -135,7 +135,7 @@ async def test_other_ways_lead_nowhere(kind, method, path):
 
 
 async def test_what_programs_ask_first_is_answered_from_the_lane():
-    async with serving() as models, door(models, names=("m", "n")) as inner:
+    async with serving() as models, client(models, names=("m", "n")) as inner:
         assert await inner.ask("/", method="HEAD") == (200, b"")
         status, said = await inner.ask("/v1/models", method="GET")
         assert (status, [one["id"] for one in json.loads(said)["data"]]) == (200, ["m", "n"])
@@ -144,14 +144,14 @@ async def test_what_programs_ask_first_is_answered_from_the_lane():
 
 @pytest.mark.parametrize(("asked", "got"), [("m", "m"), ("n", "n"), ("gpt-99", "m"), (None, "m"), (["m"], "m")])
 async def test_no_other_model_is_asked_than_the_lanes(asked, got):
-    async with serving() as models, door(models, names=("m", "n")) as inner:
+    async with serving() as models, client(models, names=("m", "n")) as inner:
         await inner.ask("/v1/chat/completions", {**CHAT, "model": asked})
         assert models.asked[0].model == got
         assert ("asked for the model" in inner.log) == (asked != got)
 
 
 async def test_no_other_model_is_asked_of_gemini():
-    async with serving() as models, door(models, "gemini") as inner:
+    async with serving() as models, client(models, "gemini") as inner:
         await inner.ask("/v1beta/models/gemini-ultra%3Fx:generateContent", GEMINI)
         assert models.requests[0][1] == "/v1beta/models/m:generateContent"
 
@@ -163,26 +163,26 @@ async def test_no_other_model_is_asked_of_gemini():
      (b'{"x": "' + b"a" * (33 * 1024 * 1024) + b'"}', "too long")],
 )  # fmt: skip
 async def test_what_is_no_question_does_not_pass(body, why):
-    async with serving() as models, door(models) as inner:
+    async with serving() as models, client(models) as inner:
         status, said = await inner.ask("/v1/chat/completions", body)
         assert (status, why in said.decode()) == (400, True)
         assert models.requests == []
 
 
 async def test_a_packed_question_does_not_pass():
-    async with serving() as models, door(models) as inner:
+    async with serving() as models, client(models) as inner:
         status, _ = await inner.ask("/v1/chat/completions", b"x" * 20, headers={"content-encoding": "zstd"})
         assert status == 400
         assert models.requests == []
 
 
 async def test_steps_and_tokens_are_bounded_and_the_reason_is_said():
-    async with serving() as models, door(models, budget=Budget(steps=2)) as inner:
+    async with serving() as models, client(models, budget=Budget(steps=2)) as inner:
         assert [(await inner.ask("/v1/chat/completions", CHAT))[0] for _ in range(3)] == [200, 200, 429]
         assert inner.account.exceeded == ExceededLimit("steps", "2 of 2 answers of the model")
         assert inner.account.closed.is_set()
         assert len(models.asked) == 2
-    async with serving() as models, door(models, budget=Budget(tokens=100)) as inner:
+    async with serving() as models, client(models, budget=Budget(tokens=100)) as inner:
         await inner.ask("/v1/chat/completions", CHAT)
         status, said = await inner.ask("/v1/chat/completions", CHAT)
         assert (status, b"budget" in said) == (429, True)
@@ -224,7 +224,7 @@ def test_a_talk_of_any_shape_is_counted():
 
 
 async def test_the_same_call_again_and_again_ends_the_run():
-    async with serving() as models, door(models, "anthropic", Budget(repeats=2)) as inner:
+    async with serving() as models, client(models, "anthropic", Budget(repeats=2)) as inner:
         talk = {**CLAUDE, **TALKS["anthropic"]}
         status, said = await inner.ask("/v1/messages", talk)
         assert (status, b"goes in circles" in said) == (429, True)
@@ -236,7 +236,7 @@ async def test_the_same_call_again_and_again_ends_the_run():
 @pytest.mark.parametrize("kind", ["anthropic", "openai"])
 async def test_an_answer_longer_than_the_budget_is_cut_and_charged(kind):
     path, body = WAYS[kind]
-    async with serving(always(Fault("endless"))) as models, door(models, kind, Budget(tokens=5_000)) as inner:
+    async with serving(always(Fault("endless"))) as models, client(models, kind, Budget(tokens=5_000)) as inner:
         with pytest.raises(aiohttp.ClientError):
             await inner.ask(path, {**body, "stream": True})
         assert inner.account.exceeded is not None
@@ -248,7 +248,7 @@ async def test_an_answer_longer_than_the_budget_is_cut_and_charged(kind):
 
 
 async def test_questions_at_once_do_not_pass_the_budget():
-    async with serving() as models, door(models, budget=Budget(steps=3)) as inner:
+    async with serving() as models, client(models, budget=Budget(steps=3)) as inner:
         await asyncio.gather(*(inner.ask("/v1/chat/completions", CHAT) for _ in range(12)))
         assert len(models.asked) <= 3
 
@@ -262,7 +262,7 @@ async def test_what_is_spent_is_charged_and_a_refusal_to_pay_ends_the_run():
             return is_new
 
     ledger = Refusing()
-    async with serving() as models, door(models, ledger=ledger) as inner:
+    async with serving() as models, client(models, ledger=ledger) as inner:
         for _ in range(3):
             await inner.ask("/v1/chat/completions", CHAT)
         assert [usage.tokens for usage in ledger.entries.values()] == [120, 120]
@@ -280,7 +280,7 @@ async def test_what_is_spent_is_charged_and_a_refusal_to_pay_ends_the_run():
      (Fault("status", 500), {}, "answered 500"), (Fault("status", 429), {}, "answered 429")],
 )  # fmt: skip
 async def test_an_endpoint_that_fails_is_seen_and_given_up_on(fault, limits, why):
-    async with serving(always(fault)) as models, door(models, "anthropic", **limits) as inner:
+    async with serving(always(fault)) as models, client(models, "anthropic", **limits) as inner:
         for _ in range(5):
             assert not inner.account.closed.is_set()
             try:
@@ -296,7 +296,7 @@ async def test_one_good_answer_forgives_what_failed_before():
     faults = [always(Fault("status", 503))] * 4
     async with (
         serving(in_turn([*faults, always(Say("x")), *faults, always(Say("x"))])) as models,
-        door(models) as inner,
+        client(models) as inner,
     ):
         for _ in range(10):
             await inner.ask("/v1/chat/completions", CHAT)
@@ -306,7 +306,7 @@ async def test_one_good_answer_forgives_what_failed_before():
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_a_refusal_of_the_lane_is_final_and_holds_no_key(status):
-    async with serving(always(Fault("status", status, f"bad key {KEY}"))) as models, door(models) as inner:
+    async with serving(always(Fault("status", status, f"bad key {KEY}"))) as models, client(models) as inner:
         got, said = await inner.ask("/v1/chat/completions", CHAT)
         assert got == status
         assert KEY.encode() not in said
@@ -318,7 +318,7 @@ async def test_a_refusal_of_the_lane_is_final_and_holds_no_key(status):
 
 
 async def test_a_bad_question_is_told_as_it_is_and_is_not_the_endpoints_absence():
-    async with serving(always(Fault("status", 400, f"too long {KEY}"))) as models, door(models) as inner:
+    async with serving(always(Fault("status", 400, f"too long {KEY}"))) as models, client(models) as inner:
         got = [await inner.ask("/v1/chat/completions", CHAT) for _ in range(5)]
         assert [(status, b"too long [key]" in said) for status, said in got] == [(400, True)] * 5
         assert inner.account.down == ""
@@ -326,7 +326,7 @@ async def test_a_bad_question_is_told_as_it_is_and_is_not_the_endpoints_absence(
 
 
 async def test_redirects_are_not_followed():
-    async with serving(always(Fault("redirect"))) as models, door(models) as inner:
+    async with serving(always(Fault("redirect"))) as models, client(models) as inner:
         status, _ = await inner.ask("/v1/chat/completions", CHAT)
         assert status == 502
         assert "which redirects" in inner.account.refused
@@ -336,7 +336,7 @@ async def test_proxies_of_the_host_are_not_used(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
-    async with serving() as models, door(models) as inner:
+    async with serving() as models, client(models) as inner:
         assert (await inner.ask("/v1/chat/completions", CHAT))[0] == 200
 
 

@@ -20,7 +20,7 @@ from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.models import Endpoint
 from lanes.sandbox import SandboxResult, SandboxRun
 from tests.fakes.models import KEY
-from tests.integration.agents.conftest import Bench, known
+from tests.integration.agents.conftest import AgentRunner, known
 from tests.integration.lanes import origin
 
 pytestmark = pytest.mark.lanes
@@ -52,26 +52,26 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def bench_of(
-    web, tmp_path: Path, ran: SandboxResult, does: Callable[[Path], object] = lambda _folder: None
-) -> tuple[Bench, Scripted]:
+def runner_of(
+    repo, tmp_path: Path, ran: SandboxResult, does: Callable[[Path], object] = lambda _folder: None
+) -> tuple[AgentRunner, Scripted]:
     sandbox = Scripted(ran, does)
-    return Bench(web, tmp_path / "scratch", lambda _kind: sandbox), sandbox
+    return AgentRunner(repo, tmp_path / "scratch", lambda _kind: sandbox), sandbox
 
 
 ENDPOINT = Endpoint("fake", "anthropic", "http://127.0.0.1:9", KEY)
 
 
 @pytest.mark.parametrize("code", [0, 1, 137, None])
-async def test_the_exit_code_decides_nothing(web, tmp_path, program, code):
-    bench, _ = bench_of(
-        web, tmp_path, SandboxResult(code, DONE, None, 1.0), lambda at: (at / "src/x.txt").write_text("x")
+async def test_the_exit_code_decides_nothing(repo, tmp_path, program, code):
+    runner, _ = runner_of(
+        repo, tmp_path, SandboxResult(code, DONE, None, 1.0), lambda at: (at / "src/x.txt").write_text("x")
     )
-    made = await bench.made(bench.executor("claude-code", ENDPOINT, program))
-    assert await bench.changed(made.tree) == {"src/x.txt": "x"}
+    made = await runner.made(runner.executor("claude-code", ENDPOINT, program))
+    assert await runner.changed(made.tree) == {"src/x.txt": "x"}
     assert made.provenance.words == "Done."
-    lie, _ = bench_of(
-        web, tmp_path, SandboxResult(code, b"all good\n", None, 1.0), lambda at: (at / "src/x.txt").write_text("x")
+    lie, _ = runner_of(
+        repo, tmp_path, SandboxResult(code, b"all good\n", None, 1.0), lambda at: (at / "src/x.txt").write_text("x")
     )
     assert (await lie.fails(lie.executor("claude-code", ENDPOINT, program))).problem.code == "agent_failed"
 
@@ -82,26 +82,26 @@ async def test_the_exit_code_decides_nothing(web, tmp_path, program, code):
      ("processes", "process_limit", "256 processes"), ("disk", "disk_limit", "wrote more"),
      ("files", "disk_limit", "more files")],
 )  # fmt: skip
-async def test_a_bound_that_was_hit_is_named_whatever_the_program_said(web, tmp_path, program, limit, code, said):
-    bench, _ = bench_of(web, tmp_path, SandboxResult(None, DONE, limit, 1.0))
-    problem = (await bench.fails(bench.executor("claude-code", ENDPOINT, program))).problem
+async def test_a_bound_that_was_hit_is_named_whatever_the_program_said(repo, tmp_path, program, limit, code, said):
+    runner, _ = runner_of(repo, tmp_path, SandboxResult(None, DONE, limit, 1.0))
+    problem = (await runner.fails(runner.executor("claude-code", ENDPOINT, program))).problem
     assert (problem.code, said in problem.message) == (code, True)
-    assert bench.artifacts["transcript.jsonl"] == DONE
+    assert runner.artifacts["transcript.jsonl"] == DONE
 
 
-async def test_last_words_are_shown_without_their_tricks(web, tmp_path, program):
-    bench, _ = bench_of(web, tmp_path, SandboxResult(1, b"\x1b[31mboom\x1b]0;x\x07\n\xff" + KEY.encode(), None, 1.0))
-    error = await bench.fails(bench.executor("claude-code", ENDPOINT, program))
+async def test_last_words_are_shown_without_their_tricks(repo, tmp_path, program):
+    runner, _ = runner_of(repo, tmp_path, SandboxResult(1, b"\x1b[31mboom\x1b]0;x\x07\n\xff" + KEY.encode(), None, 1.0))
+    error = await runner.fails(runner.executor("claude-code", ENDPOINT, program))
     assert "\x1b" not in str(error)
     assert "boom" in str(error)
     assert KEY not in str(error)
-    assert bench.artifacts["transcript.jsonl"] == b"\\u001b[31mboom\\u001b]0;x\\u0007\n\\udcff[key]"
+    assert runner.artifacts["transcript.jsonl"] == b"\\u001b[31mboom\\u001b]0;x\\u0007\n\\udcff[key]"
 
 
-async def test_what_the_program_is_given_is_its_own(web, tmp_path, program, monkeypatch):
+async def test_what_the_program_is_given_is_its_own(repo, tmp_path, program, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-of-the-host")
-    bench, sandbox = bench_of(web, tmp_path, SandboxResult(0, DONE, None, 1.0))
-    await bench.made(bench.executor("claude-code", ENDPOINT, program), await bench.order("--version\0 x" * 30_000))
+    runner, sandbox = runner_of(repo, tmp_path, SandboxResult(0, DONE, None, 1.0))
+    await runner.made(runner.executor("claude-code", ENDPOINT, program), await runner.order("--version\0 x" * 30_000))
     (run,) = sandbox.runs
     assert run.environment["ANTHROPIC_API_KEY"] == "none"
     assert KEY not in repr((run.argv, run.environment, run.home))
@@ -111,13 +111,13 @@ async def test_what_the_program_is_given_is_its_own(web, tmp_path, program, monk
     assert not run.forwards[0].socket.exists(), "the door is closed with the run"
 
 
-async def test_the_proxy_is_there_only_for_lanes_with_hosts(web, tmp_path, program):
-    bench, sandbox = bench_of(web, tmp_path, SandboxResult(0, DONE, None, 1.0))
-    order = await bench.order()
-    executor = bench.executor("claude-code", ENDPOINT, program)
-    await bench.made(executor, order)
+async def test_the_proxy_is_there_only_for_lanes_with_hosts(repo, tmp_path, program):
+    runner, sandbox = runner_of(repo, tmp_path, SandboxResult(0, DONE, None, 1.0))
+    order = await runner.order()
+    executor = runner.executor("claude-code", ENDPOINT, program)
+    await runner.made(executor, order)
     isolation = replace(order.lane.isolation, hosts=("mirror.example",))
-    await bench.made(executor, replace(order, lane=replace(order.lane, isolation=isolation)))
+    await runner.made(executor, replace(order, lane=replace(order.lane, isolation=isolation)))
     without, with_hosts = sandbox.runs
     assert (len(without.forwards), "HTTPS_PROXY" in without.environment) == (1, False)
     assert (len(with_hosts.forwards), with_hosts.environment["HTTPS_PROXY"]) == (2, "http://127.0.0.1:8092")
@@ -134,7 +134,7 @@ STEERED = {
 
 
 async def test_what_steers_is_kept_away_and_put_back_whatever_the_program_does(tmp_path, program):
-    web = origin.store(origin.remote(tmp_path / "o.git", STEERED), tmp_path / "state")
+    repo = origin.store(origin.remote(tmp_path / "o.git", STEERED), tmp_path / "state")
     seen: list[str] = []
 
     def does(folder: Path) -> None:
@@ -147,20 +147,20 @@ async def test_what_steers_is_kept_away_and_put_back_whatever_the_program_does(t
         (folder / ".claude/left").write_text("litter")
         (folder / "new").write_text("x")
 
-    bench, _ = bench_of(web, tmp_path, SandboxResult(0, DONE, None, 1.0), does)
-    made = await bench.made(bench.executor("claude-code", ENDPOINT, program))
+    runner, _ = runner_of(repo, tmp_path, SandboxResult(0, DONE, None, 1.0), does)
+    made = await runner.made(runner.executor("claude-code", ENDPOINT, program))
     assert seen == ["a/b.txt", "c/d"]
-    changed = await bench.changed(made.tree)
+    changed = await runner.changed(made.tree)
     assert changed == {"c": "/etc", "c/.codex/x": "", "c/d": "", "new": "x"}
 
 
-async def test_what_is_not_here_is_said_with_its_mend(web, tmp_path, program):
-    bench, _ = bench_of(web, tmp_path, SandboxResult(0, DONE, None, 1.0))
-    lane = (await bench.order()).lane
-    good = bench.executor("claude-code", ENDPOINT, program)
+async def test_what_is_not_here_is_said_with_its_mend(repo, tmp_path, program):
+    runner, _ = runner_of(repo, tmp_path, SandboxResult(0, DONE, None, 1.0))
+    lane = (await runner.order()).lane
+    good = runner.executor("claude-code", ENDPOINT, program)
     assert good.unavailable(lane) is None
     assert good.needs(lane) == {"sandbox", "agent:claude-code"}
-    missing = bench.executor("claude-code", ENDPOINT, tmp_path / "nowhere").unavailable(lane)
+    missing = runner.executor("claude-code", ENDPOINT, tmp_path / "nowhere").unavailable(lane)
     assert missing is not None
     assert missing.code == "no_agent"
     assert "npm install -g @anthropic-ai/claude-code" in missing.mend
@@ -168,29 +168,29 @@ async def test_what_is_not_here_is_said_with_its_mend(web, tmp_path, program):
         (good, replace(lane, models=()), "no_model"),
         (good, replace(lane, models=("other/m",)), "no_endpoint"),
         (good, replace(lane, models=("m",)), "no_model"),
-        (bench.executor("codex", ENDPOINT, program), lane, "no_endpoint"),
+        (runner.executor("codex", ENDPOINT, program), lane, "no_endpoint"),
     ):
         problem = executor.unavailable(wrong)
         assert problem is not None
         assert (problem.code, problem.kind, bool(problem.mend)) == (code, Kind.UNAVAILABLE, True)
     none = Problem(Kind.UNAVAILABLE, "no_sandbox", "There is none", "Install bubblewrap.")
-    bench.find = lambda _kind: none
-    without = bench.executor("claude-code", ENDPOINT, program)
+    runner.find = lambda _kind: none
+    without = runner.executor("claude-code", ENDPOINT, program)
     assert without.unavailable(lane) == none
-    assert isinstance(await bench.fails(without), TransientError)
+    assert isinstance(await runner.fails(without), TransientError)
 
 
-async def test_a_lane_without_a_description_of_its_program_says_so(web, tmp_path, program):
-    bench, sandbox = bench_of(web, tmp_path, SandboxResult(0, b'{"ok": "yes"}\n', None, 1.0))
+async def test_a_lane_without_a_description_of_its_program_says_so(repo, tmp_path, program):
+    runner, sandbox = runner_of(repo, tmp_path, SandboxResult(0, b'{"ok": "yes"}\n', None, 1.0))
     endpoint = Endpoint("fake", "openai", "http://127.0.0.1:9")
-    executor = AgentExecutor(None, {"fake": endpoint}, bench.find, bench.scratch)
+    executor = AgentExecutor(None, {"fake": endpoint}, runner.find, runner.scratch)
     with pytest.raises(UsageError):
-        await bench.made(executor)
+        await runner.made(executor)
     agent = AgentCli((str(program), "{task}", "{model}"), events="jsonl", success="ok=yes", home=((".x", "y"),))
-    order = await bench.order(lane={"agent": agent})
+    order = await runner.order(lane={"agent": agent})
     problem = executor.unavailable(order.lane)
     assert problem is None
-    made = await bench.made(executor, order)
+    made = await runner.made(executor, order)
     assert made.provenance.executor == "agent"
     (run,) = sandbox.runs
     assert run.argv[0] == str(program.resolve())
@@ -198,7 +198,7 @@ async def test_a_lane_without_a_description_of_its_program_says_so(web, tmp_path
     assert run.home == {".x": b"y"}
 
 
-async def test_a_refusal_to_pay_is_what_is_told(web, tmp_path, program):
+async def test_a_refusal_to_pay_is_what_is_told(repo, tmp_path, program):
     from tests.fakes.models import always, serving, Say  # noqa: I001 - beside its only use
     import aiohttp
 
@@ -220,13 +220,13 @@ async def test_a_refusal_to_pay_is_what_is_told(web, tmp_path, program):
             raise PermanentError("budget_spent", "The day of lane code is spent", "Come back tomorrow.")
 
     sandbox = Asks(SandboxResult(0, DONE, None, 1.0))
-    bench = Bench(web, tmp_path / "scratch", lambda _kind: sandbox)
+    runner = AgentRunner(repo, tmp_path / "scratch", lambda _kind: sandbox)
     async with serving(always(Say("x"))) as models:
         endpoint = Endpoint("fake", "anthropic", models.url, KEY)
-        executor = bench.executor("claude-code", endpoint, program)
-        error = await bench.fails(executor, await bench.order(usage=Refusing(), lane={"limits": Limits(wall_s=50)}))
+        executor = runner.executor("claude-code", endpoint, program)
+        error = await runner.fails(executor, await runner.order(usage=Refusing(), lane={"limits": Limits(wall_s=50)}))
     assert error.problem.message == "The day of lane code is spent"
-    assert "broker.log" in bench.artifacts
+    assert "broker.log" in runner.artifacts
 
 
 # -- where programs are ------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from lanes.models import Endpoint
 from lanes.sandbox import SandboxResult, SandboxRun
 from tests import builders
 from tests.fakes.models import KEY
-from tests.integration.agents.conftest import Bench
+from tests.integration.agents.conftest import AgentRunner
 
 pytestmark = pytest.mark.lanes
 
@@ -81,15 +81,15 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding
 
 
 @pytest.mark.parametrize("begins", [b"", HEAD], ids=["says nothing", "says only that it will answer"])
-async def test_lanes_05_an_endpoint_that_never_answers_ends_at_the_lanes_deadline(web, tmp_path, begins):
+async def test_lanes_05_an_endpoint_that_never_answers_ends_at_the_lanes_deadline(repo, tmp_path, begins):
     program = tmp_path / "bin" / "claude"
     program.parent.mkdir()
     program.write_bytes(b"\x7fELF")
     program.chmod(0o755)
     async with Silent(begins).serving() as silent:
-        bench = Bench(web, tmp_path / "scratch", lambda _kind: Asks(silent))
+        runner = AgentRunner(repo, tmp_path / "scratch", lambda _kind: Asks(silent))
         endpoint = Endpoint("fake", "anthropic", silent.url, KEY)
-        error = await bench.fails(bench.executor("claude-code", endpoint, Path(program)))
+        error = await runner.fails(runner.executor("claude-code", endpoint, Path(program)))
     assert error.problem.code == "timed_out"
     assert error.problem.message == (
         "claude-code of lane code did not finish within 90 s; its model had not answered the last request by then"

@@ -159,16 +159,16 @@ async def test_programs_reach_the_listed_host_and_nothing_else(sandbox, tmp_path
 
 
 @pytest.mark.parametrize("name", ["claude-code", "codex"])
-async def test_an_agents_own_commands_go_through_and_the_log_is_kept(bench, certificate, name):
+async def test_an_agents_own_commands_go_through_and_the_log_is_kept(runner, certificate, name):
     commands = (
         "curl -sSk https://mirror.example/x > src/got.txt",
         "curl -sS https://other.example/ 2> src/no.txt; true",
     )
     async with mirror(certificate) as (made, did), serving(runs(*commands)) as models:
-        order = await bench.order()
+        order = await runner.order()
         lane = replace(order.lane, isolation=replace(order.lane.isolation, hosts=HOSTS))
-        produced = await bench.made(bench.other(known(name), models, new_proxy=made), replace(order, lane=lane))
-    changed = await bench.changed(produced.tree)
+        produced = await runner.made(runner.other(known(name), models, new_proxy=made), replace(order, lane=lane))
+    changed = await runner.changed(produced.tree)
     assert WHEEL in changed["src/got.txt"]
     assert "403" in changed["src/no.txt"]
     assert did == ["mirror.example /x"]

@@ -70,20 +70,20 @@ class Scripted:
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> GitRepository:
+def repo(tmp_path: Path) -> GitRepository:
     return origin.store(origin.remote(tmp_path / "origin.git", START), tmp_path / "state")
 
 
-class Bench:
+class LaneRunner:
     """One lane, one model, one repository."""
 
-    def __init__(self, web: GitRepository, scratch: Path) -> None:
-        self.web, self.scratch = web, scratch
+    def __init__(self, repo: GitRepository, scratch: Path) -> None:
+        self.repo, self.scratch = repo, scratch
         self.progress: list[str] = []
         self.usage = MemoryUsage()
 
     async def order(self, text: str = "say color", **others: Any) -> WorkOrder:
-        base = await self.web.fetch_base()
+        base = await self.repo.fetch_base()
         lane: Lane = replace(
             builders.lane("code", executor="ollama", write=("src/**", "docs/**"), models=("local/fake",)),
             **others.pop("lane", {}),
@@ -95,7 +95,7 @@ class Bench:
         self.usage = MemoryUsage()
         return WorkOrder(
             1, 1, lane, Intent(text), (Turn(1, "ana", "terminal", text, builders.NOON, 1),), base,
-            await self.web.tree_of(base), progress=report, **{"usage": self.usage, **others},
+            await self.repo.tree_of(base), progress=report, **{"usage": self.usage, **others},
         )  # fmt: skip
 
     def executor(self, model: Scripted, **endpoint: Any) -> Any:
@@ -107,14 +107,14 @@ class Bench:
 
     async def files(self, tree: str) -> dict[str, str]:
         """What a tree holds."""
-        paths = await self.web.list_paths(tree)
-        found = await self.web.read_files(tree, [path.decode() for path in paths], 10**6)
+        paths = await self.repo.list_paths(tree)
+        found = await self.repo.read_files(tree, [path.decode() for path in paths], 10**6)
         return {path: content.decode() for path, content in found.items()}
 
 
 @pytest.fixture
-def bench(web: GitRepository, tmp_path: Path) -> Bench:
-    return Bench(web, tmp_path / "scratch")
+def runner(repo: GitRepository, tmp_path: Path) -> LaneRunner:
+    return LaneRunner(repo, tmp_path / "scratch")
 
 
 def results_in(messages: Sequence[ChatMessage]) -> list[str]:

@@ -19,34 +19,34 @@ DONE = call("finish", summary="Color is spelt the short way.")
 EDIT = call("edit_file", path="docs/guide.md", old="The colour is red.", new="The color is red.")
 
 
-async def test_a_model_reads_edits_and_says_that_it_is_done(bench, web):
+async def test_a_model_reads_edits_and_says_that_it_is_done(runner, repo):
     model = Scripted([call("search", text="colour"), call("read_file", path="docs/guide.md"), EDIT, DONE])
-    made = await bench.executor(model).produce(await bench.order(), web)
-    assert (await bench.files(made.tree))["docs/guide.md"] == "The color is red.\nThe colour is blue.\n"
+    made = await runner.executor(model).produce(await runner.order(), repo)
+    assert (await runner.files(made.tree))["docs/guide.md"] == "The color is red.\nThe colour is blue.\n"
     assert made.provenance.words == "Color is spelt the short way."
     assert made.provenance.executor == "ollama"
     assert [(u.model, u.calls, u.input_tokens, u.output_tokens) for u in made.provenance.usage] == [
         ("local/fake", 4, 40, 20)
     ]
-    assert await bench.usage.spent() == made.provenance.usage
-    assert [usage.calls for usage in bench.usage.entries.values()] == [1, 1, 1, 1]
-    assert any("step 2 of at most 50" in words for words in bench.progress)
+    assert await runner.usage.spent() == made.provenance.usage
+    assert [usage.calls for usage in runner.usage.entries.values()] == [1, 1, 1, 1]
+    assert any("step 2 of at most 50" in words for words in runner.progress)
     told = results_in(model.asked[-1].messages)
     assert told[0] == "docs/guide.md:1: The colour is red.\ndocs/guide.md:2: The colour is blue."
     assert told[1] == "docs/guide.md, 3 lines:\n1\tThe colour is red.\n2\tThe colour is blue.\n3\t"
 
 
-async def test_files_are_made_and_deleted_and_the_rest_stays(bench, web):
+async def test_files_are_made_and_deleted_and_the_rest_stays(runner, repo):
     model = Scripted(
         [[call("write_file", path="src/new/c.py", text="c = 3\n"), call("delete_file", path="src/b.py")], DONE]
     )
-    made = await bench.executor(model).produce(await bench.order(), web)
+    made = await runner.executor(model).produce(await runner.order(), repo)
     kept = {path: text for path, text in START.items() if path != "src/b.py"}
-    assert await bench.files(made.tree) == {**kept, "src/new/c.py": "c = 3\n"}
+    assert await runner.files(made.tree) == {**kept, "src/new/c.py": "c = 3\n"}
 
 
-async def test_the_transcript_is_kept_line_by_line(bench, web):
-    made = await bench.executor(Scripted([EDIT, DONE])).produce(await bench.order(), web)
+async def test_the_transcript_is_kept_line_by_line(runner, repo):
+    made = await runner.executor(Scripted([EDIT, DONE])).produce(await runner.order(), repo)
     lines = [json.loads(line) for line in made.artifacts["transcript.jsonl"].splitlines()]
     assert [line["role"] for line in lines] == ["system", "user", "assistant", "tool", "assistant", "tool"]
     assert "You may write only: src/**, docs/**." in lines[0]["text"]
@@ -91,40 +91,40 @@ async def test_the_transcript_is_kept_line_by_line(bench, web):
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str) else value.name,
 )
-async def test_what_cannot_be_done_is_answered_and_changes_nothing(bench, web, asked, told):
+async def test_what_cannot_be_done_is_answered_and_changes_nothing(runner, repo, asked, told):
     model = Scripted([asked, call("finish", summary="nothing")])
-    made = await bench.executor(model).produce(await bench.order(), web)
+    made = await runner.executor(model).produce(await runner.order(), repo)
     assert model.last_told().startswith(told)
-    assert await bench.files(made.tree) == START
+    assert await runner.files(made.tree) == START
 
 
-async def test_a_link_is_neither_read_nor_written(bench, web):
-    order = await bench.order()
-    start = await web.write_tree(order.start, {"src/link": b"/etc/passwd"}, [], {"src/link": "120000"})
+async def test_a_link_is_neither_read_nor_written(runner, repo):
+    order = await runner.order()
+    start = await repo.write_tree(order.start, {"src/link": b"/etc/passwd"}, [], {"src/link": "120000"})
     model = Scripted([call("read_file", path="src/link"), call("write_file", path="src/link", text="x"), DONE])
     from dataclasses import replace
 
-    made = await bench.executor(model).produce(replace(order, start=start), web)
+    made = await runner.executor(model).produce(replace(order, start=start), repo)
     assert made.tree == start
     assert all("is a link or a submodule" in told for told in results_in(model.asked[-1].messages))
 
 
-async def test_more_than_the_lane_may_write_is_refused_at_once(bench, web):
+async def test_more_than_the_lane_may_write_is_refused_at_once(runner, repo):
     model = Scripted([call("write_file", path="src/big", text="x" * 2000), DONE])
-    made = await bench.executor(model).produce(await bench.order(lane={"limits": Limits(bytes=1000)}), web)
-    assert made.tree == (await bench.order()).start
+    made = await runner.executor(model).produce(await runner.order(lane={"limits": Limits(bytes=1000)}), repo)
+    assert made.tree == (await runner.order()).start
     assert "lane may not write that much" in model.last_told()
 
 
-async def test_what_was_asked_and_answered_before_is_told_in_whole_lines_and_in_bounds(bench, web):
+async def test_what_was_asked_and_answered_before_is_told_in_whole_lines_and_in_bounds(runner, repo):
     from dataclasses import replace
 
-    order = await bench.order("say color everywhere")
+    order = await runner.order("say color everywhere")
     (turn,) = order.turns
     said = [replace(turn, n=n, text=f"{n}: {'well ' * 200}") for n in range(1, 20)]
     asked = replace(turn, n=19, person="countersign itself", text="Which file? (to press: guide | all)")
     model = Scripted([EDIT, DONE])
-    await bench.executor(model).produce(replace(order, turns=(*said, asked, replace(turn, n=20, text="all"))), web)
+    await runner.executor(model).produce(replace(order, turns=(*said, asked, replace(turn, n=20, text="all"))), repo)
     told = model.asked[0].messages[1].text
     assert told.endswith('countersign itself said: "Which file? (to press: guide | all)"\nana said: "all"')
     assert "older ones are left out" in told
@@ -141,26 +141,26 @@ async def test_what_was_asked_and_answered_before_is_told_in_whole_lines_and_in_
     [(Budget(steps=3), "budget_spent"), (Budget(tokens=40), "budget_spent"), (Budget(repeats=2), "model_in_circles")],
     ids=["steps", "tokens", "repeats"],
 )
-async def test_a_model_without_an_end_is_stopped_and_its_talk_kept(bench, web, budget, code):
+async def test_a_model_without_an_end_is_stopped_and_its_talk_kept(runner, repo, budget, code):
     model = Scripted([call("list_files")] * 60)
     with pytest.raises(WorkError) as stopped:
-        await bench.executor(model).produce(await bench.order(lane={"budget": budget}), web)
+        await runner.executor(model).produce(await runner.order(lane={"budget": budget}), repo)
     assert stopped.value.problem.code == code
     assert stopped.value.problem.mend
     assert len(model.asked) <= 4
     assert b"list_files" in stopped.value.artifacts["transcript.jsonl"]
 
 
-async def test_edits_to_and_fro_end_with_the_steps(bench, web):
+async def test_edits_to_and_fro_end_with_the_steps(runner, repo):
     there = call("edit_file", path="src/b.py", old="value = 1", new="value = 2")
     back = call("edit_file", path="src/b.py", old="value = 2", new="value = 1")
     with pytest.raises(WorkError, match="8 of 8 answers"):
-        await bench.executor(Scripted([there, back] * 30)).produce(
-            await bench.order(lane={"budget": Budget(steps=8)}), web
+        await runner.executor(Scripted([there, back] * 30)).produce(
+            await runner.order(lane={"budget": Budget(steps=8)}), repo
         )
 
 
-async def test_time_runs_out(bench, web):
+async def test_time_runs_out(runner, repo):
     import asyncio
 
     class Slow(Scripted):
@@ -168,29 +168,31 @@ async def test_time_runs_out(bench, web):
             await asyncio.sleep(3600)
 
     with pytest.raises(WorkError, match="did not finish within 1 s") as stopped:
-        await bench.executor(Slow([])).produce(await bench.order(lane={"limits": Limits(wall_s=1)}), web)
+        await runner.executor(Slow([])).produce(await runner.order(lane={"limits": Limits(wall_s=1)}), repo)
     assert stopped.value.problem.code == "timed_out"
 
 
-async def test_a_model_that_only_talks_is_asked_to_act_and_then_let_go(bench, web):
+async def test_a_model_that_only_talks_is_asked_to_act_and_then_let_go(runner, repo):
     model = Scripted(["I will!", "Soon!", "I cannot do that."])
-    made = await bench.executor(model).produce(await bench.order(), web)
-    assert made.tree == (await bench.order()).start
+    made = await runner.executor(model).produce(await runner.order(), repo)
+    assert made.tree == (await runner.order()).start
     assert made.provenance.words == "I cannot do that."
     assert "Call a tool" in model.asked[1].messages[-1].text
 
 
-async def test_a_model_that_is_down_is_waited_for(bench, web):
+async def test_a_model_that_is_down_is_waited_for(runner, repo):
     with pytest.raises(TransientError):
-        await bench.executor(Scripted([TransientError("model_down", "it is down")])).produce(await bench.order(), web)
+        await runner.executor(Scripted([TransientError("model_down", "it is down")])).produce(
+            await runner.order(), repo
+        )
 
 
-async def test_a_long_talk_stays_within_what_the_endpoint_holds(bench, web):
+async def test_a_long_talk_stays_within_what_the_endpoint_holds(runner, repo):
     long = call("write_file", path="src/long.py", text="x = 1\n" * 800)
     reads = [call("read_file", path="src/long.py", from_line=n) for n in range(1, 30)]
     model = Scripted([long, *reads, DONE])
-    made = await bench.executor(model, context_tokens=8192).produce(await bench.order(), web)
-    assert (await bench.files(made.tree))["src/long.py"] == "x = 1\n" * 800
+    made = await runner.executor(model, context_tokens=8192).produce(await runner.order(), repo)
+    assert (await runner.files(made.tree))["src/long.py"] == "x = 1\n" * 800
     for ask in model.asked:
         size = sum(len(m.text) + len(json.dumps([dict(c.arguments) for c in m.calls])) for m in ask.messages)
         assert size <= 8192 * 3
@@ -200,7 +202,7 @@ async def test_a_long_talk_stays_within_what_the_endpoint_holds(bench, web):
 # ---- models without tools
 
 
-async def test_a_model_without_tools_answers_with_json(bench, web):
+async def test_a_model_without_tools_answers_with_json(runner, repo):
     def plain(asked):
         assert not asked.tools
         assert asked.schema
@@ -209,8 +211,8 @@ async def test_a_model_without_tools_answers_with_json(bench, web):
     refusal = PermanentError("model_no_tools", "it does not support tools")
     end = '```json\n{"tool": "finish", "arguments": {"summary": "ok"}}\n```'
     model = Scripted([refusal, plain, "not json at all", end])
-    made = await bench.executor(model).produce(await bench.order(), web)
-    assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
+    made = await runner.executor(model).produce(await runner.order(), repo)
+    assert (await runner.files(made.tree))["docs/guide.md"].startswith("The color is red.")
     assert made.provenance.words == "ok"
 
 
@@ -236,11 +238,11 @@ NO_CALLS = {
 
 
 @pytest.mark.parametrize("said", NO_CALLS.values(), ids=NO_CALLS)
-async def test_an_answer_that_is_no_call_is_asked_for_again_twice_and_then_the_work_fails(bench, web, said):
+async def test_an_answer_that_is_no_call_is_asked_for_again_twice_and_then_the_work_fails(runner, repo, said):
     refusal = PermanentError("model_no_tools", "it does not support tools")
     model = Scripted([refusal, said, said, said, '{"tool": "finish", "arguments": {}}'])
     with pytest.raises(WorkError) as failed:
-        await bench.executor(model).produce(await bench.order(), web)
+        await runner.executor(model).produce(await runner.order(), repo)
     assert failed.value.problem.code == "model_babbled"
     assert "3 answers in a row" in failed.value.problem.message
     assert failed.value.problem.mend
@@ -250,35 +252,35 @@ async def test_an_answer_that_is_no_call_is_asked_for_again_twice_and_then_the_w
     assert len(failed.value.artifacts["transcript.jsonl"]) < 50_000
 
 
-async def test_a_tool_that_is_not_there_is_no_reason_to_stop(bench, web):
+async def test_a_tool_that_is_not_there_is_no_reason_to_stop(runner, repo):
     refusal = PermanentError("model_no_tools", "it does not support tools")
     end = '{"tool": "finish", "arguments": {"summary": "ok"}}'
     model = Scripted([refusal, '{"tool": "approve", "arguments": {"number": 1}}', end])
-    made = await bench.executor(model).produce(await bench.order(), web)
+    made = await runner.executor(model).produce(await runner.order(), repo)
     assert "There is no tool 'approve'" in model.last_told()
-    assert made.tree == (await bench.order()).start
+    assert made.tree == (await runner.order()).start
 
 
-async def test_answers_that_were_no_calls_count_for_whoever_takes_the_work_over(bench, web):
+async def test_answers_that_were_no_calls_count_for_whoever_takes_the_work_over(runner, repo):
     journal = MemoryJournal()
-    order = await bench.order(journal=journal)
+    order = await runner.order(journal=journal)
 
     def dies(_ask):
         raise Killed
 
     refusal = PermanentError("model_no_tools", "it does not support tools")
     with pytest.raises(Killed):
-        await bench.executor(Scripted([refusal, "no JSON", "none either", dies])).produce(order, web)
+        await runner.executor(Scripted([refusal, "no JSON", "none either", dies])).produce(order, repo)
     heir = Scripted([refusal, "and again none"])
     with pytest.raises(WorkError, match="3 answers in a row"):
-        await bench.executor(heir).produce(order, web)
+        await runner.executor(heir).produce(order, repo)
     assert len(heir.asked) == 2
 
 
-async def test_a_tool_called_a_hundred_times_at_once_ends_the_work(bench, web):
+async def test_a_tool_called_a_hundred_times_at_once_ends_the_work(runner, repo):
     model = Scripted([[call("list_files")] * 100])
     with pytest.raises(WorkError) as stopped:
-        await bench.executor(model).produce(await bench.order(), web)
+        await runner.executor(model).produce(await runner.order(), repo)
     assert stopped.value.problem.code == "model_in_circles"
 
 
@@ -289,11 +291,11 @@ PASSES = LaneCheck("style", ("sh", "-c", "! grep -r colour docs"), required=True
 
 
 @pytest.mark.sandbox
-async def test_a_failing_check_goes_back_with_its_log_and_is_mended(bench, web):
+async def test_a_failing_check_goes_back_with_its_log_and_is_mended(runner, repo):
     rest = call("edit_file", path="docs/guide.md", old="The colour is blue.", new="The color is blue.")
     model = Scripted([EDIT, DONE, rest, DONE])
-    made = await bench.executor(model).produce(await bench.order(lane={"checks": (PASSES,)}), web)
-    assert (await bench.files(made.tree))["docs/guide.md"] == "The color is red.\nThe color is blue.\n"
+    made = await runner.executor(model).produce(await runner.order(lane={"checks": (PASSES,)}), repo)
+    assert (await runner.files(made.tree))["docs/guide.md"] == "The color is red.\nThe color is blue.\n"
     assert [(check.name, check.passed, check.required) for check in made.provenance.checks] == [("style", True, True)]
     assert (made.provenance.tries, made.provenance.usage[0].calls) == (2, 4)
     assert "The colour is blue." in model.asked[2].messages[1].text
@@ -301,19 +303,19 @@ async def test_a_failing_check_goes_back_with_its_log_and_is_mended(bench, web):
 
 
 @pytest.mark.sandbox
-async def test_a_check_that_never_passes_is_told_as_it_is(bench, web):
+async def test_a_check_that_never_passes_is_told_as_it_is(runner, repo):
     model = Scripted([EDIT, DONE, DONE, DONE, DONE])
-    order = await bench.order(lane={"checks": (PASSES,), "retries": 2})
-    made = await bench.executor(model).produce(order, web)
+    order = await runner.order(lane={"checks": (PASSES,), "retries": 2})
+    made = await runner.executor(model).produce(order, repo)
     assert made.provenance.tries == 3
     assert not made.provenance.checks[0].passed
     assert made.provenance.checks[0].detail.startswith("failed with 1: docs/guide.md:The colour is blue.")
 
 
 @pytest.mark.sandbox
-async def test_the_model_runs_a_check_itself(bench, web):
+async def test_the_model_runs_a_check_itself(runner, repo):
     model = Scripted([call("run_check", name="style"), EDIT, DONE])
-    await bench.executor(model).produce(await bench.order(lane={"checks": (PASSES,), "retries": 0}), web)
+    await runner.executor(model).produce(await runner.order(lane={"checks": (PASSES,), "retries": 0}), repo)
     assert results_in(model.asked[1].messages)[0].startswith("failed with 1")
 
 
@@ -333,21 +335,21 @@ async def without_versions(journal: MemoryJournal) -> MemoryJournal:
 
 
 @pytest.mark.parametrize("written_by", ["this version", "an older version"])
-async def test_what_a_killed_worker_was_answered_is_not_asked_again(bench, web, written_by):
+async def test_what_a_killed_worker_was_answered_is_not_asked_again(runner, repo, written_by):
     journal = MemoryJournal()
-    order = await bench.order(journal=journal)
+    order = await runner.order(journal=journal)
 
     def dies(_ask):
         raise Killed
 
     with pytest.raises(Killed):
-        await bench.executor(Scripted([call("search", text="colour"), EDIT, dies])).produce(order, web)
+        await runner.executor(Scripted([call("search", text="colour"), EDIT, dies])).produce(order, repo)
     assert {entry["v"] for entry in await journal.recall()} == {1}
     if written_by == "an older version":
         order = replace(order, journal=await without_versions(journal))
     heir = Scripted([DONE])
-    made = await bench.executor(heir).produce(order, web)
+    made = await runner.executor(heir).produce(order, repo)
     assert len(heir.asked) == 1
-    assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
+    assert (await runner.files(made.tree))["docs/guide.md"].startswith("The color is red.")
     assert made.provenance.usage[0].calls == 3
     assert results_in(heir.asked[0].messages)[0].startswith("docs/guide.md:1")

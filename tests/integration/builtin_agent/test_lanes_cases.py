@@ -37,32 +37,32 @@ EDIT = call("edit_file", path="docs/guide.md", old="The colour is red.", new="Th
         ("README.MD:stream", "has the character :"),
     ],
 )
-async def test_lanes_04_a_protected_or_odd_path_is_refused_at_once(bench, web, path, why):
+async def test_lanes_04_a_protected_or_odd_path_is_refused_at_once(runner, repo, path, why):
     lane = {**ANYWHERE, "protect": ("src/secret/**",)}
     model = Scripted([call("write_file", path=path, text="x"), DONE])
-    made = await bench.executor(model).produce(await bench.order(lane=lane), web)
+    made = await runner.executor(model).produce(await runner.order(lane=lane), repo)
     assert model.last_told().startswith("Not done.")
     assert why in model.last_told()
-    assert await bench.files(made.tree) == START
+    assert await runner.files(made.tree) == START
 
 
-async def test_lanes_04_a_step_may_not_write_beyond_its_lane(bench, web):
+async def test_lanes_04_a_step_may_not_write_beyond_its_lane(runner, repo):
     lane = {"write": ("**",), "whole": ("src/**",)}
     model = Scripted([call("write_file", path="docs/x.md", text="x"), DONE])
-    made = await bench.executor(model).produce(await bench.order(lane=lane), web)
+    made = await runner.executor(model).produce(await runner.order(lane=lane), repo)
     assert "docs/x.md is outside lane code (src/**)" in model.last_told()
-    assert await bench.files(made.tree) == START
+    assert await runner.files(made.tree) == START
 
 
-async def test_lanes_04_deleting_and_editing_a_protected_file_are_refused_too(bench, web):
-    order = await bench.order(lane=ANYWHERE)
-    start = await web.write_tree(order.start, {"AGENTS.md": b"Be good.\n"}, [], {})
+async def test_lanes_04_deleting_and_editing_a_protected_file_are_refused_too(runner, repo):
+    order = await runner.order(lane=ANYWHERE)
+    start = await repo.write_tree(order.start, {"AGENTS.md": b"Be good.\n"}, [], {})
     model = Scripted([
         call("delete_file", path="AGENTS.md"),
         call("edit_file", path="AGENTS.md", old="good", new="bad"),
         DONE,
     ])  # fmt: skip
-    made = await bench.executor(model).produce(replace(order, start=start), web)
+    made = await runner.executor(model).produce(replace(order, start=start), repo)
     assert made.tree == start
     told = results_in(model.asked[-1].messages)
     assert all("AGENTS.md may not be changed in any lane (by **/AGENTS.md)" in answer for answer in told)
@@ -78,34 +78,34 @@ async def test_lanes_04_deleting_and_editing_a_protected_file_are_refused_too(be
     ],
     ids=["files", "deleted files", "bytes of a file", "bytes"],
 )
-async def test_lanes_04_what_is_over_a_limit_is_refused_at_once(bench, web, limits, calls, why):
+async def test_lanes_04_what_is_over_a_limit_is_refused_at_once(runner, repo, limits, calls, why):
     model = Scripted([*calls, DONE])
-    made = await bench.executor(model).produce(await bench.order(lane={"limits": limits}), web)
+    made = await runner.executor(model).produce(await runner.order(lane={"limits": limits}), repo)
     assert model.last_told().startswith("Not done.")
     assert why in model.last_told()
-    change = await web.change((await bench.order()).base, made.tree)
+    change = await repo.change((await runner.order()).base, made.tree)
     assert len(change.files) == len(calls) - 1
 
 
-async def test_lanes_04_what_earlier_revisions_changed_counts_against_the_limits(bench, web):
-    order = await bench.order(lane={"limits": Limits(files=2)})
-    start = await web.write_tree(order.start, {"src/a.py": b"1\n", "src/new.py": b"2\n"}, [], {})
+async def test_lanes_04_what_earlier_revisions_changed_counts_against_the_limits(runner, repo):
+    order = await runner.order(lane={"limits": Limits(files=2)})
+    start = await repo.write_tree(order.start, {"src/a.py": b"1\n", "src/new.py": b"2\n"}, [], {})
     again = call("write_file", path="src/new.py", text="3\n")
     model = Scripted([again, call("write_file", path="src/b.py", text="4\n"), DONE])
-    made = await bench.executor(model).produce(replace(order, start=start), web)
+    made = await runner.executor(model).produce(replace(order, start=start), repo)
     told = results_in(model.asked[-1].messages)
     assert told[0].startswith("Written")
     assert "at most 2 files" in told[1]
-    assert (await bench.files(made.tree))["src/new.py"] == "3\n"
+    assert (await runner.files(made.tree))["src/new.py"] == "3\n"
 
 
-async def test_lanes_04_the_prompt_names_what_may_be_written_and_what_may_not(bench, web):
+async def test_lanes_04_the_prompt_names_what_may_be_written_and_what_may_not(runner, repo):
     lane = {**ANYWHERE, "protect": ("db/**",), "limits": Limits(files=7, bytes=4000)}
-    order = await bench.order(lane=lane)
+    order = await runner.order(lane=lane)
     files = {"docs/AGENTS.md": b"x\n", ".env": b"A=1\n", "db/x.sql": b"x\n"}
-    start = await web.write_tree(order.start, files, [], {})
+    start = await repo.write_tree(order.start, files, [], {})
     model = Scripted([EDIT, DONE])
-    await bench.executor(model).produce(replace(order, start=start), web)
+    await runner.executor(model).produce(replace(order, start=start), repo)
     prompt = model.asked[0].messages[0].text
     assert "You may write only: **." in prompt
     assert "at most 7 files and 4,000 bytes" in prompt
@@ -128,52 +128,52 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-async def test_lanes_12_a_call_with_wrong_arguments_gets_another_try(bench, web, wrong):
+async def test_lanes_12_a_call_with_wrong_arguments_gets_another_try(runner, repo, wrong):
     model = Scripted([wrong, EDIT, DONE])
-    made = await bench.executor(model).produce(await bench.order(), web)
+    made = await runner.executor(model).produce(await runner.order(), repo)
     if wrong.name == "finish":
         assert made.provenance.words == ""
     else:
         assert model.asked[1].messages[-1].text.startswith(("Not done.", "There is no tool"))
-        assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
+        assert (await runner.files(made.tree))["docs/guide.md"].startswith("The color is red.")
 
 
-async def test_lanes_12_a_model_that_only_sends_wrong_arguments_is_stopped(bench, web):
+async def test_lanes_12_a_model_that_only_sends_wrong_arguments_is_stopped(runner, repo):
     wrongs = [ToolCall(name, {}, error="The arguments are no object.") for name in ("edit_file", "write_file") * 9]
     model = Scripted(list(wrongs))
     with pytest.raises(WorkError) as stopped:
-        await bench.executor(model).produce(await bench.order(), web)
+        await runner.executor(model).produce(await runner.order(), repo)
     assert stopped.value.problem.code == "model_babbled"
     assert len(model.asked) == 3
 
 
-async def test_lanes_12_wrong_arguments_beside_good_ones_do_not_count_as_babble(bench, web):
+async def test_lanes_12_wrong_arguments_beside_good_ones_do_not_count_as_babble(runner, repo):
     wrong = ToolCall("edit_file", {}, error="no object")
     reads = [[wrong, call("read_file", path="src/a.py", from_line=n)] for n in range(1, 5)]
     model = Scripted([*reads, EDIT, DONE])
-    lane = {"budget": replace((await bench.order()).lane.budget, repeats=9)}
-    made = await bench.executor(model).produce(await bench.order(lane=lane), web)
-    assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
+    lane = {"budget": replace((await runner.order()).lane.budget, repeats=9)}
+    made = await runner.executor(model).produce(await runner.order(lane=lane), repo)
+    assert (await runner.files(made.tree))["docs/guide.md"].startswith("The color is red.")
 
 
 @pytest.mark.parametrize("arguments", ["[1]", "null", '"x"', "7", '{"path": {"a": [1]}}'])
-async def test_lanes_12_the_fallback_without_tools_gives_another_try_too(bench, web, arguments):
+async def test_lanes_12_the_fallback_without_tools_gives_another_try_too(runner, repo, arguments):
     refusal = PermanentError("model_no_tools", "it does not support tools")
     good = json.dumps({"tool": "edit_file", "arguments": dict(EDIT.arguments)})
     end = '{"tool": "finish", "arguments": {"summary": "ok"}}'
     wrong = f'{{"tool": "read_file", "arguments": {arguments}}}'
     model = Scripted([refusal, wrong, good, end])
-    made = await bench.executor(model).produce(await bench.order(), web)
-    assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
+    made = await runner.executor(model).produce(await runner.order(), repo)
+    assert (await runner.files(made.tree))["docs/guide.md"].startswith("The color is red.")
 
 
 # ---- 2: a model that changed nothing
 
 
-async def test_lanes_02_a_refused_edit_is_told_with_what_was_made(bench, web):
+async def test_lanes_02_a_refused_edit_is_told_with_what_was_made(runner, repo):
     refused = call("edit_file", path="README.md", old="# Web", new="# Mine")
-    made = await bench.executor(Scripted([refused, DONE])).produce(await bench.order(), web)
-    assert made.tree == (await bench.order()).start
+    made = await runner.executor(Scripted([refused, DONE])).produce(await runner.order(), repo)
+    assert made.tree == (await runner.order()).start
     assert "README.md" in made.provenance.refused
-    mended = await bench.executor(Scripted([refused, EDIT, DONE])).produce(await bench.order(), web)
+    mended = await runner.executor(Scripted([refused, EDIT, DONE])).produce(await runner.order(), repo)
     assert not mended.provenance.refused

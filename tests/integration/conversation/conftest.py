@@ -9,7 +9,7 @@ import pytest_asyncio
 from bot.surfaces.port import Place
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
-from tests.town import Town, introduce, town
+from tests.served_home import ServedHome, introduce, serve_home
 
 WHERE = {
     "telegram": Place("telegram", "-100", None),
@@ -20,8 +20,8 @@ WHERE = {
 
 
 @pytest_asyncio.fixture
-async def everywhere(home: CliHome) -> AsyncIterator[Town]:
+async def served(home: CliHome) -> AsyncIterator[ServedHome]:
     """A served home with the three surfaces."""
     introduce(home)
-    async with town(home, {name: MemorySurface(name) for name in WHERE}) as served:
+    async with serve_home(home, {name: MemorySurface(name) for name in WHERE}) as served:
         yield served

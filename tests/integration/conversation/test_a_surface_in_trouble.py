@@ -13,7 +13,7 @@ from bot.wiring.serving import RestartDelays
 from core.model.errors import CountersignError, PermanentError, TransientError
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
-from tests.town import Town, introduce, town
+from tests.served_home import ServedHome, introduce, serve_home
 
 pytestmark = pytest.mark.surfaces
 
@@ -33,25 +33,25 @@ class Shaky(MemorySurface):
         super().__init__(name)
         self.ends = list(ends)
 
-    async def run(self, ears) -> None:
+    async def run(self, inbox) -> None:
         if self.ends:
             raise self.ends.pop(0)
-        await super().run(ears)
+        await super().run(inbox)
 
 
 @asynccontextmanager
-async def served(home: CliHome, surface: Shaky, lasting_s: float) -> AsyncIterator[Town]:
+async def served(home: CliHome, surface: Shaky, lasting_s: float) -> AsyncIterator[ServedHome]:
     introduce(home)
     patience = RestartDelays(first_wait_s=0.01, longest_wait_s=0.05, steady_s=0.05, lasting_s=lasting_s)
     surfaces = {"telegram": surface, "slack": MemorySurface("slack")}
-    async with town(home, surfaces, rooms=[ELSEWHERE], patience=patience) as there:
+    async with serve_home(home, surfaces, rooms=[ELSEWHERE], patience=patience) as there:
         yield there
 
 
 async def test_chat_17_what_passes_within_a_moment_is_not_announced(home):
     shaky = Shaky("telegram", CONFLICT, CONFLICT)
     async with served(home, shaky, NEVER_S) as there:
-        await there.until(lambda: shaky.ears, "Telegram back")
+        await there.until(lambda: shaky.inbox, "Telegram back")
         await there.says("ana", "/queue", ELSEWHERE)
         await there.until(lambda: there.memory("slack").words, "the answer")
         assert not [words for words in there.memory("slack").words if "Telegram" in words]

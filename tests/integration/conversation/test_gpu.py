@@ -12,7 +12,7 @@ from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel, ResidentM
 from core.model.inventory import Gpu, LoadOptions, ModelFamily, Ram, ServerState
 from tests.builders import LEE
 from tests.fakes.surface import MemorySurface
-from tests.town import introduce, town
+from tests.served_home import introduce, serve_home
 
 pytestmark = pytest.mark.surfaces
 GROUP = Place("telegram", "-100", None)
@@ -37,7 +37,7 @@ def seen() -> list[EndpointSnapshot]:
 
 async def test_gpu_lists_each_server_with_its_memory_and_what_is_loaded(home):
     introduce(home, more="models: {local: {url: 'http://127.0.0.1:9'}, old: {url: 'http://127.0.0.1:9'}}")
-    async with town(home, {"telegram": MemorySurface("telegram")}) as served:
+    async with serve_home(home, {"telegram": MemorySurface("telegram")}) as served:
         await served.app.inventory.record(seen())
         await served.app.inventory.drain(LEE, "old", "it is slow")
         answer = (await served.says("ana", "/gpu", GROUP)).text
@@ -56,6 +56,6 @@ async def test_gpu_lists_each_server_with_its_memory_and_what_is_loaded(home):
 
 async def test_gpu_without_servers_says_so(home):
     introduce(home)
-    async with town(home, {"telegram": MemorySurface("telegram")}) as served:
+    async with serve_home(home, {"telegram": MemorySurface("telegram")}) as served:
         assert (await served.says("ana", "/gpu", GROUP)).text == "No model servers are configured."
         assert "takes nothing after it" in (await served.says("ana", "/gpu 5", GROUP)).text

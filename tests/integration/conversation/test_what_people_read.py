@@ -11,7 +11,7 @@ import pytest_asyncio
 from bot.surfaces.port import Place
 from core.store import notes
 from tests.fakes.surface import MemorySurface
-from tests.town import IDS, introduce, town
+from tests.served_home import IDS, introduce, serve_home
 
 pytestmark = pytest.mark.surfaces
 
@@ -23,7 +23,7 @@ CHANNEL = Place("slack", "C1", None)
 async def served(home):
     """A served home with a group on Telegram and a channel on Slack."""
     introduce(home)
-    async with town(home, {"telegram": MemorySurface("telegram"), "slack": MemorySurface("slack")}) as found:
+    async with serve_home(home, {"telegram": MemorySurface("telegram"), "slack": MemorySurface("slack")}) as found:
         yield found
 
 
@@ -32,7 +32,7 @@ async def test_chat_15_slack_is_told_of_its_own_command_only(served):
         await served.says("ana", text, CHANNEL)
         for text in ("/help", "/help more", "/help approve", "/show 99", "/shw 1", "/reply", "/schedules")
     ]
-    answers += [await served._tell(served.memory("slack").writes("T1AAA/U666", "hello", CHANNEL))]
+    answers += [await served.deliver(served.memory("slack").writes("T1AAA/U666", "hello", CHANNEL))]
     for answer in answers:
         assert answer.text
         for command in re.findall(r"(?<![\w/])/[a-z_]+", answer.text):
@@ -48,7 +48,7 @@ async def test_chat_15_help_is_for_whoever_asked_and_for_nobody_else(served):
     assert len(told[0].text.splitlines()) <= 6
 
 
-async def test_a_problem_of_the_heart_is_worded_for_the_place(served):
+async def test_a_problem_of_core_is_worded_for_the_place(served):
     assert (await served.says("ana", "/show 99", GROUP)).text == "There is no task #99. See them with /progress."
     card = await served.staged(GROUP)
     digest = await served.digest()
@@ -130,7 +130,7 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
     """Where a chat's pace is short, cards count for more than chatter."""
     introduce(home)
     chat = MemorySurface("telegram")
-    async with town(home, {"telegram": chat}) as served:
+    async with serve_home(home, {"telegram": chat}) as served:
         delivery = served.serving.deliveries["telegram"]
         card = await served.staged(GROUP)
         order: list[str] = []
@@ -171,9 +171,9 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
 
 async def test_one_answer_for_a_stranger(served):
     chat = served.memory()
-    answers = [await served._tell(chat.writes("666", f"hello {n}", GROUP)) for n in range(5)]
+    answers = [await served.deliver(chat.writes("666", f"hello {n}", GROUP)) for n in range(5)]
     assert [bool(answer.text) for answer in answers] == [True, False, False, False, False]
     assert all(answer.refused for answer in answers)
-    claim = await served._tell(chat.writes("666", "/link lee", GROUP))
+    claim = await served.deliver(chat.writes("666", "/link lee", GROUP))
     assert "Your code is" in claim.text, "saying who one is works all the same"
-    assert (await served._tell(chat.writes("667", "hello", GROUP))).text, "and so does the answer to another"
+    assert (await served.deliver(chat.writes("667", "hello", GROUP))).text, "and so does the answer to another"

@@ -8,17 +8,17 @@ import pytest
 
 from core.store.database import Database
 from tests import campaign
-from tests.office import Office
-from tests.workbench import Workbench
+from tests.service_harness import ServiceHarness
+from tests.worker_harness import WorkerHarness
 
 
 @pytest.fixture
-def office(database: Database) -> Office:
+def services(database: Database) -> ServiceHarness:
     """The services over this test's database."""
-    return Office(database)
+    return ServiceHarness(database)
 
 
 @pytest.fixture
-def bench(database: Database, tmp_path: Path) -> Workbench:
+def harness(database: Database, tmp_path: Path) -> WorkerHarness:
     """Services and workers over this test's database; `test_worker` has one on the real engine."""
-    return Workbench(database, home=tmp_path, durable=campaign.WHOLE)
+    return WorkerHarness(database, home=tmp_path, durable=campaign.WHOLE)

@@ -1,4 +1,4 @@
-"""Whoever's words were shown to the maker of a tree is an author of it (guard 3 and 17, security.md 147)."""
+"""People whose words were shown to the maker of a tree are authors of it (guard 3 and 17, security.md 147)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.store import events, tasks
 from core.store.tables import RevisionRow
 from tests import campaign
 from tests.builders import ANA, BO, LEE, MAX, put_staged, put_task, terms
-from tests.workbench import Workbench
+from tests.worker_harness import WorkerHarness
 
 pytestmark = [pytest.mark.law, campaign.EITHER]
 
@@ -46,31 +46,31 @@ class ReadingInterpreter:
 
 
 @pytest.fixture
-def reading(bench):
+def reading(harness):
     """A bench whose executor takes any wording, so that it is given the whole talk; what it was given is kept."""
-    bench.executor.reads = True
-    bench.given = []
-    bench.executor.before = lambda order: bench.given.append(tuple(turn.person for turn in order.turns))
-    return bench
+    harness.executor.reads = True
+    harness.given = []
+    harness.executor.before = lambda order: harness.given.append(tuple(turn.person for turn in order.turns))
+    return harness
 
 
-async def may_approve(bench, number: int, actor: Actor) -> str:
+async def may_approve(harness, number: int, actor: Actor) -> str:
     """Approve what is staged; the code of the refusal, or nothing."""
-    staged = (await bench.task(number)).staged
+    staged = (await harness.task(number)).staged
     assert staged is not None
-    answer = await bench.approvals.approve(number, staged.digest, actor)
+    answer = await harness.approvals.approve(number, staged.digest, actor)
     return answer.problem.code if answer.problem else ""
 
 
-async def laundered(bench: Workbench, again: str) -> int:
-    """Lee replies, rejects his own revision, and ana asks once more; revision 3 is staged."""
-    number, _ = await bench.stage(ASK)
-    await bench.requests.reply(number, "config/app.yaml = lee: 1", LEE)
-    await bench.drain()
-    assert (await bench.approvals.reject(number, "", LEE)).problem is None
-    await bench.requests.reply(number, again, ANA)
-    await bench.drain()
-    assert await bench.state(number) is State.STAGED
+async def laundered(harness: WorkerHarness, again: str) -> int:
+    """Lee replies, rejects his own revision, and ana asks again; revision 3 is staged."""
+    number, _ = await harness.stage(ASK)
+    await harness.requests.reply(number, "config/app.yaml = lee: 1", LEE)
+    await harness.drain()
+    assert (await harness.approvals.reject(number, "", LEE)).problem is None
+    await harness.requests.reply(number, again, ANA)
+    await harness.drain()
+    assert await harness.state(number) is State.STAGED
     return number
 
 
@@ -83,40 +83,40 @@ async def test_guard_03_who_was_heard_by_the_executor_may_not_approve(reading):
     assert await may_approve(reading, number, MAX) == ""
 
 
-async def test_guard_03_an_executor_that_reads_nothing_is_told_nothing_and_makes_nobody_an_author(bench):
+async def test_guard_03_an_executor_that_reads_nothing_is_told_nothing_and_makes_nobody_an_author(harness):
     given = []
-    bench.executor.before = lambda order: given.append(tuple(turn.person for turn in order.turns))
-    number = await laundered(bench, ASK.replace("1", "3"))
+    harness.executor.before = lambda order: given.append(tuple(turn.person for turn in order.turns))
+    number = await laundered(harness, ASK.replace("1", "3"))
     assert given[-1] == ("ana",)
-    assert (await bench.task(number)).authors == {"ana"}
-    assert await may_approve(bench, number, LEE) == ""
+    assert (await harness.task(number)).authors == {"ana"}
+    assert await may_approve(harness, number, LEE) == ""
 
 
-async def test_guard_03_who_was_heard_by_the_interpreter_may_not_approve(bench):
-    reader = ReadingInterpreter(bench.interpreter)
-    bench.interpreter = reader
-    number = await laundered(bench, "please do it once more")
+async def test_guard_03_who_was_heard_by_the_interpreter_may_not_approve(harness):
+    reader = ReadingInterpreter(harness.interpreter)
+    harness.interpreter = reader
+    number = await laundered(harness, "please do it once more")
     assert "lee" in reader.given[-1]
-    assert (await bench.task(number)).authors == {"ana", "lee"}
-    assert await may_approve(bench, number, LEE) == "may_not_approve"
+    assert (await harness.task(number)).authors == {"ana", "lee"}
+    assert await may_approve(harness, number, LEE) == "may_not_approve"
 
 
-async def test_guard_03_who_was_heard_when_a_question_was_made_is_an_author_of_the_answer(bench):
+async def test_guard_03_who_was_heard_when_a_question_was_made_is_an_author_of_the_answer(harness):
     """The model's question holds lee's words as an option; ana only presses it."""
-    reader = ReadingInterpreter(bench.interpreter)
-    bench.interpreter = reader
-    number, _ = await bench.stage(ASK)
-    await bench.requests.reply(number, "config/app.yaml = lee: 1", LEE)
-    await bench.drain()
-    await bench.approvals.reject(number, "", LEE)
+    reader = ReadingInterpreter(harness.interpreter)
+    harness.interpreter = reader
+    number, _ = await harness.stage(ASK)
+    await harness.requests.reply(number, "config/app.yaml = lee: 1", LEE)
+    await harness.drain()
+    await harness.approvals.reject(number, "", LEE)
     reader.asks = "Is it this?"
-    await bench.requests.reply(number, "well, you know", ANA)
-    await bench.drain()
-    assert await bench.state(number) is State.ASKING
-    bench.interpreter = reader.inner
-    await bench.requests.reply(number, ASK.replace("1", "4"), ANA)
-    await bench.drain()
-    assert await may_approve(bench, number, LEE) == "may_not_approve"
+    await harness.requests.reply(number, "well, you know", ANA)
+    await harness.drain()
+    assert await harness.state(number) is State.ASKING
+    harness.interpreter = reader.inner
+    await harness.requests.reply(number, ASK.replace("1", "4"), ANA)
+    await harness.drain()
+    assert await may_approve(harness, number, LEE) == "may_not_approve"
 
 
 async def test_guard_03_starting_over_leaves_the_earlier_words_behind(reading):
@@ -152,72 +152,72 @@ async def test_guard_03_a_reply_on_what_stands_carries_its_authors(reading):
     assert await may_approve(reading, number, LEE) == ""
 
 
-async def test_guard_03_an_undo_has_the_authors_of_what_it_takes_back(bench):
+async def test_guard_03_an_undo_has_the_authors_of_what_it_takes_back(harness):
     """Taking back what took back lee's words would bring them in again, countersigned by lee."""
-    number, _ = await bench.stage(ASK)
-    await bench.requests.reply(number, "config/b.yaml = b: 1", LEE)
-    await bench.drain()
-    assert await may_approve(bench, number, MAX) == ""
-    await bench.drain()
-    await bench.requests.merge(number, Actor(None, "terminal"))
-    await bench.drain()
-    assert await bench.state(number) is State.MERGED
-    bench.repository.main = await _merged_head(bench, number)
-    undo = await bench.requests.undo(number, BO)
-    await bench.drain()
-    task = await bench.task(undo)
+    number, _ = await harness.stage(ASK)
+    await harness.requests.reply(number, "config/b.yaml = b: 1", LEE)
+    await harness.drain()
+    assert await may_approve(harness, number, MAX) == ""
+    await harness.drain()
+    await harness.requests.merge(number, Actor(None, "terminal"))
+    await harness.drain()
+    assert await harness.state(number) is State.MERGED
+    harness.repository.main = await _merged_head(harness, number)
+    undo = await harness.requests.undo(number, BO)
+    await harness.drain()
+    task = await harness.task(undo)
     assert task.state is State.STAGED, task.error
     assert task.authors == {"ana", "bo", "lee"}
-    assert await may_approve(bench, undo, LEE) == "may_not_approve"
-    assert await may_approve(bench, undo, MAX) == ""
+    assert await may_approve(harness, undo, LEE) == "may_not_approve"
+    assert await may_approve(harness, undo, MAX) == ""
 
 
-async def _merged_head(bench: Workbench, number: int) -> str:
-    opened = (await bench.task(number)).pull_request
+async def _merged_head(harness: WorkerHarness, number: int) -> str:
+    opened = (await harness.task(number)).pull_request
     assert opened is not None
     return opened.head
 
 
-async def test_guard_03_what_an_older_version_staged_has_everybody_who_spoke_as_authors(bench):
-    number, _ = await bench.stage(ASK)
-    await bench.requests.reply(number, "config/b.yaml = b: 1", LEE)
-    await bench.requests.reply(number, f"instead {ASK}", ANA)
-    await bench.drain()
-    assert (await bench.task(number)).authors == {"ana"}
+async def test_guard_03_what_an_older_version_staged_has_everybody_who_spoke_as_authors(harness):
+    number, _ = await harness.stage(ASK)
+    await harness.requests.reply(number, "config/b.yaml = b: 1", LEE)
+    await harness.requests.reply(number, f"instead {ASK}", ANA)
+    await harness.drain()
+    assert (await harness.task(number)).authors == {"ana"}
 
     async def work(tx):
         row = await tx.session.get(RevisionRow, (number, 3))
         row.basis = {key: value for key, value in row.basis.items() if key != "since"}
         tx.session.add(row)
 
-    await bench.database.write(work)
-    assert (await bench.task(number)).authors == {"ana", "lee"}
-    assert await may_approve(bench, number, LEE), "an event of today's version names ana alone, so this is told too"
+    await harness.database.write(work)
+    assert (await harness.task(number)).authors == {"ana", "lee"}
+    assert await may_approve(harness, number, LEE), "an event of today's version names ana alone, so this is told too"
 
 
-async def test_guard_03_the_rest_of_a_workflow_has_the_authors_of_its_first_part(office):
-    number, digest = await put_staged(office.database)
+async def test_guard_03_the_rest_of_a_workflow_has_the_authors_of_its_first_part(services):
+    number, digest = await put_staged(services.database)
 
     async def work(tx):
         basis = Basis((1,), authors=("bo",), since=1)
         changes = {"basis": basis.to_json(), "making": {"awaits": "look"}}
         await tasks.save_revision(tx, number, 1, changes)
 
-    await office.database.write(work)
-    assert (await office.approvals.approve(number, digest, LEE)).problem is None
-    task = await office.task(number)
+    await services.database.write(work)
+    assert (await services.approvals.approve(number, digest, LEE)).problem is None
+    task = await services.task(number)
     assert (task.revision, task.current.basis.passed, task.current.basis.continue_from) == (2, "look", 1)
     assert task.authors == {"ana", "bo"}
 
 
-async def test_guard_03_who_set_a_parameter_stays_an_author_while_it_holds(office):
-    number = await put_task(office.database, State.ASKING, columns=ASKS_FOR_A_PARAMETER)
-    await office.requests.reply(number, "1.2.3", LEE)
-    await let_it_fail(office, number)
+async def test_guard_03_who_set_a_parameter_stays_an_author_while_it_holds(services):
+    number = await put_task(services.database, State.ASKING, columns=ASKS_FOR_A_PARAMETER)
+    await services.requests.reply(number, "1.2.3", LEE)
+    await let_it_fail(services, number)
     for text in ("set a to 2", "start over: set a to 3"):
-        await office.requests.reply(number, text, ANA)
-        assert "lee" in (await office.task(number)).authors, text
-        await let_it_fail(office, number)
+        await services.requests.reply(number, text, ANA)
+        assert "lee" in (await services.task(number)).authors, text
+        await let_it_fail(services, number)
 
 
 ASKS_FOR_A_PARAMETER = {
@@ -226,30 +226,30 @@ ASKS_FOR_A_PARAMETER = {
 }
 
 
-async def let_it_fail(office, number: int) -> None:
+async def let_it_fail(services, number: int) -> None:
     async def work(tx):
         await tasks.save(tx, await tasks.load(tx, number), {"state": State.FAILED.value, "question": None})
 
-    await office.database.write(work)
+    await services.database.write(work)
 
 
 # ---- picking (guard 17)
 
 
-async def test_guard_17_who_picks_is_an_author_of_what_is_left(bench):
-    number, _ = await bench.stage(ASK)
-    await bench.requests.pick(number, "all", LEE)
-    await bench.drain()
-    task = await bench.task(number)
+async def test_guard_17_who_picks_is_an_author_of_what_is_left(harness):
+    number, _ = await harness.stage(ASK)
+    await harness.requests.pick(number, "all", LEE)
+    await harness.drain()
+    task = await harness.task(number)
     assert task.state is State.STAGED, task.error
     assert task.authors == {"ana", "lee"}
-    assert await may_approve(bench, number, LEE) == "may_not_approve"
-    assert await may_approve(bench, number, MAX) == ""
+    assert await may_approve(harness, number, LEE) == "may_not_approve"
+    assert await may_approve(harness, number, MAX) == ""
 
 
-async def test_guard_17_a_rule_that_lets_people_approve_their_own_lets_the_picker(bench):
-    bench.policy.terms = terms(self_approve=True)
-    number, _ = await bench.stage(ASK)
-    await bench.requests.pick(number, "all", LEE)
-    await bench.drain()
-    assert await may_approve(bench, number, LEE) == ""
+async def test_guard_17_a_rule_that_lets_people_approve_their_own_lets_the_picker(harness):
+    harness.policy.terms = terms(self_approve=True)
+    number, _ = await harness.stage(ASK)
+    await harness.requests.pick(number, "all", LEE)
+    await harness.drain()
+    assert await may_approve(harness, number, LEE) == ""

@@ -17,7 +17,7 @@ from core.store import events, tasks
 from core.store.database import Database, Location
 from tests import builders, campaign, killer
 from tests.clock import clock_ms
-from tests.office import Office
+from tests.service_harness import ServiceHarness
 
 ROUNDS, PROCESSES, EACH = 300 if campaign.WHOLE else 6, 4, 8
 VERBS = ("approve", "reject", "approve", "reply", "reject", "approve", "reject", "approve")
@@ -27,7 +27,7 @@ PEOPLE = builders.people(ana="member", **dict.fromkeys(APPROVERS, "maintainer"))
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one contender was told in one round; `problem` None for whoever went through."""
+    """What one contender was told in one round; `problem` is None for the winner."""
 
     verb: str
     person: str
@@ -40,30 +40,30 @@ def race(location: Location, first: int, digest: str, process: int, start: Any, 
 
 
 async def _race(location: Location, first: int, digest: str, process: int, start: Any) -> list[list[Outcome]]:
-    office = Office(Database(location))
-    office.configure(people=PEOPLE)
-    await asyncio.gather(*(office.database.read(clock_ms) for _ in range(EACH)))  # connected already
+    services = ServiceHarness(Database(location))
+    services.configure(people=PEOPLE)
+    await asyncio.gather(*(services.database.read(clock_ms) for _ in range(EACH)))  # connected already
     rounds = []
     for number in range(first, first + ROUNDS):
         await asyncio.to_thread(start.wait, 120)
-        contenders = (_contend(office, number, digest, process * EACH + n) for n in range(EACH))
+        contenders = (_contend(services, number, digest, process * EACH + n) for n in range(EACH))
         rounds.append(await asyncio.gather(*contenders))
-    await office.database.close()
+    await services.database.close()
     return rounds
 
 
-async def _contend(office: Office, number: int, digest: str, who: int) -> Outcome:
+async def _contend(services: ServiceHarness, number: int, digest: str, who: int) -> Outcome:
     verb = VERBS[(who + number) % len(VERBS)]
     person = "ana" if verb == "reply" else APPROVERS[who % len(APPROVERS)]
     actor = Actor(person, "terminal")
     try:
         if verb == "reply":
-            await office.requests.reply(number, "also b = 2", actor)
+            await services.requests.reply(number, "also b = 2", actor)
             return Outcome(verb, person, None)
         click = (
-            office.approvals.approve(number, digest, actor)
+            services.approvals.approve(number, digest, actor)
             if verb == "approve"
-            else (office.approvals.reject(number, "no", actor))
+            else (services.approvals.reject(number, "no", actor))
         )
         return Outcome(verb, person, (await click).problem)
     except CountersignError as error:

@@ -18,7 +18,7 @@ from core.store.identities import LinkClaim
 from core.store.outbox import LEASE_MS
 from tests import builders, campaign
 from tests.clock import clock_ms, timed
-from tests.office import Office
+from tests.service_harness import ServiceHarness
 
 pytestmark = pytest.mark.surfaces
 
@@ -55,7 +55,7 @@ async def test_hosts_that_keep_the_same_delivery_at_once_keep_one(database):
     assert len({id_ for ((id_, _),) in kept}) == 5
 
 
-async def test_each_delivery_is_heard_by_one_until_its_time_is_over(database):
+async def test_each_delivery_is_accepted_by_one_until_its_time_is_over(database):
     await keep(database, *(delivery(n) for n in range(30)))
     at = await now(database)
 
@@ -88,9 +88,9 @@ async def test_what_was_heard_is_known_until_it_is_pruned(database):
 
 
 @pytest.fixture
-async def number(office: Office) -> int:
+async def number(services: ServiceHarness) -> int:
     """A task that is shown in the chat."""
-    return await office.requests.ask(builders_request())
+    return await services.requests.ask(builders_request())
 
 
 def builders_request():
@@ -106,8 +106,8 @@ async def begun(database: Database) -> list[DeliveredCard]:
     return await database.write(work)
 
 
-async def test_a_card_that_changed_while_it_was_drawn_is_drawn_again(office, number):
-    database = office.database
+async def test_a_card_that_changed_while_it_was_drawn_is_drawn_again(services, number):
+    database = services.database
     (card,) = await begun(database)
     assert await begun(database) == [], "one draws it at a time"
     at = await now(database)
@@ -118,29 +118,29 @@ async def test_a_card_that_changed_while_it_was_drawn_is_drawn_again(office, num
     assert await begun(database) == []
 
 
-async def test_every_step_of_a_task_makes_its_cards_due(office, number):
-    database = office.database
+async def test_every_step_of_a_task_makes_its_cards_due(services, number):
+    database = services.database
     (card,) = await begun(database)
     at = await now(database)
     await database.write(lambda s: cards.finish(timed(s, at), card))
     assert await begun(database) == []
-    await office.requests.cancel(number, builders.ANA)
+    await services.requests.cancel(number, builders.ANA)
     assert [c.number for c in await begun(database)] == [number]
 
 
-async def test_a_card_that_waits_for_its_platform_still_waits_when_its_task_goes_on(office, number):
-    database = office.database
+async def test_a_card_that_waits_for_its_platform_still_waits_when_its_task_goes_on(services, number):
+    database = services.database
     (card,) = await begun(database)
     at = await now(database)
     await database.write(lambda s: cards.put_off(s, card, at + 60_000, "slow down"))
-    await office.requests.cancel(number, builders.ANA)
+    await services.requests.cancel(number, builders.ANA)
     assert await begun(database) == []
     await database.write(lambda s: cards.revive(timed(s, at), "telegram"))
     assert len(await begun(database)) == 1
 
 
-async def test_buttons_keep_their_ids_and_are_not_to_be_guessed(office, number):
-    database = office.database
+async def test_buttons_keep_their_ids_and_are_not_to_be_guessed(services, number):
+    database = services.database
     (card,) = await begun(database)
     buttons, first = CardButtons(database), {("approve", "d" * 64): new_button_id(), ("reply", ""): new_button_id()}
     await buttons.record(card, 1, first, hides_diff=False)
@@ -152,9 +152,9 @@ async def test_buttons_keep_their_ids_and_are_not_to_be_guessed(office, number):
     assert await database.read(lambda s: cards.button(s, "A" * 22)) is None
 
 
-async def test_a_channel_that_moves_takes_its_cards_along(office, number):
-    await office.database.write(lambda s: cards.move_channel(s, "telegram", "-100", "-1009"))
-    (card,) = await office.database.read(lambda s: cards.of_task(s, number))
+async def test_a_channel_that_moves_takes_its_cards_along(services, number):
+    await services.database.write(lambda s: cards.move_channel(s, "telegram", "-100", "-1009"))
+    (card,) = await services.database.read(lambda s: cards.of_task(s, number))
     assert card.place.channel == "-1009"
 
 
@@ -229,10 +229,10 @@ async def test_a_channel_that_moves_takes_its_notes_along_and_a_surface_that_is_
     assert moved.place.channel == "-1009"
 
 
-async def test_the_first_posts_of_cards_keep_the_order_of_their_tasks(office):
-    database = office.database
+async def test_the_first_posts_of_cards_keep_the_order_of_their_tasks(services):
+    database = services.database
     for _ in range(3):
-        await office.requests.ask(builders_request())
+        await services.requests.ask(builders_request())
     (first,) = await begun(database)
     at = await now(database)
     await database.write(lambda s: cards.put_off(s, first, at + 60_000, "slow down"))

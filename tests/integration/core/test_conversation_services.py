@@ -21,7 +21,7 @@ from core.store import cards, inbox, messages, notes
 from core.store.database import Database
 from core.store.unit_of_work import Tx
 from tests.clock import clock_ms, timed
-from tests.office import Office
+from tests.service_harness import ServiceHarness
 
 pytestmark = pytest.mark.surfaces
 
@@ -33,9 +33,9 @@ DIGEST = "d" * 64
 
 
 @pytest.fixture
-async def number(office: Office) -> int:
+async def number(services: ServiceHarness) -> int:
     """A task of the repository `web` that is shown in the chat."""
-    return await office.requests.ask(NewRequest(text="config/app.yaml = a: 1", actor=ANA, place=CHAT, reply_to="m1"))
+    return await services.requests.ask(NewRequest(text="config/app.yaml = a: 1", actor=ANA, place=CHAT, reply_to="m1"))
 
 
 async def card_of(database: Database, number: int) -> DeliveredCard:
@@ -49,18 +49,18 @@ async def card_of(database: Database, number: int) -> DeliveredCard:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda office, number: office.requests.reply(number, "set b to 2 in x.yaml", OUTSIDER),
-        lambda office, number: office.requests.pick(number, "1", OUTSIDER),
-        lambda office, number: office.requests.check_speaking(number, OUTSIDER),
-        lambda office, number: office.requests.cancel(number, OUTSIDER),
-        lambda office, number: office.requests.merge(number, OUTSIDER),
-        lambda office, number: office.requests.undo(number, OUTSIDER),
-        lambda office, number: office.approvals.approve(number, DIGEST, OUTSIDER),
-        lambda office, number: office.approvals.reject(number, "no", OUTSIDER),
-        lambda office, number: office.approvals.obstacle(number, OUTSIDER, Verdict.REJECT, DIGEST),
-        lambda office, number: TaskDocuments(office.database, lambda: office.settings).document(number, OUTSIDER),
-        lambda office, number: Conversations(office.database).check_visible(number, OUTSIDER),
-        lambda office, number: Conversations(office.database).show_card(number, ELSEWHERE, None, OUTSIDER),
+        lambda services, number: services.requests.reply(number, "set b to 2 in x.yaml", OUTSIDER),
+        lambda services, number: services.requests.pick(number, "1", OUTSIDER),
+        lambda services, number: services.requests.check_speaking(number, OUTSIDER),
+        lambda services, number: services.requests.cancel(number, OUTSIDER),
+        lambda services, number: services.requests.merge(number, OUTSIDER),
+        lambda services, number: services.requests.undo(number, OUTSIDER),
+        lambda services, number: services.approvals.approve(number, DIGEST, OUTSIDER),
+        lambda services, number: services.approvals.reject(number, "no", OUTSIDER),
+        lambda services, number: services.approvals.obstacle(number, OUTSIDER, Verdict.REJECT, DIGEST),
+        lambda services, number: TaskDocuments(services.database, lambda: services.settings).document(number, OUTSIDER),
+        lambda services, number: Conversations(services.database).check_visible(number, OUTSIDER),
+        lambda services, number: Conversations(services.database).show_card(number, ELSEWHERE, None, OUTSIDER),
     ],
     ids=[
         "reply",
@@ -77,67 +77,67 @@ async def card_of(database: Database, number: int) -> DeliveredCard:
         "show_card",
     ],
 )
-async def test_a_task_outside_the_scope_of_a_conversation_is_not_found_there(office, number, call):
-    before = await office.kinds(number)
+async def test_a_task_outside_the_scope_of_a_conversation_is_not_found_there(services, number, call):
+    before = await services.kinds(number)
     with pytest.raises(CountersignError) as caught:
-        await call(office, number)
+        await call(services, number)
     assert caught.value.problem.code == "not_here"
-    assert await office.kinds(number) == before, "nothing is recorded"
-    assert [card.place for card in await office.database.read(lambda tx: cards.of_task(tx, number))] == [CHAT]
+    assert await services.kinds(number) == before, "nothing is recorded"
+    assert [card.place for card in await services.database.read(lambda tx: cards.of_task(tx, number))] == [CHAT]
 
 
-async def test_what_a_conversation_is_not_for_is_left_out_of_what_it_shows(office, number):
-    conversations = Conversations(office.database)
+async def test_what_a_conversation_is_not_for_is_left_out_of_what_it_shows(services, number):
+    conversations = Conversations(services.database)
     assert [task.number for task in await conversations.tasks_in(CHAT, ANA, 10)] == [number]
     assert await conversations.tasks_in(CHAT, OUTSIDER, 10) == ()
 
 
 @pytest.mark.parametrize("named", ["web", None])
-async def test_a_request_stays_within_the_repositories_of_its_conversation(office, named):
+async def test_a_request_stays_within_the_repositories_of_its_conversation(services, named):
     """The only repository that is configured is not asked for where another one is discussed."""
     with pytest.raises(RefusedError) as caught:
-        await office.requests.ask(NewRequest(text="config/app.yaml = a: 1", actor=outsider(), repo=named))
+        await services.requests.ask(NewRequest(text="config/app.yaml = a: 1", actor=outsider(), repo=named))
     assert caught.value.problem.code == "not_here"
     inside = Actor("ana", "telegram", scope=RepositoryScope(("web",)))
-    number = await office.requests.ask(NewRequest(text="config/app.yaml = a: 1", actor=inside, repo=named))
-    assert (await office.task(number)).repo == "web"
+    number = await services.requests.ask(NewRequest(text="config/app.yaml = a: 1", actor=inside, repo=named))
+    assert (await services.task(number)).repo == "web"
 
 
 def outsider() -> Actor:
-    """Somebody in a channel that is listed for no repository."""
+    """Someone in a channel that is listed for no repository."""
     return Actor("ana", "telegram", scope=RepositoryScope(()))
 
 
 # ---- buttons
 
 
-async def test_a_cut_card_gets_an_approve_only_once_its_whole_diff_was_delivered(office, number):
-    buttons, card = CardButtons(office.database), await card_of(office.database, number)
+async def test_a_cut_card_gets_an_approve_only_once_its_whole_diff_was_delivered(services, number):
+    buttons, card = CardButtons(services.database), await card_of(services.database, number)
     early, late, reply = new_button_id(), new_button_id(), new_button_id()
     await buttons.record(card, 1, {("approve", DIGEST): early, ("reply", ""): reply}, hides_diff=True)
     assert await buttons.recorded(card, 1) == {("reply", ""): reply}
     with pytest.raises(NotFoundError):
         await buttons.pressed(early, CHAT, "101", ANA)
-    await Conversations(office.database).whole_diff_delivered(number, CHAT, ["m2"], "e" * 64)
+    await Conversations(services.database).whole_diff_delivered(number, CHAT, ["m2"], "e" * 64)
     await buttons.record(card, 1, {("approve", DIGEST): late}, hides_diff=True)
     with pytest.raises(NotFoundError):
         await buttons.pressed(late, CHAT, "101", ANA)
-    await Conversations(office.database).whole_diff_delivered(number, CHAT, ["m3"], DIGEST)
+    await Conversations(services.database).whole_diff_delivered(number, CHAT, ["m3"], DIGEST)
     await buttons.record(card, 1, {("approve", DIGEST): late}, hides_diff=True)
     pressed = await buttons.pressed(late, CHAT, "101", ANA)
     assert isinstance(pressed, PressedButton)
     assert (pressed.button.kind, pressed.button.value, pressed.task.number) == ("approve", DIGEST, number)
 
 
-async def test_a_card_that_shows_its_whole_diff_gets_an_approve_at_once(office, number):
-    buttons, card = CardButtons(office.database), await card_of(office.database, number)
+async def test_a_card_that_shows_its_whole_diff_gets_an_approve_at_once(services, number):
+    buttons, card = CardButtons(services.database), await card_of(services.database, number)
     wanted = {("approve", DIGEST): new_button_id()}
     await buttons.record(card, 1, wanted, hides_diff=False)
     assert await buttons.recorded(card, 1) == wanted
 
 
-async def test_a_button_works_only_in_the_channel_and_the_scope_where_it_was_shown(office, number):
-    buttons, card = CardButtons(office.database), await card_of(office.database, number)
+async def test_a_button_works_only_in_the_channel_and_the_scope_where_it_was_shown(services, number):
+    buttons, card = CardButtons(services.database), await card_of(services.database, number)
     id_ = new_button_id()
     await buttons.record(card, 1, {("reply", ""): id_}, hides_diff=False)
     for place, actor in ((ELSEWHERE, ANA), (Place("slack", CHAT.channel), ANA), (CHAT, OUTSIDER)):

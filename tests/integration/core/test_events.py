@@ -1,4 +1,4 @@
-"""The audit trail: what is written stays, and whoever changes it behind our back is found out."""
+"""The audit trail: what is written stays, and changes behind our back are found out."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from core.store import cards, jobs, queue_queries
 from core.store.database import Database
 from tests import builders, campaign
 from tests.builders import ANA, LEE
-from tests.workbench import Workbench, eventually
+from tests.worker_harness import WorkerHarness, eventually
 
 pytestmark = [pytest.mark.queue, campaign.EITHER]
 
@@ -26,10 +26,10 @@ ON_GREEN = MergeRequirements(auto=True, method="squash", checks=(RequiredCheck("
 
 
 @pytest.fixture
-def hub(bench: Workbench) -> Workbench:
-    """A bench whose forge is followed."""
-    bench.forge.follows = True
-    return bench
+def hub(harness: WorkerHarness) -> WorkerHarness:
+    """A harness whose forge is followed."""
+    harness.forge.follows = True
+    return harness
 
 
 async def nudge(database: Database, number: int) -> None:
@@ -39,19 +39,19 @@ async def nudge(database: Database, number: int) -> None:
     await database.write(work)
 
 
-async def look(hub: Workbench, number: int) -> None:
-    """Something happened at the forge, and somebody looks."""
+async def look(hub: WorkerHarness, number: int) -> None:
+    """Something happened at the forge, and someone looks."""
     await nudge(hub.database, number)
     await hub.drain()
 
 
-def head_of(hub: Workbench) -> str:
+def head_of(hub: WorkerHarness) -> str:
     (head,) = hub.forge.branches.values()
     return head
 
 
-def move(hub: Workbench, content: str = "tampered") -> str:
-    """Somebody pushes to the branch."""
+def move(hub: WorkerHarness, content: str = "tampered") -> str:
+    """Someone pushes to the branch."""
     (branch,) = hub.forge.branches
     pushed = hub.repository.commits[hub.forge.branches[branch]]
     tree = hub.repository.add({"README.md": content.encode()})
@@ -226,7 +226,7 @@ async def test_a_look_that_fails_for_good_is_told_and_made_again_later(hub):
     assert await hub.database.read(lambda s: queue_queries.has_follow_job(s, number))
 
 
-async def test_a_nudge_while_it_is_being_looked_at_makes_one_more_look(hub):
+async def test_a_wake_up_while_it_is_being_looked_at_makes_one_more_look(hub):
     number = await hub.publish()
     snapshot = hub.forge.snapshot
     began, go = asyncio.Event(), asyncio.Event()

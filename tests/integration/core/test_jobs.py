@@ -242,7 +242,7 @@ async def test_the_jobs_of_a_silent_worker_go_back_under_a_higher_fence(database
     assert await reconciler.sweep() == 0
 
 
-async def test_a_worker_that_is_heard_keeps_its_jobs(database, number, reconciler):
+async def test_a_worker_that_is_accepted_keeps_its_jobs(database, number, reconciler):
     await builders.put_job(database, number)
     await builders.put_worker(database, "w1", silent_s=-30)
     held = await taken(database)

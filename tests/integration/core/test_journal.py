@@ -1,4 +1,4 @@
-"""The journal of a job: read on by whoever takes it over, written by its holder alone, gone when the job is over."""
+"""The journal of a job: read by its next worker, written by its holder alone, gone when the job is over."""
 
 from __future__ import annotations
 

@@ -56,21 +56,21 @@ class Spender(FakeExecutor):
 
 
 @pytest.fixture
-def spending(bench):
-    bench.executor = Spender()
+def spending(harness):
+    harness.executor = Spender()
     lane = builders.lane(steps=STEPS, budget=Budget(tokens=2500))
-    bench.configure(lanes={"config": lane})
-    return bench
+    harness.configure(lanes={"config": lane})
+    return harness
 
 
-async def approve(bench: Any, number: int) -> None:
-    staged = (await bench.task(number)).staged
-    assert (await bench.approvals.approve(number, staged.digest, LEE)).problem is None
-    await bench.drain()
+async def approve(harness: Any, number: int) -> None:
+    staged = (await harness.task(number)).staged
+    assert (await harness.approvals.approve(number, staged.digest, LEE)).problem is None
+    await harness.drain()
 
 
-async def document(bench: Any, number: int) -> dict[str, Any]:
-    found: dict[str, Any] = (await bench.document(number)).to_json()
+async def document(harness: Any, number: int) -> dict[str, Any]:
+    found: dict[str, Any] = (await harness.document(number)).to_json()
     return found
 
 
@@ -175,14 +175,14 @@ async def test_lanes_13_what_is_taken_back_costs_nothing_and_is_done_on_a_spent_
     assert (await spending.task(undo)).state is State.STAGED
 
 
-async def test_lanes_05_a_task_that_waits_says_why_and_until_when(bench):
+async def test_lanes_05_a_task_that_waits_says_why_and_until_when(harness):
     def busy(_order: WorkOrder) -> None:
         raise TransientError("model_busy", "local/m is busy (503)", retry_after_s=600)
 
-    bench.executor.before = busy
-    number = await bench.ask()
-    await bench.drain()
-    place = (await document(bench, number))["queue"]
+    harness.executor.before = busy
+    number = await harness.ask()
+    await harness.drain()
+    place = (await document(harness, number))["queue"]
     assert place["problem"] == "local/m is busy (503)"
     left = datetime.fromisoformat(place["next_try_at"]) - datetime.now(UTC)
     assert timedelta(seconds=300) < left <= timedelta(seconds=600)
@@ -209,38 +209,38 @@ async def test_lanes_05_a_task_that_waits_says_why_and_until_when(bench):
         (Provenance(), False, "nothing to change for #1: the files already are as asked"),
     ],
 )
-async def test_lanes_02_only_an_edit_by_rule_proves_that_nothing_is_to_change(bench, making, reads, message):
+async def test_lanes_02_only_an_edit_by_rule_proves_that_nothing_is_to_change(harness, making, reads, message):
     class Nothing(FakeExecutor):
         async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
             return ExecutorResult(order.start, {}, making)
 
     name = making.executor or "edit"
-    bench.executor = Nothing(name, reads, deterministic=name == "edit")
-    bench.configure(lanes={"config": builders.lane(executor=name)})
-    bench.executors[name] = bench.executor
-    number = await bench.ask()
-    await bench.drain()
-    task = await bench.task(number)
+    harness.executor = Nothing(name, reads, deterministic=name == "edit")
+    harness.configure(lanes={"config": builders.lane(executor=name)})
+    harness.executors[name] = harness.executor
+    number = await harness.ask()
+    await harness.drain()
+    task = await harness.task(number)
     assert (task.state, task.error.code, task.error.message) == (State.FAILED, "no_change", message)
     assert ("Which file" in task.error.mend) is reads
 
 
-async def test_lanes_02_steps_with_a_model_prove_nothing_either(bench):
+async def test_lanes_02_steps_with_a_model_prove_nothing_either(harness):
     class Nothing(FakeExecutor):
         async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
             return ExecutorResult(order.start, {}, Provenance("workflow", "Fine.", (Usage("local/m", 1, 1, 1),)))
 
-    bench.executors |= {
+    harness.executors |= {
         "workflow": Nothing("workflow"),
         "ollama": FakeExecutor("ollama", reads=True, deterministic=False),
     }
     steps = (WorkflowStep("a", "edit", "x"), WorkflowStep("b", "ollama", "y"))
-    bench.configure(lanes={"config": builders.lane(executor="workflow", steps=steps)})
-    number = await bench.ask()
-    await bench.drain()
-    error = (await bench.task(number)).error
+    harness.configure(lanes={"config": builders.lane(executor="workflow", steps=steps)})
+    number = await harness.ask()
+    await harness.drain()
+    error = (await harness.task(number)).error
     assert error.message == 'the steps of lane config finished without changing a file. The model said: "Fine."'
-    bench.configure(lanes={"config": builders.lane(executor="workflow", steps=(replace(steps[0]),))})
-    number = await bench.ask()
-    await bench.drain()
-    assert (await bench.task(number)).error.message.endswith("the files already are as asked")
+    harness.configure(lanes={"config": builders.lane(executor="workflow", steps=(replace(steps[0]),))})
+    number = await harness.ask()
+    await harness.drain()
+    assert (await harness.task(number)).error.message.endswith("the files already are as asked")

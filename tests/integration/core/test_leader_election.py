@@ -14,7 +14,7 @@ from core.store import leaders
 from core.store.database import Database
 from tests import builders
 from tests.clock import timed
-from tests.workbench import eventually
+from tests.worker_harness import eventually
 
 pytestmark = pytest.mark.queue
 
@@ -90,6 +90,6 @@ async def test_only_the_leader_sweeps_and_wakes_its_worker_when_that_changed_som
     assert set(woken) == set(reconciler.sweeps)
 
 
-async def test_a_worker_leaves_the_lease_to_the_next(bench):
-    await bench.drain()
-    assert await bench.database.read(lambda tx: leaders.lease_of(tx, leaders.SWEEP)) == (None, 0)
+async def test_a_worker_leaves_the_lease_to_the_next(harness):
+    await harness.drain()
+    assert await harness.database.read(lambda tx: leaders.lease_of(tx, leaders.SWEEP)) == (None, 0)

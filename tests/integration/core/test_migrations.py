@@ -296,7 +296,7 @@ asyncio.run(start())
 
 
 def start_as_ordinary_user(state: Path) -> list[str]:
-    """What starting says to somebody who is not root, whom file modes do not stop."""
+    """What starting says to someone who is not root, whom file modes do not stop."""
     argv = [sys.executable, "-c", START, str(state)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -150,7 +150,7 @@ STEPS = st.tuples(
 
 @dataclass
 class Lease:
-    """What a process holds, and until when nobody else may have it."""
+    """What a process holds, and until when no one else may have it."""
 
     row: Any
     number: int
@@ -242,7 +242,7 @@ class History:
                 await self.finish(self.leases[0].pop(0))
 
     def is_newest(self, lease: Lease) -> bool:
-        """Whether nobody began this row after `lease`, nor ended it."""
+        """Whether no one began this row after `lease`, nor ended it."""
         return bool(self.newest.get(lease.number) == lease.row.fence)
 
 

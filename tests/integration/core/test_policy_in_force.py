@@ -19,169 +19,169 @@ pytestmark = [pytest.mark.law, campaign.EITHER]
 OPERATOR = Actor(None, "terminal")
 
 
-async def test_guard_08_a_glob_that_protects_holds_at_the_click(bench):
-    number, digest = await bench.stage()
-    bench.policy.protects = "config/"
-    problem = (await bench.approvals.approve(number, digest, LEE)).problem
+async def test_guard_08_a_glob_that_protects_holds_at_the_click(harness):
+    number, digest = await harness.stage()
+    harness.policy.protects = "config/"
+    problem = (await harness.approvals.approve(number, digest, LEE)).problem
     assert problem.code == "no_longer_allowed"
     assert "config/app.yaml is protected" in problem.message
-    assert await bench.state(number) is State.STAGED
+    assert await harness.state(number) is State.STAGED
 
 
-async def test_guard_08_it_holds_at_publishing(bench):
-    number, digest = await bench.stage()
-    assert (await bench.approvals.approve(number, digest, LEE)).problem is None
-    bench.policy.protects = "config/"
-    await bench.drain()
-    task = await bench.task(number)
+async def test_guard_08_it_holds_at_publishing(harness):
+    number, digest = await harness.stage()
+    assert (await harness.approvals.approve(number, digest, LEE)).problem is None
+    harness.policy.protects = "config/"
+    await harness.drain()
+    task = await harness.task(number)
     assert (task.state, task.error.code) == (State.STAGED, "approval_void")
     assert "config/app.yaml is protected" in task.error.message
-    assert not bench.forge.branches
+    assert not harness.forge.branches
 
 
-async def test_guard_08_it_holds_at_merging(bench):
-    number = await bench.publish()
-    await bench.requests.merge(number, OPERATOR)
-    bench.policy.protects = "config/"
-    await bench.drain()
-    task = await bench.task(number)
+async def test_guard_08_it_holds_at_merging(harness):
+    number = await harness.publish()
+    await harness.requests.merge(number, OPERATOR)
+    harness.policy.protects = "config/"
+    await harness.drain()
+    task = await harness.task(number)
     assert (task.state, task.error.code) == (State.PUBLISHED, "approval_void")
     assert "config/app.yaml is protected" in task.error.message
 
 
-async def test_guard_08_nobody_but_the_operator_may_even_ask_for_the_merge(bench):
-    number = await bench.publish()
-    bench.policy.protects = "config/"
+async def test_guard_08_nobody_but_the_operator_may_even_ask_for_the_merge(harness):
+    number = await harness.publish()
+    harness.policy.protects = "config/"
     with pytest.raises(RefusedError, match="does not let lee merge"):
-        await bench.requests.merge(number, LEE)
+        await harness.requests.merge(number, LEE)
 
 
-async def test_guard_08_who_may_merge_is_asked_about_the_published_revision(bench):
+async def test_guard_08_who_may_merge_is_asked_about_the_published_revision(harness):
     """A later revision that was rejected says nothing of the pull request that stands."""
-    number = await bench.publish()
-    await bench.requests.reply(number, "secret/x = 1", builders.ANA)
-    await bench.drain()
-    await bench.approvals.reject(number, "", LEE)
-    assert await bench.state(number) is State.PUBLISHED
-    bench.policy.protects = "secret/"
-    assert (await bench.requests.merge(number, MAX)).state is State.PUBLISHED
-    await bench.drain()
-    assert await bench.state(number) is State.MERGED
+    number = await harness.publish()
+    await harness.requests.reply(number, "secret/x = 1", builders.ANA)
+    await harness.drain()
+    await harness.approvals.reject(number, "", LEE)
+    assert await harness.state(number) is State.PUBLISHED
+    harness.policy.protects = "secret/"
+    assert (await harness.requests.merge(number, MAX)).state is State.PUBLISHED
+    await harness.drain()
+    assert await harness.state(number) is State.MERGED
 
 
-async def test_guard_08_the_card_says_that_nobody_can_approve_it(bench):
+async def test_guard_08_the_card_says_that_nobody_can_approve_it(harness):
 
-    number, _ = await bench.stage()
-    bench.policy.protects = "config/"
-    assert (await bench.document(number)).to_json()["staged"]["needs"] == []
+    number, _ = await harness.stage()
+    harness.policy.protects = "config/"
+    assert (await harness.document(number)).to_json()["staged"]["needs"] == []
 
 
-async def test_guard_12_an_earlier_no_to_the_same_bytes_signs_nothing(bench):
+async def test_guard_12_an_earlier_no_to_the_same_bytes_signs_nothing(harness):
     """Lee rejected these bytes; the same ones come again, and max approves them."""
-    number, digest = await bench.stage()
-    assert (await bench.approvals.reject(number, "not yet", LEE)).problem is None
-    await bench.requests.reply(number, "config/app.yaml = a: 1", builders.ANA)
-    await bench.drain()
-    assert (await bench.task(number)).staged.digest == digest
-    assert (await bench.approvals.approve(number, digest, MAX)).problem is None
-    await bench.drain()
-    task = await bench.task(number)
+    number, digest = await harness.stage()
+    assert (await harness.approvals.reject(number, "not yet", LEE)).problem is None
+    await harness.requests.reply(number, "config/app.yaml = a: 1", builders.ANA)
+    await harness.drain()
+    assert (await harness.task(number)).staged.digest == digest
+    assert (await harness.approvals.approve(number, digest, MAX)).problem is None
+    await harness.drain()
+    task = await harness.task(number)
     assert task.state is State.PUBLISHED, task.error
-    message = bench.repository.commits[task.pull_request.head].message
+    message = harness.repository.commits[task.pull_request.head].message
     assert "Countersigned-by: max" in message
     assert "Countersigned-by: lee" not in message
 
 
-async def test_what_policy_no_longer_allows_may_still_be_rejected(bench):
-    number, _ = await bench.stage()
-    bench.policy.protects = "config/"
-    assert (await bench.approvals.reject(number, "", LEE)).task.state is State.REJECTED
+async def test_what_policy_no_longer_allows_may_still_be_rejected(harness):
+    number, _ = await harness.stage()
+    harness.policy.protects = "config/"
+    assert (await harness.approvals.reject(number, "", LEE)).task.state is State.REJECTED
 
 
 # ---- rows that were changed
 
 
-async def tamper(bench, number: int, change_row) -> None:
+async def tamper(harness, number: int, change_row) -> None:
     async def work(tx):
         revision = await tasks.revision_of(tx, number, 1)
         assert revision is not None
         assert revision.staged is not None
         await tasks.save_revision(tx, number, 1, {"staged": change_row(revision.staged.to_json())})
 
-    await bench.database.write(work)
+    await harness.database.write(work)
 
 
-async def test_guard_12_files_that_are_not_those_of_the_digest_are_not_approved(bench):
-    number, digest = await bench.stage()
-    await tamper(bench, number, lambda row: {**row, "files": [{**row["files"][0], "path": "docs/harmless.md"}]})
-    problem = (await bench.approvals.approve(number, digest, LEE)).problem
+async def test_guard_12_files_that_are_not_those_of_the_digest_are_not_approved(harness):
+    number, digest = await harness.stage()
+    await tamper(harness, number, lambda row: {**row, "files": [{**row["files"][0], "path": "docs/harmless.md"}]})
+    problem = (await harness.approvals.approve(number, digest, LEE)).problem
     assert problem.code == "rows_changed"
     assert "do not match its digest" in problem.message
     assert "modified outside" in problem.mend
 
 
-async def test_guard_12_a_guard_report_that_was_forged_is_not_approved(bench):
-    """Whoever approves is shown what the guard said, or nothing of it counts."""
-    number, digest = await bench.stage()
-    await tamper(bench, number, lambda row: {**row, "guard": []})
-    problem = (await bench.approvals.approve(number, digest, LEE)).problem
+async def test_guard_12_a_guard_report_that_was_forged_is_not_approved(harness):
+    """Approvers are shown what the guard said, or nothing of it counts."""
+    number, digest = await harness.stage()
+    await tamper(harness, number, lambda row: {**row, "guard": []})
+    problem = (await harness.approvals.approve(number, digest, LEE)).problem
     assert problem.code == "rows_changed"
     assert "guard" in problem.message
 
 
-async def test_guard_12_authors_that_were_struck_out_are_not_approved_by(bench):
-    number, _ = await bench.stage()
-    await bench.requests.reply(number, "config/b.yaml = b: 1", LEE)
-    await bench.drain()
-    task = await bench.task(number)
+async def test_guard_12_authors_that_were_struck_out_are_not_approved_by(harness):
+    number, _ = await harness.stage()
+    await harness.requests.reply(number, "config/b.yaml = b: 1", LEE)
+    await harness.drain()
+    task = await harness.task(number)
 
     async def work(tx):
         row = await tx.session.get(RevisionRow, (number, 2))
         row.author, row.basis = "ana", {**row.basis, "authors": []}
         tx.session.add(row)
 
-    await bench.database.write(work)
-    problem = (await bench.approvals.approve(number, task.staged.digest, LEE)).problem
+    await harness.database.write(work)
+    problem = (await harness.approvals.approve(number, task.staged.digest, LEE)).problem
     assert problem.code == "rows_changed"
     assert "authors" in problem.message
 
 
-async def test_guard_12_terms_that_were_forged_are_not_published(bench):
-    bench.policy.terms = builders.terms(2)
-    number, digest = await bench.stage()
-    assert (await bench.approvals.approve(number, digest, LEE)).problem is None
-    bench.policy.terms = builders.terms(1)
+async def test_guard_12_terms_that_were_forged_are_not_published(harness):
+    harness.policy.terms = builders.terms(2)
+    number, digest = await harness.stage()
+    assert (await harness.approvals.approve(number, digest, LEE)).problem is None
+    harness.policy.terms = builders.terms(1)
 
     async def work(tx):
         await tasks.save_revision(tx, number, 1, {"terms": builders.terms(1).to_json()})
 
-    await bench.database.write(work)
-    await bench.approvals.approve(number, digest, MAX)
-    await bench.drain()
-    task = await bench.task(number)
+    await harness.database.write(work)
+    await harness.approvals.approve(number, digest, MAX)
+    await harness.drain()
+    task = await harness.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "rows_changed")
     assert "approval requirements" in task.error.message
 
 
-async def test_guard_12_a_tree_that_is_not_the_digests_is_not_published(bench):
+async def test_guard_12_a_tree_that_is_not_the_digests_is_not_published(harness):
     """The row's tree is swapped for another one after the approval; the digest stays."""
-    number, digest = await bench.stage()
-    evil = bench.repository.add({"README.md": b"hello", "evil.py": b"evil"})
-    assert (await bench.approvals.approve(number, digest, LEE)).problem is None
-    await tamper(bench, number, lambda row: {**row, "tree": evil})
-    await bench.drain()
-    task = await bench.task(number)
+    number, digest = await harness.stage()
+    evil = harness.repository.add({"README.md": b"hello", "evil.py": b"evil"})
+    assert (await harness.approvals.approve(number, digest, LEE)).problem is None
+    await tamper(harness, number, lambda row: {**row, "tree": evil})
+    await harness.drain()
+    task = await harness.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "not_as_digested")
     assert task.pull_request is None
 
 
-async def test_guard_12_a_tree_that_is_not_the_digests_is_not_merged(bench):
-    number = await bench.publish()
-    evil = bench.repository.add({"README.md": b"hello", "evil.py": b"evil"})
-    await tamper(bench, number, lambda row: {**row, "tree": evil})
-    await bench.requests.merge(number, OPERATOR)
-    await bench.drain()
-    task = await bench.task(number)
+async def test_guard_12_a_tree_that_is_not_the_digests_is_not_merged(harness):
+    number = await harness.publish()
+    evil = harness.repository.add({"README.md": b"hello", "evil.py": b"evil"})
+    await tamper(harness, number, lambda row: {**row, "tree": evil})
+    await harness.requests.merge(number, OPERATOR)
+    await harness.drain()
+    task = await harness.task(number)
     assert (task.state, task.error.code) == (State.PUBLISHED, "not_as_digested")
 
 

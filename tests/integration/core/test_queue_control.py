@@ -25,13 +25,13 @@ ANA_AT_HER_TERMINAL = Actor("ana", "terminal", is_operator=True)
 
 
 @pytest.fixture
-def control(office):
-    return QueueControl(office.database, lambda: office.settings)
+def control(services):
+    return QueueControl(services.database, lambda: services.settings)
 
 
 @pytest.fixture
-def queries(office, tmp_path):
-    return Queries(office.database, lambda: office.settings, ArtifactFiles(tmp_path))
+def queries(services, tmp_path):
+    return Queries(services.database, lambda: services.settings, ArtifactFiles(tmp_path))
 
 
 @pytest.mark.parametrize("actor", [LEE, OPERATOR, ANA_AT_HER_TERMINAL])

@@ -1,4 +1,4 @@
-"""The spending ledger: an entry for each call, whoever reports it and however often; sums are what it holds."""
+"""The spending ledger: an entry for each call, by any reporter and however often; sums are what it holds."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_the_report_sums_up_by_day_lane_and_person(database, job):
     assert await report.since(from_ms(next_ms)) == (SpendingTotal(second, "code", "ana", 1, 2, 0.25),)
 
 
-# ---- the law: whatever is appended, replayed and lost in between, the ledger has each distinct call once
+# ---- the rule: whatever is appended, replayed and lost in between, the ledger has each distinct call once
 
 
 @dataclass(frozen=True)

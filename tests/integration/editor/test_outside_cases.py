@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.editor.desk import Desk, Refused
+from tests.integration.editor.editor_repository import EditorRepository, Refused
 
 pytestmark = pytest.mark.lanes
 
@@ -19,8 +19,8 @@ CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "data/case
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("editor"))
+def repository(tmp_path_factory: pytest.TempPathFactory) -> EditorRepository:
+    return EditorRepository(tmp_path_factory.mktemp("editor"))
 
 
 def files_of(case: dict[str, Any]) -> dict[str, bytes]:
@@ -30,15 +30,15 @@ def files_of(case: dict[str, Any]) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_case(desk: Desk, case: dict[str, Any]):
+def test_case(repository: EditorRepository, case: dict[str, Any]):
     files = files_of(case)
     if case.get("expected") == "refuse":
         with pytest.raises(Refused) as refused:
-            desk.ask(case["request"], files)
+            repository.ask(case["request"], files)
         assert str(refused.value).encode()
         return
     wanted = case["expected_content"].encode(case.get("encoding", "utf-8"))
-    assert desk.ask(case["request"], files) == {**files, case["file"]: wanted}
+    assert repository.ask(case["request"], files) == {**files, case["file"]: wanted}
 
 
 def test_every_case_says_what_should_come_of_it():

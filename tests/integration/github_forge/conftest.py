@@ -70,17 +70,17 @@ def store_of(hub: FakeGitHub, client: GitHubClient, state: Path, *, pinned: bool
 
 
 @pytest.fixture
-def web(hub: FakeGitHub, client: GitHubClient, tmp_path: Path) -> GitRepository:
+def hub_repo(hub: FakeGitHub, client: GitHubClient, tmp_path: Path) -> GitRepository:
     return store_of(hub, client, tmp_path / "state")
 
 
 async def commit(
-    web: GitRepository, text: str = "print(9)\n", path: str = "src/a.py", parent: str | None = None
+    hub_repo: GitRepository, text: str = "print(9)\n", path: str = "src/a.py", parent: str | None = None
 ) -> str:
     """A commit that changes one file of main."""
-    base = parent or await web.fetch_base()
-    tree = await web.write_tree(await web.tree_of(base), {path: text.encode()}, [], {})
-    return await web.write_commit(Commit(tree, base, "change", AT))
+    base = parent or await hub_repo.fetch_base()
+    tree = await hub_repo.write_tree(await hub_repo.tree_of(base), {path: text.encode()}, [], {})
+    return await hub_repo.write_commit(Commit(tree, base, "change", AT))
 
 
 def proposal(head: str, **others: Any) -> PullRequestDraft:
@@ -97,8 +97,8 @@ def proposal(head: str, **others: Any) -> PullRequestDraft:
     return PullRequestDraft(**{**given, "digest": "d" * 64, **others})
 
 
-async def published(forge: Forge, web: GitRepository, text: str = "print(9)\n", **others: Any) -> PullRequest:
+async def published(forge: Forge, hub_repo: GitRepository, text: str = "print(9)\n", **others: Any) -> PullRequest:
     """A branch that was pushed and its pull request."""
-    head = await commit(web, text)
-    await forge.push(web, BRANCH, head, None)
-    return await forge.open(web, proposal(head, **others))
+    head = await commit(hub_repo, text)
+    await forge.push(hub_repo, BRANCH, head, None)
+    return await forge.open(hub_repo, proposal(head, **others))

@@ -68,8 +68,8 @@ def inside_null(key: str, ours: dict[str, set[str]]) -> bool:
     return any("NoneType" in ours.get(".".join(parts[:n]), set()) for n in range(1, len(parts)))
 
 
-async def test_webhooks_have_every_field_that_real_ones_have(hub, forge, web):
-    pull = await published(forge, web)
+async def test_webhooks_have_every_field_that_real_ones_have(hub, forge, hub_repo):
+    pull = await published(forge, hub_repo)
     said = hub.comment(NAME, 1, "lee", "/approve")
     hub.edit_comment(NAME, said, "/reject")
     hub.delete_comment(NAME, said)
@@ -131,20 +131,20 @@ async def test_webhooks_are_delivered_signed_in_order_and_again_on_demand(hub):
     assert {delivery.status for delivery in hub.hooks.delivered} == {202}
 
 
-async def test_a_head_without_its_owner_filters_nothing_as_at_github(hub, client, web):
+async def test_a_head_without_its_owner_filters_nothing_as_at_github(hub, client, hub_repo):
     for n in range(3):
         hub.push(NAME, f"b{n}", {f"{n}": "1\n"}, "lee")
         hub.opened(hub.repo(NAME), "lee", f"{n}", "", f"b{n}", "main")
-    every = await client.at(web.spec, lambda repo: [p.number for p in repo.get_pulls(head="b1", state="all")])
-    one = await client.at(web.spec, lambda repo: [p.number for p in repo.get_pulls(head="acme:b1", state="all")])
+    every = await client.at(hub_repo.spec, lambda repo: [p.number for p in repo.get_pulls(head="b1", state="all")])
+    one = await client.at(hub_repo.spec, lambda repo: [p.number for p in repo.get_pulls(head="acme:b1", state="all")])
     assert (every, one) == ([3, 2, 1], [2])
 
 
-async def test_files_commits_and_counts_come_from_git(hub, forge, web, client):
-    pull = await published(forge, web)
+async def test_files_commits_and_counts_come_from_git(hub, forge, hub_repo, client):
+    pull = await published(forge, hub_repo)
     hub.push(NAME, BRANCH, {"README.md": None, "ünï.txt": "a\nb\n"}, "lee")
     files, commits, counts = await client.at(
-        web.spec,
+        hub_repo.spec,
         lambda repo: (
             {f.filename: (f.status, f.additions, f.deletions) for f in repo.get_pull(1).get_files()},
             [c.sha for c in repo.get_pull(1).get_commits()],
@@ -156,12 +156,12 @@ async def test_files_commits_and_counts_come_from_git(hub, forge, web, client):
     assert counts == (3, 2)
 
 
-async def test_what_a_token_may_not_see_is_not_there(hub, make_client, web):
+async def test_what_a_token_may_not_see_is_not_there(hub, make_client, hub_repo):
     from lanes.forge.github import GitHubAccess
 
     client = make_client(GitHubAccess(hub.url, token=hub.token("mallory")))
     with pytest.raises(PermanentError) as caught:
-        await client.repository(web.spec)
+        await client.repository(hub_repo.spec)
     assert caught.value.problem.code == "github_not_found"
 
 

@@ -24,41 +24,41 @@ pytestmark = pytest.mark.surfaces
 # -- repositories -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_pinned_repository_is_followed_through_a_rename(hub, forge, web):
-    pull = await published(forge, web)
+async def test_a_pinned_repository_is_followed_through_a_rename(hub, forge, hub_repo):
+    pull = await published(forge, hub_repo)
     hub.rename(NAME, "acme/site")
-    assert (await forge.poll(web, pull)).url == f"{hub.web}/acme/site/pull/1"
-    head = await commit(web, "print(10)\n")
-    await forge.push(web, BRANCH, head, pull.head)
-    assert (await forge.open(web, proposal(head, revision=2))).head == head
-    merged = await forge.merge(web, replace(pull, head=head), "m")
-    assert await web.fetch_base() == merged
+    assert (await forge.poll(hub_repo, pull)).url == f"{hub.hub_repo}/acme/site/pull/1"
+    head = await commit(hub_repo, "print(10)\n")
+    await forge.push(hub_repo, BRANCH, head, pull.head)
+    assert (await forge.open(hub_repo, proposal(head, revision=2))).head == head
+    merged = await forge.merge(hub_repo, replace(pull, head=head), "m")
+    assert await hub_repo.fetch_base() == merged
 
 
-async def test_a_pinned_repository_whose_name_somebody_else_took_is_not_fetched_nor_pushed_to(hub, forge, web):
-    pull = await published(forge, web)
+async def test_a_pinned_repository_whose_name_somebody_else_took_is_not_fetched_nor_pushed_to(hub, forge, hub_repo):
+    pull = await published(forge, hub_repo)
     hub.rename(NAME, "acme/site")
     impostor = hub.repository(NAME, FILES)
     hub.allow(NAME, "bot")
-    head = await commit(web, "print(10)\n", parent=hub.git("acme/site").ref("refs/heads/main"))
-    for asked in (web.fetch_base(), forge.push(web, BRANCH, head, pull.head)):
+    head = await commit(hub_repo, "print(10)\n", parent=hub.git("acme/site").ref("refs/heads/main"))
+    for asked in (hub_repo.fetch_base(), forge.push(hub_repo, BRANCH, head, pull.head)):
         with pytest.raises(PermanentError) as caught:
             await asked
         assert caught.value.problem.code == "repository_replaced"
     assert list(hub.git(impostor).refs()) == ["refs/heads/main"]
-    assert (await forge.poll(web, pull)).number == 1, "the interface is asked by number"
+    assert (await forge.poll(hub_repo, pull)).number == 1, "the interface is asked by number"
 
 
 async def test_an_unpinned_repository_that_moved_is_not_followed(hub, client, tmp_path):
-    web = store_of(hub, client, tmp_path / "unpinned", pinned=False)
+    hub_repo = store_of(hub, client, tmp_path / "unpinned", pinned=False)
     forge = GitHubForge(client)
-    pull = await published(forge, web)
+    pull = await published(forge, hub_repo)
     hub.rename(NAME, "acme/site")
-    for asked in (forge.poll(web, pull), forge.push(web, BRANCH, pull.head, None), web.fetch_base()):
+    for asked in (forge.poll(hub_repo, pull), forge.push(hub_repo, BRANCH, pull.head, None), hub_repo.fetch_base()):
         with pytest.raises(CountersignError):
             await asked
     with pytest.raises(PermanentError) as caught:
-        await forge.poll(web, pull)
+        await forge.poll(hub_repo, pull)
     assert caught.value.problem.code == "repository_moved"
     assert "acme/site" in caught.value.problem.message
 
@@ -150,11 +150,11 @@ def test_an_access_names_one_way_in_over_https(given):
 async def test_an_app_acts_through_its_installation(hub, make_client, tmp_path):
     app = hub.app("countersign", "acme")
     client = make_client(GitHubAccess(hub.url, app_id=app.id, app_key=app.private_key))
-    web = store_of(hub, client, tmp_path / "state")
+    hub_repo = store_of(hub, client, tmp_path / "state")
     forge = GitHubForge(client)
-    pull = await published(forge, web)
+    pull = await published(forge, hub_repo)
     assert hub.pull(NAME, 1).login == "countersign[bot]"
-    await forge.merge(web, pull, "m")
+    await forge.merge(hub_repo, pull, "m")
     bought = [path for method, path in hub.requests if path.endswith("/access_tokens")]
     assert len(bought) == 1, "one token serves until it is nearly over"
     assert await client.call(lambda gh: gh.get_repo(NAME).full_name) == NAME, "one installation needs no repository"
@@ -163,44 +163,44 @@ async def test_an_app_acts_through_its_installation(hub, make_client, tmp_path):
 async def test_f15_a_revoked_token_of_an_app_is_bought_anew_once(hub, make_client, tmp_path):
     app = hub.app("countersign", "acme")
     client = make_client(GitHubAccess(hub.url, app_id=app.id, app_key=app.private_key))
-    web = store_of(hub, client, tmp_path / "state")
+    hub_repo = store_of(hub, client, tmp_path / "state")
     forge = GitHubForge(client)
-    head = await commit(web)
+    head = await commit(hub_repo)
 
     def revoke():
         for token in hub.tokens.values():
             token.revoked = token.revoked or token.installation is not None
 
     revoke()
-    await forge.push(web, BRANCH, head, None)
+    await forge.push(hub_repo, BRANCH, head, None)
     revoke()
-    await web.fetch_base()
+    await hub_repo.fetch_base()
     revoke()
-    assert (await forge.open(web, proposal(head))).head == head
+    assert (await forge.open(hub_repo, proposal(head))).head == head
     hub.fail("GET", "/repositories/.*", status=401, times=2)
     with pytest.raises(PermanentError) as caught:
-        await client.repository(web.spec)
+        await client.repository(hub_repo.spec)
     assert caught.value.problem.code == "github_token_refused"
-    assert (await client.repository(web.spec))[1] == NAME
+    assert (await client.repository(hub_repo.spec))[1] == NAME
 
 
-async def test_a_token_that_is_nearly_over_is_not_begun_with(hub, make_client, web):
+async def test_a_token_that_is_nearly_over_is_not_begun_with(hub, make_client, hub_repo):
     app = hub.app("countersign", "acme")
     hub.token_life_s = 60
     client = make_client(GitHubAccess(hub.url, app_id=app.id, app_key=app.private_key))
-    await client.repository(web.spec)
-    await client.repository(web.spec)
+    await client.repository(hub_repo.spec)
+    await client.repository(hub_repo.spec)
     assert sum(path.endswith("/access_tokens") for _, path in hub.requests) == 2
 
 
-async def test_an_app_that_is_not_installed_or_has_a_bad_key_is_told(hub, make_client, web):
+async def test_an_app_that_is_not_installed_or_has_a_bad_key_is_told(hub, make_client, hub_repo):
     app = hub.app("elsewhere", "other")
     client = make_client(GitHubAccess(hub.url, app_id=app.id, app_key=app.private_key))
     with pytest.raises(PermanentError):
-        await client.repository(web.spec)
+        await client.repository(hub_repo.spec)
     broken = make_client(GitHubAccess(hub.url, app_id=app.id, app_key="-----BEGIN RSA PRIVATE KEY-----\nnot\n"))
     with pytest.raises(PermanentError) as caught:
-        await broken.repository(web.spec)
+        await broken.repository(hub_repo.spec)
     assert caught.value.problem.code == "github_app_key"
 
 
@@ -209,32 +209,32 @@ async def test_an_enterprise_server_is_reached_below_its_prefix(tmp_path, make_c
         hub.repository(NAME, FILES)
         hub.allow(NAME, "bot")
         client = make_client(GitHubAccess(hub.url, token=hub.token("bot")))
-        web = store_of(hub, client, tmp_path / "state")
+        hub_repo = store_of(hub, client, tmp_path / "state")
         forge = GitHubForge(client)
-        pull = await published(forge, web)
-        assert (await forge.snapshot(web, pull)).pull_request == pull
-        assert await forge.merge(web, pull, "m") == await web.fetch_base()
+        pull = await published(forge, hub_repo)
+        assert (await forge.snapshot(hub_repo, pull)).pull_request == pull
+        assert await forge.merge(hub_repo, pull, "m") == await hub_repo.fetch_base()
         assert not hub.violations
 
 
 # -- people -----------------------------------------------------------------------------------------------------------
 
 
-async def test_people_are_asked_for_by_number_and_what_they_may_do_is_read_live(hub, client, web):
+async def test_people_are_asked_for_by_number_and_what_they_may_do_is_read_live(hub, client, hub_repo):
     lee = hub.user("lee")
-    before = await client.permission(web.spec, lee.id)
+    before = await client.permission(hub_repo.spec, lee.id)
     assert (before.login, before.role, before.may_write) == ("lee", "maintain", True)
     hub.rename_user("lee", "leonora")
     hub.allow(NAME, "lee", "admin")
-    after = await client.permission(web.spec, str(lee.id))
+    after = await client.permission(hub_repo.spec, str(lee.id))
     assert (after.id, after.login, after.role) == (lee.id, "leonora", "maintain")
-    taken = await client.permission(web.spec, "lee")
+    taken = await client.permission(hub_repo.spec, "lee")
     assert taken.id != lee.id, "who took the old login is somebody else"
     hub.repo(NAME).roles.pop("leonora")
-    assert not (await client.permission(web.spec, lee.id)).may_write
+    assert not (await client.permission(hub_repo.spec, lee.id)).may_write
 
 
-async def test_a_login_that_changes_hands_between_two_requests_is_noticed(hub, client, web):
+async def test_a_login_that_changes_hands_between_two_requests_is_noticed(hub, client, hub_repo):
     lee = hub.user("lee")
 
     def swap():
@@ -243,26 +243,26 @@ async def test_a_login_that_changes_hands_between_two_requests_is_noticed(hub, c
 
     hub.fail("GET", ".*/collaborators/lee/permission", meanwhile=swap)
     with pytest.raises(NotFoundError):
-        await client.permission(web.spec, lee.id)
+        await client.permission(hub_repo.spec, lee.id)
 
 
-async def test_bots_readers_and_strangers_may_not_start_anything(hub, client, web):
+async def test_bots_readers_and_strangers_may_not_start_anything(hub, client, hub_repo):
     hub.user("ci[bot]", type="Bot")
     hub.allow(NAME, "ci[bot]", "admin")
     hub.user("mallory")
     for login in ("ci[bot]", "eve", "mallory"):
-        assert not (await client.permission(web.spec, login)).may_write
+        assert not (await client.permission(hub_repo.spec, login)).may_write
     with pytest.raises(PermanentError):
-        await client.permission(web.spec, "nobody-of-this-name")
+        await client.permission(hub_repo.spec, "nobody-of-this-name")
 
 
-async def test_comments_are_made_changed_marked_as_seen_and_taken_back(hub, client, web):
+async def test_comments_are_made_changed_marked_as_seen_and_taken_back(hub, client, hub_repo):
     hub.issue(NAME, "lee", "hello")
     number = hub.repo(NAME).id
     made = await client.comment(number, 1, "one")
-    await client.edit_comment(web.spec, made, "two")
+    await client.edit_comment(hub_repo.spec, made, "two")
     for _ in range(2):
-        await client.react(web.spec, made, "eyes")
+        await client.react(hub_repo.spec, made, "eyes")
     repo = hub.repo(NAME)
     assert repo.comments[made].body == "two"
     assert [reaction.content for reaction in repo.reactions.values()] == ["eyes"]
@@ -270,6 +270,6 @@ async def test_comments_are_made_changed_marked_as_seen_and_taken_back(hub, clie
         await client.delete_comment(number, made)
     assert not repo.comments
     with pytest.raises(PermanentError):
-        await client.edit_comment(web.spec, made, "three")
+        await client.edit_comment(hub_repo.spec, made, "three")
     with pytest.raises(PermanentError):
-        await client.comment(web.spec, 1, "x" * 65_536)
+        await client.comment(hub_repo.spec, 1, "x" * 65_536)

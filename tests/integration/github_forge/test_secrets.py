@@ -45,12 +45,12 @@ async def test_a_canary_token_is_never_seen_outside_its_requests(hub, make_clien
     token = hub.token("bot")
     access = GitHubAccess(hub.url, token=token)
     client = make_client(access)
-    web, forge = store_of(hub, client, tmp_path / "state"), GitHubForge(client)
-    said: list[str] = [repr(access), repr(client), repr(web.spec)]
+    hub_repo, forge = store_of(hub, client, tmp_path / "state"), GitHubForge(client)
+    said: list[str] = [repr(access), repr(client), repr(hub_repo.spec)]
     watching = CommandLines()
     watching.start()
-    pull = await published(forge, web)
-    await forge.attach(web, pull, {"a": b"1"})
+    pull = await published(forge, hub_repo)
+    await forge.attach(hub_repo, pull, {"a": b"1"})
     said += [repr(pull), pull.url]
     faults: list[dict[str, Any]] = [
         {"status": 403, "message": f"no {token}"},
@@ -64,9 +64,9 @@ async def test_a_canary_token_is_never_seen_outside_its_requests(hub, make_clien
             hub.faults.clear()
             hub.fail(method, path, times=3, **fault)
             for asked in (
-                forge.poll(web, pull),
-                web.fetch_base(),
-                forge.push(web, BRANCH, await commit_here(web), None),
+                forge.poll(hub_repo, pull),
+                hub_repo.fetch_base(),
+                forge.push(hub_repo, BRANCH, await commit_here(hub_repo), None),
             ):
                 try:
                     await asked
@@ -83,10 +83,10 @@ async def test_a_canary_token_is_never_seen_outside_its_requests(hub, make_clien
     assert basic not in everywhere
 
 
-async def commit_here(web):
+async def commit_here(hub_repo):
     """A commit made without asking the remote."""
-    listed = await asyncio.to_thread(web.store.git.line, "for-each-ref", "--format=%(objectname)")
-    return await commit(web, "print(11)\n", parent=listed.split()[0])
+    listed = await asyncio.to_thread(hub_repo.store.git.line, "for-each-ref", "--format=%(objectname)")
+    return await commit(hub_repo, "print(11)\n", parent=listed.split()[0])
 
 
 def test_what_looks_like_a_token_is_taken_out_of_githubs_error_text():
@@ -99,6 +99,6 @@ def test_what_looks_like_a_token_is_taken_out_of_githubs_error_text():
     assert "\x1b" not in shown
 
 
-async def test_a_mark_reaches_github_with_the_token_in_its_header_alone(hub, forge, web):
-    await forge.set_commit_status(web, CommitStatus(await web.fetch_base(), "success", "x"))
+async def test_a_mark_reaches_github_with_the_token_in_its_header_alone(hub, forge, hub_repo):
+    await forge.set_commit_status(hub_repo, CommitStatus(await hub_repo.fetch_base(), "success", "x"))
     assert all("gh" not in path.split("?")[-1] or "?" not in path for _, path in hub.requests)

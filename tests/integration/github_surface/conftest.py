@@ -1,4 +1,4 @@
-"""A surface that hears what is posted to it, as a Starlette application without a socket."""
+"""A surface that receives what is posted to it, as a Starlette application without a socket."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from starlette.applications import Starlette
 
 from bot.surfaces.github.surface import GitHubSurface
 from bot.surfaces.port import GitHubSurfaceConfig
-from tests.fakes.ears import FakeEars
+from tests.fakes.inbox import FakeInbox
 from tests.integration.github_surface import payloads
-from tests.integration.github_surface.paper import PaperComments
+from tests.integration.github_surface.memory_comments import MemoryComments
 
 
-class Office:
-    """A surface, its ears, and the HTTP before it."""
+class SurfaceHarness:
+    """A surface, its inbox, and an HTTP client for it."""
 
     def __init__(self, **options):
-        self.ears = FakeEars()
-        self.comments = options.pop("comments", None) or PaperComments()
-        self.nudges = []
+        self.inbox = FakeInbox()
+        self.comments = options.pop("comments", None) or MemoryComments()
+        self.wakes = []
         repositories = options.pop("repositories", {payloads.HELLO_WORLD: "hello"})
         config = GitHubSurfaceConfig(options.pop("secret", payloads.SECRET), repositories)
         options = {
-            "wake_follow_job": self.nudge,
+            "wake_follow_job": self.wake,
             "name_at_github": "countersign",
             "now": lambda: payloads.NOW,
             **options,
         }
         self.surface = GitHubSurface(config, self.comments, **options)
-        app = Starlette(routes=list(self.surface.routes(self.ears)))
+        app = Starlette(routes=list(self.surface.routes(self.inbox)))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
 
-    async def nudge(self, repository, number, sha):
-        self.nudges.append((repository, number, sha))
+    async def wake(self, repository, number, sha):
+        self.wakes.append((repository, number, sha))
 
     async def deliver(self, event, payload, **others):
         body = payload if isinstance(payload, bytes) else payloads.encoded(payload)
@@ -42,22 +42,22 @@ class Office:
 
     @property
     def texts(self):
-        return [said.text for said in self.ears.said]
+        return [said.text for said in self.inbox.messages]
 
 
 @pytest.fixture
-async def office():
-    made = Office()
+async def harness():
+    made = SurfaceHarness()
     yield made
     await made.http.aclose()
 
 
 @pytest.fixture
-async def make_office():
+async def make_harness():
     made = []
 
     def make(**options):
-        made.append(Office(**options))
+        made.append(SurfaceHarness(**options))
         return made[-1]
 
     yield make

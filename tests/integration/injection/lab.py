@@ -47,7 +47,7 @@ from tests.fakes.ports import Milestones
 from tests.integration.injection.attacks import ATTACKS, FOUND_TOKEN
 from tests.integration.injection.carriers import CARRIERS, Carrier
 from tests.integration.lanes import origin
-from tests.workbench import InlineEngine
+from tests.worker_harness import InlineEngine
 
 CANARY = "canary-5f1e7c0d9b"
 """Lies in the environment, beside the repository and among the keys; nothing may ever show it."""

@@ -1,4 +1,4 @@
-"""The heart with a model that reads: a real store, the real law, and everything outside in memory."""
+"""Core with a model that interprets: a real store, the real policy, and everything outside in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from policies.rules import BUILT_IN_ROLES, NameList
 from tests import builders
 from tests.fakes.repository import MemoryRepository
 from tests.fakes.scripted import ScriptedModel
-from tests.workbench import InlineEngine, Workbench
+from tests.worker_harness import InlineEngine, WorkerHarness
 
 LANES = {
     lane.name: lane
@@ -50,7 +50,7 @@ rules:
 
 
 @dataclass
-class Writing:
+class WritingExecutor:
     """An executor that takes any wording, and writes it into a file; `orders` are what it was told."""
 
     orders: list[WorkOrder] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Writing:
         return ExecutorResult(repository.add(tree), {})
 
 
-class Creating(Writing):
+class CreatingExecutor(WritingExecutor):
     """An executor that makes the files of its edits."""
 
     name = "edit"
@@ -84,12 +84,12 @@ class Creating(Writing):
 
 
 @dataclass
-class ReadingBench(Workbench):
-    """A workbench whose worker reads with `model`."""
+class InterpreterHarness(WorkerHarness):
+    """A harness whose worker interprets with `model`."""
 
     model: ChatModel = field(default_factory=lambda: ScriptedModel(["no answer"]))
     patience_s: float = 30.0
-    writing: Writing = field(default_factory=Writing)
+    writing: WritingExecutor = field(default_factory=WritingExecutor)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,7 +118,7 @@ class ReadingBench(Workbench):
 
     def all_executors(self) -> dict[str, Executor]:
         """The executors of its workers, by name."""
-        return {"edit": cast("Executor", Creating()), "ollama": cast("Executor", self.writing)}
+        return {"edit": cast("Executor", CreatingExecutor()), "ollama": cast("Executor", self.writing)}
 
     async def read(self, text: str, *answers: Any, **others: Any) -> int:
         """A request of ana's that was worked on with a model that gives `answers`."""
@@ -135,6 +135,6 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def bench(database: Database, tmp_path: Path) -> ReadingBench:
-    """The heart with a model that reads, over this test's database."""
-    return ReadingBench(database, home=tmp_path)
+def harness(database: Database, tmp_path: Path) -> InterpreterHarness:
+    """Core with a model that interprets, on this test's database."""
+    return InterpreterHarness(database, home=tmp_path)

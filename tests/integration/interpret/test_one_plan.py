@@ -13,7 +13,7 @@ from core.model.turn import Actor
 from core.ports.repository import Repository
 from core.rules.planning import RequestOrigin
 from core.services.request_preview import RequestPreview
-from tests.integration.interpret.conftest import ReadingBench
+from tests.integration.interpret.conftest import InterpreterHarness
 
 pytestmark = pytest.mark.law
 
@@ -28,9 +28,13 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("lane", [None, "docs", "deploy"])
-async def test_the_plan_job_makes_of_a_request_what_explain_says_of_it(bench: ReadingBench, lane: str | None) -> None:
-    repository = cast("Repository", bench.repository)
-    preview = RequestPreview(bench.database, lambda: bench.settings, bench.all_executors, lambda _name: repository)
+async def test_the_plan_job_makes_of_a_request_what_explain_says_of_it(
+    harness: InterpreterHarness, lane: str | None
+) -> None:
+    repository = cast("Repository", harness.repository)
+    preview = RequestPreview(
+        harness.database, lambda: harness.settings, harness.all_executors, lambda _name: repository
+    )
     outcomes = set()
     for person, surface in (("ana", "terminal"), ("lee", "slack")):
         for name, text in TEXTS.items():
@@ -38,9 +42,9 @@ async def test_the_plan_job_makes_of_a_request_what_explain_says_of_it(bench: Re
             intent = await preview.read(origin, text, GrammarInterpreter())
             assert isinstance(intent, Intent), text
             plan = await preview.plan(origin, intent)
-            number = await bench.ask(text, actor=Actor(person, surface), lane=lane)
-            await bench.drain()
-            task = await bench.task(number)
+            number = await harness.ask(text, actor=Actor(person, surface), lane=lane)
+            await harness.drain()
+            task = await harness.task(number)
             outcomes.add(plan.decision.effect)
             if plan.question is not None:
                 assert task.question == plan.question, name

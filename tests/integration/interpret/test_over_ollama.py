@@ -13,8 +13,8 @@ from lanes.models import Endpoint
 from lanes.models.registry import ModelRegistry
 from tests.fakes.admission import MemoryAdmission
 from tests.fakes.ollama import MODEL, Babble, Busy, Hang, OllamaShim, Reset, Say, Script
-from tests.unit.interpret import scenes
-from tests.unit.interpret.scenes import VAGUE, scene, set_timeout, turns
+from tests.unit.interpret import contexts
+from tests.unit.interpret.contexts import VAGUE, context, set_timeout, turns
 
 pytestmark = pytest.mark.lanes
 
@@ -27,8 +27,8 @@ def reader(shim: OllamaShim, patience_s: float = 60) -> ModelInterpreter:
 
 
 async def test_a_request_is_read_by_the_configured_model():
-    async with OllamaShim(Say(json.dumps(scenes.edits(set_timeout(), lane="config")))) as shim:
-        found = await reader(shim).interpret(turns(VAGUE), scene())
+    async with OllamaShim(Say(json.dumps(contexts.edits(set_timeout(), lane="config")))) as shim:
+        found = await reader(shim).interpret(turns(VAGUE), context())
     edit = SetKey("config/app.yaml", "server.timeout", "30")
     assert found == Intent(VAGUE, (edit,), lane="config", read_by=f"local/{MODEL}")
     request = shim.requests[0]
@@ -38,8 +38,8 @@ async def test_a_request_is_read_by_the_configured_model():
 
 
 async def test_a_second_answer_is_asked_for_in_the_same_talk():
-    async with OllamaShim(Script(Say("Gladly!"), Say(json.dumps(scenes.WORK)))) as shim:
-        found = await reader(shim).interpret(turns(VAGUE), scene())
+    async with OllamaShim(Script(Say("Gladly!"), Say(json.dumps(contexts.WORK)))) as shim:
+        found = await reader(shim).interpret(turns(VAGUE), context())
     assert found == Intent(VAGUE, lane="code", read_by=f"local/{MODEL}")
     assert [message["role"] for message in shim.requests[1].messages] == ["system", "user", "assistant", "user"]
 
@@ -49,7 +49,7 @@ async def test_a_second_answer_is_asked_for_in_the_same_talk():
 )
 async def test_a_model_that_fails_leaves_what_can_be_done_by_rule(fault):
     async with OllamaShim(fault) as shim:
-        found = await reader(shim).interpret(turns(VAGUE), scene(scenes.BY_RULE))
+        found = await reader(shim).interpret(turns(VAGUE), context(contexts.BY_RULE))
     assert isinstance(found, Unclear)
     assert "no model answered" in found.reason
     assert found.can
@@ -57,7 +57,7 @@ async def test_a_model_that_fails_leaves_what_can_be_done_by_rule(fault):
 
 async def test_a_model_that_hangs_is_left_and_hung_up_on():
     async with OllamaShim(Hang('{"reading"')) as shim:
-        found = await reader(shim, patience_s=0.5).interpret(turns(VAGUE), scene())
+        found = await reader(shim, patience_s=0.5).interpret(turns(VAGUE), context())
         await shim.until(lambda: shim.hung_up)
     assert found == Intent(VAGUE)
 
@@ -65,6 +65,6 @@ async def test_a_model_that_hangs_is_left_and_hung_up_on():
 async def test_no_server_at_all_is_said():
     endpoint = Endpoint("local", "ollama", "http://127.0.0.1:9", first_token_s=5)
     asked = ModelRegistry({"local": endpoint}, MemoryAdmission()).model_for(["local/qwen3:8b"])
-    found = await ModelInterpreter(asked).interpret(turns(VAGUE), scene(scenes.BY_RULE))
+    found = await ModelInterpreter(asked).interpret(turns(VAGUE), context(contexts.BY_RULE))
     assert isinstance(found, Unclear)
     assert "no model answered" in found.reason

@@ -18,7 +18,7 @@ from core.store import events, notes, queue_queries
 from tests.builders import ANA, LEE, MAX
 from tests.clock import timed
 from tests.fakes.scripted import ScriptedModel
-from tests.integration.interpret.conftest import ReadingBench
+from tests.integration.interpret.conftest import InterpreterHarness
 
 pytestmark = pytest.mark.lanes
 
@@ -30,21 +30,21 @@ CI = {**PAGE, "path": ".github/workflows/x.yml"}
 
 
 @pytest_asyncio.fixture
-async def staged(bench: ReadingBench) -> ReadingBench:
+async def staged(harness: InterpreterHarness) -> InterpreterHarness:
     """#1 is staged, and its service reads with a model what the grammar cannot."""
-    await bench.read('create docs/x.md with "hello"', "not needed")
-    reader = QuickReader(lambda: True, bench.all_executors)
-    bench.requests = Requests(bench.database, lambda: bench.settings, bench.milestones, reader)
-    assert await bench.state(1) is State.STAGED
-    return bench
+    await harness.read('create docs/x.md with "hello"', "not needed")
+    reader = QuickReader(lambda: True, harness.all_executors)
+    harness.requests = Requests(harness.database, lambda: harness.settings, harness.milestones, reader)
+    assert await harness.state(1) is State.STAGED
+    return harness
 
 
-async def said(bench: ReadingBench) -> list[Note]:
+async def said(harness: InterpreterHarness) -> list[Note]:
     """What is owed to the chat."""
-    return await bench.database.write(lambda tx: notes.begin(timed(tx, 2**50), "telegram", 50))
+    return await harness.database.write(lambda tx: notes.begin(timed(tx, 2**50), "telegram", 50))
 
 
-async def test_chat_03_words_that_a_model_finds_idle_leave_all_as_it_was(staged: ReadingBench) -> None:
+async def test_chat_03_words_that_a_model_finds_idle_leave_all_as_it_was(staged: InterpreterHarness) -> None:
     before = await staged.task(1)
     staged.model = ScriptedModel([NOTHING])
     task = await staged.requests.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
@@ -59,7 +59,7 @@ async def test_chat_03_words_that_a_model_finds_idle_leave_all_as_it_was(staged:
     assert answer.problem is None, "the same digest, and lee is no author"
 
 
-async def test_chat_03_words_that_a_model_understands_begin_the_revision(staged: ReadingBench) -> None:
+async def test_chat_03_words_that_a_model_understands_begin_the_revision(staged: InterpreterHarness) -> None:
     staged.model = ScriptedModel([EDITS])
     await staged.requests.reply(1, "there ought to be a page about the timeout", MAX, "m:1", HEARD)
     await staged.drain()
@@ -78,7 +78,7 @@ async def test_chat_03_words_that_a_model_understands_begin_the_revision(staged:
     ],
 )
 async def test_chat_03_what_leads_to_no_revision_is_told_and_changes_nothing(
-    staged: ReadingBench, answer: Any, words: str
+    staged: InterpreterHarness, answer: Any, words: str
 ) -> None:
     before = await staged.task(1)
     staged.model = ScriptedModel([answer])
@@ -92,7 +92,7 @@ async def test_chat_03_what_leads_to_no_revision_is_told_and_changes_nothing(
     assert [event.kind for event in chain][-2:] == ["reply.received", "reply.refused"]
 
 
-async def test_an_approval_waits_until_a_reply_is_read(staged: ReadingBench) -> None:
+async def test_an_approval_waits_until_a_reply_is_read(staged: InterpreterHarness) -> None:
     staged.model = ScriptedModel([NOTHING])
     before = await staged.task(1)
     assert before.staged is not None
@@ -106,7 +106,7 @@ async def test_an_approval_waits_until_a_reply_is_read(staged: ReadingBench) -> 
     assert (await staged.approvals.approve(1, before.staged.digest, LEE)).problem is None
 
 
-async def test_a_reply_delivered_twice_is_read_once(staged: ReadingBench) -> None:
+async def test_a_reply_delivered_twice_is_read_once(staged: InterpreterHarness) -> None:
     staged.model = ScriptedModel([NOTHING])
     for _ in range(2):
         await staged.requests.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
@@ -116,7 +116,7 @@ async def test_a_reply_delivered_twice_is_read_once(staged: ReadingBench) -> Non
     assert await staged.database.read(lambda tx: queue_queries.reads_of(tx, 1)) == []
 
 
-async def test_a_reply_to_what_ended_while_it_was_read_is_answered(staged: ReadingBench) -> None:
+async def test_a_reply_to_what_ended_while_it_was_read_is_answered(staged: InterpreterHarness) -> None:
     staged.model = ScriptedModel([EDITS])
     await staged.requests.reply(1, "there ought to be a page about it", MAX, "m:1", HEARD)
     await staged.requests.cancel(1, ANA)
@@ -126,7 +126,7 @@ async def test_a_reply_to_what_ended_while_it_was_read_is_answered(staged: Readi
     assert "#1 is cancelled" in note.text
 
 
-async def test_a_model_that_breaks_fails_no_task_by_a_reply(staged: ReadingBench) -> None:
+async def test_a_model_that_breaks_fails_no_task_by_a_reply(staged: InterpreterHarness) -> None:
     staged.model = ScriptedModel([ValueError("a fault of the reader's own")])
     await staged.requests.reply(1, "there ought to be a page about it", MAX, "m:1", HEARD)
     await staged.drain()
@@ -134,14 +134,14 @@ async def test_a_model_that_breaks_fails_no_task_by_a_reply(staged: ReadingBench
     assert len(await said(staged)) == 1
 
 
-async def test_chat_03_praise_needs_no_model(staged: ReadingBench) -> None:
+async def test_chat_03_praise_needs_no_model(staged: InterpreterHarness) -> None:
     staged.model = ScriptedModel(["never asked"])
     with pytest.raises(UsageError, match="words alone approve nothing"):
         await staged.requests.reply(1, "lgtm 👍", LEE)
     assert staged.model.asks == []
 
 
-async def test_chat_08_talk_that_only_a_model_knows_waits_for_nobody(staged: ReadingBench) -> None:
+async def test_chat_08_talk_that_only_a_model_knows_waits_for_nobody(staged: InterpreterHarness) -> None:
     number = await staged.read("my holidays on the island were so relaxing", NOTHING)
     task = await staged.task(number)
     assert task.state is State.CANCELLED

@@ -26,7 +26,7 @@ from core.store.database import Database
 from core.store.tables import WorkerRow
 from core.store.unit_of_work import Tx
 from tests import builders
-from tests.workbench import eventually
+from tests.worker_harness import eventually
 
 pytestmark = pytest.mark.queue
 GIB = 1024**3

@@ -47,7 +47,7 @@ async def test_the_victim_is_the_first_idle_one_by_keep_alive_and_name_not_the_o
         await chat(server, "b", keep_alive="5m")
         await chat(server, "b", keep_alive="5m")
         server.scheduler.models["d:latest"] = ShimModel(5 * GIB, load_s=0.0)
-        server.shelf.models["d:latest"] = server.shelf.models["a:latest"]
+        server.store.models["d:latest"] = server.store.models["a:latest"]
         await chat(server, "d", keep_alive="10m")
         assert server.resident == {"a:latest", "d:latest"}, "a was used longest ago"
 

@@ -102,52 +102,52 @@ async def throw(server: HostileServer, root: Path, name: str) -> dict[str, objec
     tip = BOMBS[name](pack)
     raw = pack.written()
     came: dict[str, object] = {"bytes": len(raw)}
-    web = origin.store(server.offer(name, tip, raw), root / "fetched")
-    came["fetch"] = await told(web.fetch_base())
+    repo = origin.store(server.offer(name, tip, raw), root / "fetched")
+    came["fetch"] = await told(repo.fetch_base())
     unpacked = origin.store(server.offer(name, tip, raw), root / "unpacked")
     came["unpack"] = await told(unpacked.unpack(raw))
     came["has"] = await told(unpacked.has(tip.hex()))
     if came["fetch"] is None:
-        came |= await use(web, tip.hex(), root)
+        came |= await use(repo, tip.hex(), root)
     kept = [file for file in root.rglob("*") if file.is_file() and not file.is_symlink()]
     came["disk"] = sum(file.stat().st_blocks * 512 for file in kept) // MIB
     came["next"] = await told(origin.store(server.offer("good", *good()), root / "fetched").fetch_base())
     return came
 
 
-async def use(web: GitRepository, tip: str, root: Path) -> dict[str, object]:
+async def use(repo: GitRepository, tip: str, root: Path) -> dict[str, object]:
     """What the host does with a tree."""
-    tree = await web.tree_of(tip)
+    tree = await repo.tree_of(tip)
     out = root / "out"
     out.mkdir()
     came: dict[str, object] = {
-        "paths": await told(web.paths(tip)),
-        "export": await told(web.export(tree, out)),
-        "write_tree": await told(web.write_tree(tree, {"new": b"1"}, [], {})),
+        "paths": await told(repo.paths(tip)),
+        "export": await told(repo.export(tree, out)),
+        "write_tree": await told(repo.write_tree(tree, {"new": b"1"}, [], {})),
     }
-    empty = await web.write_tree(EMPTY_TREE, {"x": b""}, [], {})
-    came["change"] = await told(web.change(await web.write_root(empty, "x", AT), tree))
-    came["import_tree"] = await told(web.import_tree(out, tree))
+    empty = await repo.write_tree(EMPTY_TREE, {"x": b""}, [], {})
+    came["change"] = await told(repo.change(await repo.write_root(empty, "x", AT), tree))
+    came["import_tree"] = await told(repo.import_tree(out, tree))
     came["out"] = origin.names_in(out)
     if came["paths"] is None:
-        came |= await read(web, tree)
+        came |= await read(repo, tree)
     return came
 
 
-async def read(web: GitRepository, tree: str) -> dict[str, object]:
+async def read(repo: GitRepository, tree: str) -> dict[str, object]:
     """Reading the large file, and one beside it."""
-    files = await web.list_paths(tree)
+    files = await repo.list_paths(tree)
     large = files[b"zeros0"][1]
 
     def view() -> bytes | None:
-        with TreeView(web.store, tree) as shown:
+        with TreeView(repo.store, tree) as shown:
             return shown.read("zeros0")
 
     async def shown() -> None:
         await asyncio.to_thread(view)
 
-    some = await web.read_files(tree, ["zeros0", "~small"], 1000)
-    return {"read_blob": await told(web.read_blob(large)), "view": await told(shown()), "read_files": sorted(some)}
+    some = await repo.read_files(tree, ["zeros0", "~small"], 1000)
+    return {"read_blob": await told(repo.read_blob(large)), "view": await told(shown()), "read_files": sorted(some)}
 
 
 async def main(root: Path, names: list[str]) -> None:

@@ -37,7 +37,7 @@ def bare(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def web(bare: Path, tmp_path: Path) -> GitRepository:
+def repo(bare: Path, tmp_path: Path) -> GitRepository:
     return origin.store(bare, tmp_path / "state")
 
 
@@ -135,7 +135,7 @@ def given_to_user(sandbox: BwrapSandbox | AsOrdinaryUser, *paths: Path) -> None:
 
 
 async def as_user(work: Callable[..., Any], *args: Any, fork: bool = True) -> Any:
-    """What `work` gives when a process of an ordinary user calls it; in this process if nobody needs to change."""
+    """What `work` gives when a process of an ordinary user calls it; in this process if no one needs to change."""
 
     def become() -> None:
         if os.geteuid() == 0:

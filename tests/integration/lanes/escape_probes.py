@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - programs for the inside, written as densely as they are read
-"""The probes by name: programs that try to get out of the sandbox at files, the kernel, the network and the door.
+"""The probes by name: programs that try to get out of the sandbox at files, the kernel, the network and the socket.
 
 ``@NAME@`` stands for what the host has, see `escapes.World`; the words that they use are in `escapes.BEFORE`.
 """

@@ -70,7 +70,7 @@ class World:
 
     canary: str
     state: Path
-    door: Path
+    forward: Path
     words: dict[str, object]
     sockets: dict[str, socket.socket]
     victim: subprocess.Popen[bytes]
@@ -103,7 +103,7 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, door: Path) -> Iterator[World]:
+def world(folder: Path, forward: Path) -> Iterator[World]:
     """A host with secrets in every place where a program keeps them, and listeners that must not be reached."""
     canary = "canary-" + secrets.token_hex(12)
     mark = "escape-" + secrets.token_hex(6)
@@ -138,7 +138,9 @@ def world(folder: Path, door: Path) -> Iterator[World]:
         kept = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/kernel/modprobe",
                 "/proc/sys/vm/overcommit_memory", "/etc/passwd", "/etc/hosts", "/proc/self/oom_score_adj",
                 str(state / "secret")]  # fmt: skip
-        yield World(canary, state, door, words, sockets, victim, settings={name: _content(Path(name)) for name in kept})
+        yield World(
+            canary, state, forward, words, sockets, victim, settings={name: _content(Path(name)) for name in kept}
+        )
         assert memory.startswith(canary.encode())
 
 
@@ -213,7 +215,7 @@ def seen(folder: Path) -> dict[str, object]:
 
 
 async def campaign(sandbox, host: World, work: Path, probes: dict[str, str], beneath: Path | None = None) -> Campaign:
-    """Run all the probes in one sandbox, behind a door and with a home."""
+    """Run all the probes in one sandbox, behind a proxy and with a home."""
     (work / "probes.json").write_text(json.dumps({name: host.filled(code) for name, code in probes.items()}))
     before = seen(beneath) if beneath else {}
     ran = await _run(sandbox, host, work, CAMPAIGN, replace(ROOMY, wall_s=280, log_bytes=1 << 27), lower=beneath)
@@ -224,7 +226,7 @@ async def campaign(sandbox, host: World, work: Path, probes: dict[str, str], ben
 
 
 async def probe(sandbox, host: World, work: Path, code: str, confines: SandboxLimits = ROOMY, **more) -> SandboxResult:
-    """Run one probe behind a door and with a home, and let the host say that nothing got out."""
+    """Run one probe behind a proxy and with a home, and let the host say that nothing got out."""
     ran = await _run(sandbox, host, work, code, confines, **more)
     assert [line for line in ran.log.decode("utf-8", "replace").splitlines() if line.startswith("OUT:")] == []
     assert got_out(host, work, ran) == []
@@ -239,12 +241,12 @@ async def _run(sandbox, host: World, work: Path, code: str, confines: SandboxLim
         writer.write(b"answer\n")
         writer.close()
 
-    async with await asyncio.start_unix_server(serve, path=host.door):
-        host.door.chmod(0o666)
+    async with await asyncio.start_unix_server(serve, path=host.forward):
+        host.forward.chmod(0o666)
         (work / "probe.py").write_text(host.program(code))
         argv = more.pop("argv", ("/usr/bin/python3", "/work/probe.py", mark))
         run = SandboxRun(
-            argv, work, confines, home=HOME, forwards=(PortForward(host.door, int(str(host.words["DOOR"]))),), **more
+            argv, work, confines, home=HOME, forwards=(PortForward(host.forward, int(str(host.words["DOOR"]))),), **more
         )
         ran: SandboxResult = await sandbox.run(run)
     assert not living(mark)

@@ -104,7 +104,7 @@ def _copy(offset: int, size: int) -> bytes:
 
 
 class HostileServer:
-    """A git server over http that says what it is told to: for each name one branch, and one pack for whoever asks."""
+    """A git server over http that says what it is told to: for each name one branch, and one pack for every client."""
 
     def __init__(self) -> None:
         self.offers: dict[str, tuple[str, bytes]] = {}
@@ -125,7 +125,7 @@ class HostileServer:
                 self.send_header("Content-Type", f"application/x-git-upload-pack-{what}")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                with contextlib.suppress(OSError):  # whoever asked may have had enough
+                with contextlib.suppress(OSError):  # the client may have hung up
                     self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:

@@ -29,15 +29,15 @@ def scratch(tmp_path: Path) -> Path:
     return tmp_path / "scratch"
 
 
-async def order(web, *argv: str, limits: Limits | None = None, **others) -> WorkOrder:
-    base = await web.fetch_base()
+async def order(repo, *argv: str, limits: Limits | None = None, **others) -> WorkOrder:
+    base = await repo.fetch_base()
     made = lane("scripted", executor="command", command=argv, limits=limits or Limits(wall_s=20), **others)
-    return WorkOrder(1, 1, made, Intent("run it"), (), base, await web.tree_of(base))
+    return WorkOrder(1, 1, made, Intent("run it"), (), base, await repo.tree_of(base))
 
 
-async def fails(executor, told: WorkOrder, web) -> Problem:
+async def fails(executor, told: WorkOrder, repo) -> Problem:
     with pytest.raises(PermanentError) as caught:
-        await executor.produce(told, web)
+        await executor.produce(told, repo)
     return caught.value.problem
 
 
@@ -47,56 +47,56 @@ def executor(scratch, found) -> CommandExecutor:
 
 
 KEPT = {"pristine"}
-"""What stays of a piece of work: files that nobody wrote to, for the next."""
+"""What stays of a piece of work: files that no one wrote to, for the next."""
 
 
 @needs_sandbox
-async def test_what_the_command_leaves_is_the_tree(executor, web, scratch):
+async def test_what_the_command_leaves_is_the_tree(executor, repo, scratch):
     told = await order(
-        web, "python3", "-c", "open('src/x.txt','w').write('hi'); print('done'); import os; os.remove('README.md')"
+        repo, "python3", "-c", "open('src/x.txt','w').write('hi'); print('done'); import os; os.remove('README.md')"
     )
-    made = await executor.produce(told, web)
-    files = {f.path: f.status for f in (await web.change(told.base, made.tree)).files}
+    made = await executor.produce(told, repo)
+    files = {f.path: f.status for f in (await repo.change(told.base, made.tree)).files}
     assert files == {b"src/x.txt": "A", b"README.md": "D"}
     assert made.artifacts == {"command.log": b"done\n"}
     assert set(names_in(scratch)) <= KEPT
 
 
 @needs_sandbox
-async def test_it_begins_with_the_start_and_not_with_the_base(executor, web):
-    first = await order(web, "sh", "-c", "echo two >> README.md")
-    tree = (await executor.produce(first, web)).tree
+async def test_it_begins_with_the_start_and_not_with_the_base(executor, repo):
+    first = await order(repo, "sh", "-c", "echo two >> README.md")
+    tree = (await executor.produce(first, repo)).tree
     second = WorkOrder(1, 2, first.lane, first.intent, (), first.base, tree)
-    listed = await web.list_paths((await executor.produce(second, web)).tree)
-    assert await web.read_blob(listed[b"README.md"][1]) == b"# Web\ntwo\ntwo\n"
+    listed = await repo.list_paths((await executor.produce(second, repo)).tree)
+    assert await repo.read_blob(listed[b"README.md"][1]) == b"# Web\ntwo\ntwo\n"
 
 
 @needs_sandbox
-async def test_the_lanes_environment_is_seen(executor, web):
-    told = await order(web, "sh", "-c", 'echo "$KIND" > kind', environment=(("KIND", "a b"),))
-    listed = await web.list_paths((await executor.produce(told, web)).tree)
-    assert await web.read_blob(listed[b"kind"][1]) == b"a b\n"
+async def test_the_lanes_environment_is_seen(executor, repo):
+    told = await order(repo, "sh", "-c", 'echo "$KIND" > kind', environment=(("KIND", "a b"),))
+    listed = await repo.list_paths((await executor.produce(told, repo)).tree)
+    assert await repo.read_blob(listed[b"kind"][1]) == b"a b\n"
 
 
 @needs_sandbox
-async def test_a_failure_tells_the_end_of_the_log_and_leaves_nothing(executor, web, scratch):
-    problem = await fails(executor, await order(web, "sh", "-c", "echo a; printf 'b\\033[31m\\n'; exit 3"), web)
+async def test_a_failure_tells_the_end_of_the_log_and_leaves_nothing(executor, repo, scratch):
+    problem = await fails(executor, await order(repo, "sh", "-c", "echo a; printf 'b\\033[31m\\n'; exit 3"), repo)
     assert (problem.code, problem.kind) == ("command_failed", Kind.FAILED)
     assert "ended with 3: a / b\\x1b[31m" in problem.message
     assert set(names_in(scratch)) <= KEPT
-    gone = await fails(executor, await order(web, "no-such-program"), web)
+    gone = await fails(executor, await order(repo, "no-such-program"), repo)
     assert "127" in gone.message
 
 
 @needs_sandbox
-async def test_limits_are_told_apart(executor, web, scratch):
-    slow = await fails(executor, await order(web, "sleep", "30", limits=Limits(wall_s=1)), web)
+async def test_limits_are_told_apart(executor, repo, scratch):
+    slow = await fails(executor, await order(repo, "sleep", "30", limits=Limits(wall_s=1)), repo)
     assert slow.code == "timed_out"
     assert set(names_in(scratch)) <= KEPT
     shared = "import mmap; n = 10**7\nm = [mmap.mmap(-1, n) for _ in range(40)]\n"
     eats = shared + "while True: [x.write(bytes(n)) for x in m if not x.seek(0)]"
-    greedy = await order(web, "python3", "-c", eats, limits=Limits(wall_s=20, memory_mib=128))
-    assert (await fails(executor, greedy, web)).code == "memory_limit"
+    greedy = await order(repo, "python3", "-c", eats, limits=Limits(wall_s=20, memory_mib=128))
+    assert (await fails(executor, greedy, repo)).code == "memory_limit"
 
 
 @needs_sandbox
@@ -110,32 +110,32 @@ async def test_limits_are_told_apart(executor, web, scratch):
         ("truncate -s 900M big; truncate -s 900M big2; true", "too_large"),
     ],
 )
-async def test_what_may_not_come_in_is_refused(executor, web, scratch, code, expected):
-    problem = await fails(executor, await order(web, "sh", "-c", code), web)
+async def test_what_may_not_come_in_is_refused(executor, repo, scratch, code, expected):
+    problem = await fails(executor, await order(repo, "sh", "-c", code), repo)
     assert (problem.code, problem.kind) == (expected, Kind.BLOCKED)
     assert set(names_in(scratch)) <= KEPT
 
 
 @needs_sandbox
-async def test_a_link_that_leads_out_is_only_a_link(executor, web):
-    told = await order(web, "sh", "-c", "ln -s /etc/shadow out; ln -s / root")
-    listed = await web.list_paths((await executor.produce(told, web)).tree)
-    assert await web.read_blob(listed[b"out"][1]) == b"/etc/shadow"
+async def test_a_link_that_leads_out_is_only_a_link(executor, repo):
+    told = await order(repo, "sh", "-c", "ln -s /etc/shadow out; ln -s / root")
+    listed = await repo.list_paths((await executor.produce(told, repo)).tree)
+    assert await repo.read_blob(listed[b"out"][1]) == b"/etc/shadow"
     assert listed[b"root"][0] == "120000"
 
 
 @needs_sandbox
-async def test_folders_without_permissions_are_removed_all_the_same(executor, web, scratch):
+async def test_folders_without_permissions_are_removed_all_the_same(executor, repo, scratch):
     problem = await fails(
-        executor, await order(web, "sh", "-c", "mkdir -p a/b && touch a/b/c && chmod 0 a/b a; exit 1"), web
+        executor, await order(repo, "sh", "-c", "mkdir -p a/b && touch a/b/c && chmod 0 a/b a; exit 1"), repo
     )
     assert problem.code == "command_failed"
     assert set(names_in(scratch)) <= KEPT
 
 
 @needs_sandbox
-async def test_cancelling_leaves_nothing(executor, web, scratch):
-    task = asyncio.create_task(executor.produce(await order(web, "sleep", "30"), web))
+async def test_cancelling_leaves_nothing(executor, repo, scratch):
+    task = asyncio.create_task(executor.produce(await order(repo, "sleep", "30"), repo))
     await asyncio.sleep(0.5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -157,24 +157,24 @@ class Scripted:
         return self.ran
 
 
-async def test_a_full_disk_is_a_wait_not_a_failure(scratch, web, monkeypatch):
+async def test_a_full_disk_is_a_wait_not_a_failure(scratch, repo, monkeypatch):
     from lanes.executors import command
 
     monkeypatch.setattr(command, "_MIN_FREE_BYTES", 1 << 60)
     executor = CommandExecutor(scratch, lambda _kind: Scripted(SandboxResult(1, b"No space left on device", None, 1.0)))
     with pytest.raises(TransientError) as caught:
-        await executor.produce(await order(web, "x"), web)
+        await executor.produce(await order(repo, "x"), repo)
     assert caught.value.problem.code == "disk_full"
 
 
-async def test_without_a_sandbox_the_lane_says_why(scratch, web):
+async def test_without_a_sandbox_the_lane_says_why(scratch, repo):
     problem = Problem(Kind.UNAVAILABLE, "no_sandbox", "There is none", "Install bubblewrap.")
     executor = CommandExecutor(scratch, lambda _kind: problem)
-    told = await order(web, "true")
+    told = await order(repo, "true")
     assert executor.unavailable(told.lane) == problem
     assert executor.needs(told.lane) == {"sandbox"}
     with pytest.raises(TransientError):
-        await executor.produce(told, web)
+        await executor.produce(told, repo)
     assert not scratch.exists()
 
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - programs for the inside, written as densely as they are read
-"""Programs that try to get out of the sandbox: at files, processes, sockets, the kernel and the door itself.
+"""Programs that try to get out of the sandbox: at files, processes, sockets, the kernel and the socket itself.
 
 Each probe has a name of its own; see `escape_probes` for their programs, and `escapes` for what they find
 on the host and for how each is judged.
@@ -142,7 +142,7 @@ async def test_what_ends_all_inside_gets_nothing_out(sandbox, work, host, name):
     assert ran.limit_hit is None
 
 
-async def test_another_host_asked_for_at_the_door_is_a_word_to_the_broker(sandbox, work, host):
+async def test_another_host_asked_for_at_the_forward_is_a_word_to_the_broker(sandbox, work, host):
     """A proxy's request, as a program sends it that was told of a proxy: it comes to the one endpoint, as it is."""
     code = (
         "reaches(socket.AF_INET, socket.SOCK_STREAM, ('127.0.0.1', @DOOR@), b'CONNECT 169.254.169.254:80 HTTP/1.1\\n')"

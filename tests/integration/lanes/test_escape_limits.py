@@ -220,7 +220,7 @@ async def test_stopped_processes_die_as_well(cell):
     assert (await cell.probe(code, TIGHT)).exit_code == 0
 
 
-async def test_a_flood_at_the_door_is_bounded_inside(cell):
+async def test_a_flood_at_the_forward_is_bounded_inside(cell):
     """Hundreds of connections: the relay takes so many and lets the others wait; the run and its end are as always."""
     code = """
 held = []

@@ -21,23 +21,23 @@ ANYWHERE = Lane("any", "all", ("**",), "command")
 
 
 @pytest.fixture
-async def base(web):
-    return await web.fetch_base()
+async def base(repo):
+    return await repo.fetch_base()
 
 
 @pytest.fixture
-async def files(web, base, tmp_path):
+async def files(repo, base, tmp_path):
     folder = tmp_path / "files"
     folder.mkdir()
-    await web.export(await web.tree_of(base), folder)
+    await repo.export(await repo.tree_of(base), folder)
     return folder
 
 
-async def left(found, web, base, files, code: str):
+async def left(found, repo, base, files, code: str):
     """The tree of what a program left; it ran to its end."""
     ran = await found.run(SandboxRun(("python3", "-c", "import os, socket\n" + textwrap.dedent(code)), files, QUICK))
     assert ran.exit_code == 0, ran
-    return await web.import_tree(files, await web.tree_of(base))
+    return await repo.import_tree(files, await repo.tree_of(base))
 
 
 REFUSED = {
@@ -55,10 +55,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_is_no_plain_file_does_not_come_in(found, web, base, files, name):
+async def test_what_is_no_plain_file_does_not_come_in(found, repo, base, files, name):
     code, told = REFUSED[name]
     with pytest.raises(PermanentError) as caught:
-        await left(found, web, base, files, code)
+        await left(found, repo, base, files, code)
     assert caught.value.problem.code == told, caught.value
 
 
@@ -69,34 +69,34 @@ async def test_a_device_cannot_even_be_made(found, files):
     assert not any(stat.S_ISBLK(p.lstat().st_mode) for p in files.rglob("*"))
 
 
-async def test_a_git_folder_that_is_swapped_and_put_back_was_never_there(found, web, base, files):
+async def test_a_git_folder_that_is_swapped_and_put_back_was_never_there(found, repo, base, files):
     """The sandbox has files only: no git directory of the host's to move, to write or to replace."""
     code = """
     assert not os.path.lexists('/work/.git')
     os.mkdir('.git'); open('.git/config', 'w').write('[core]\\n\\tfsmonitor = touch /work/ran\\n')
     os.rename('.git', '.old'); os.rename('.old', 'kept')
     """
-    tree = await left(found, web, base, files, code)
-    assert b"kept/config" in await web.list_paths(tree)
+    tree = await left(found, repo, base, files, code)
+    assert b"kept/config" in await repo.list_paths(tree)
     assert not (files / "ran").exists()
 
 
-async def test_a_link_out_of_the_tree_comes_in_as_a_link_and_is_followed_by_nobody(found, web, base, files, tmp_path):
+async def test_a_link_out_of_the_tree_comes_in_as_a_link_and_is_followed_by_nobody(found, repo, base, files, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("canary")
     code = f"""
     os.symlink('{secret}', 'file'); os.symlink('{tmp_path}', 'folder'); os.symlink('/etc', 'etc')
     os.rename('README.md', 'x'); os.symlink('{secret}', 'README.md')
     """
-    tree = await left(found, web, base, files, code)
-    listed = await web.list_paths(tree)
+    tree = await left(found, repo, base, files, code)
+    listed = await repo.list_paths(tree)
     assert {listed[name][0] for name in (b"file", b"folder", b"etc", b"README.md")} == {"120000"}
-    assert await web.read_blob(listed[b"file"][1]) == os.fsencode(secret)
+    assert await repo.read_blob(listed[b"file"][1]) == os.fsencode(secret)
     assert not any(path.startswith((b"folder/", b"etc/")) for path in listed)
     assert secret.read_text() == "canary"
 
 
-async def test_the_hosts_export_does_not_write_through_a_link(web, base, files, tmp_path):
+async def test_the_hosts_export_does_not_write_through_a_link(repo, base, files, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (files / "src" / "a.py").unlink()
@@ -105,7 +105,7 @@ async def test_the_hosts_export_does_not_write_through_a_link(web, base, files, 
     (files / "src").rmdir()
     (files / "src").symlink_to(outside)
     with pytest.raises((PermanentError, ValueError), match="not empty"):
-        await web.export(await web.tree_of(base), files)
+        await repo.export(await repo.tree_of(base), files)
     assert list(outside.iterdir()) == []
 
 
@@ -119,27 +119,27 @@ PROTECTED = {
 
 
 @pytest.mark.parametrize("name", PROTECTED)
-async def test_what_configures_tools_is_made_inside_and_blocked_outside(found, web, base, files, name):
+async def test_what_configures_tools_is_made_inside_and_blocked_outside(found, repo, base, files, name):
     """No mount keeps a program from making a file that was not there; the guard sees it in the tree."""
     path = PROTECTED[name]
     tree = await left(
         found,
-        web,
+        repo,
         base,
         files,
         f"os.makedirs(os.path.dirname('{path}') or '.', exist_ok=True); open('{path}', 'w').write('x')",
     )
-    report = await TreeGuard().judge(await web.change(base, tree), ANYWHERE, terms(), web.read_blob)
+    report = await TreeGuard().judge(await repo.change(base, tree), ANYWHERE, terms(), repo.read_blob)
     assert report.blocked, report
     assert any("protected" in finding.check for finding in report.findings)
 
 
-async def test_attributes_that_name_programs_run_none_of_them_while_it_comes_in(found, web, base, files, tmp_path):
+async def test_attributes_that_name_programs_run_none_of_them_while_it_comes_in(found, repo, base, files, tmp_path):
     ran = tmp_path / "ran"
     code = f"""
     open('.gitattributes', 'w').write('* filter=evil diff=evil merge=evil\\n')
     open('.gitconfig', 'w').write('[filter "evil"]\\n\\tclean = touch {ran}\\n')
     open('new', 'w').write('x')
     """
-    await left(found, web, base, files, code)
+    await left(found, repo, base, files, code)
     assert not ran.exists()

@@ -84,21 +84,21 @@ def host(tmp_path: Path) -> Path:
     return folder
 
 
-async def lease(web, tree: str, root: Path) -> None:
+async def lease(repo, tree: str, root: Path) -> None:
     """What every layered run begins with."""
     with ExitStack() as stack:
-        assert await web.lease(stack, tree, root, owner()) is not None
+        assert await repo.lease(stack, tree, root, owner()) is not None
 
 
 @pytest.mark.parametrize("at", ["d", "d/sub", "a/b/c"])
-async def test_guard_01_a_folder_that_became_a_link_leads_nowhere(web, tmp_path, host, at):
+async def test_guard_01_a_folder_that_became_a_link_leads_nowhere(repo, tmp_path, host, at):
     """The kept files go from a tree with a folder to one where it is a link to a folder of the host."""
     before = {name: known(host / name) for name in (".", "file", "sub", "sub/file")}
-    start = await web.tree_of(await web.fetch_base())
-    first = await web.write_tree(start, {f"{at}/file": b"1", f"{at}/sub/file": b"1"}, [], {})
-    second = await web.write_tree(first, {at: str(host).encode()}, [f"{at}/file", f"{at}/sub/file"], {at: LINK})
+    start = await repo.tree_of(await repo.fetch_base())
+    first = await repo.write_tree(start, {f"{at}/file": b"1", f"{at}/sub/file": b"1"}, [], {})
+    second = await repo.write_tree(first, {at: str(host).encode()}, [f"{at}/file", f"{at}/sub/file"], {at: LINK})
     for tree in (first, second, first, second):
-        await lease(web, tree, tmp_path / "kept")
+        await lease(repo, tree, tmp_path / "kept")
         assert {name: known(host / name) for name in before} == before
     kept = next((tmp_path / "kept").iterdir()) / "files"
     assert (kept / at).is_symlink()
@@ -111,9 +111,9 @@ READ = "import os; os.path.exists('d/file') and open('seen', 'w').write(open('d/
 @pytest.mark.sandbox
 @pytest.mark.parametrize("layered", [True, False])
 async def test_guard_01_lanes_run_before_and_after_and_see_nothing_of_the_host(
-    bare, web, tmp_path, host, found, layered
+    bare, repo, tmp_path, host, found, layered
 ):
-    """As it was found: a lane runs, somebody pushes a link in the folder's place, a lane runs again."""
+    """As it was found: a lane runs, someone pushes a link in the folder's place, a lane runs again."""
     sandbox = found if layered else copy.copy(found)
     sandbox.overlay = found.overlay if layered else None
     executor = CommandExecutor(tmp_path / "scratch", lambda _kind: sandbox)
@@ -131,12 +131,12 @@ async def test_guard_01_lanes_run_before_and_after_and_see_nothing_of_the_host(
         origin.git("add", "-A", at=work)
         origin.git("commit", "-q", "-m", "other", at=work)
         origin.git("push", "-q", "origin", "HEAD:main", at=work)
-        told = await order(web, "python3", "-c", READ)
-        made = await executor.produce(told, web)
+        told = await order(repo, "python3", "-c", READ)
+        made = await executor.produce(told, repo)
         assert {name: known(host / name) for name in before} == before
-        seen = (await web.list_paths(made.tree)).get(b"seen")
+        seen = (await repo.list_paths(made.tree)).get(b"seen")
         assert (seen is None) is link
-        assert seen is None or await web.read_blob(seen[1]) == b"of the repository"
+        assert seen is None or await repo.read_blob(seen[1]) == b"of the repository"
 
 
 CHANGES = {
@@ -149,15 +149,15 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_guard_14_a_path_of_another_kind_fails_no_task(web, tmp_path, change):
-    start = await web.tree_of(await web.fetch_base())
+async def test_guard_14_a_path_of_another_kind_fails_no_task(repo, tmp_path, change):
+    start = await repo.tree_of(await repo.fetch_base())
     before, after = change
-    first = await web.write_tree(start, before, [], {})
-    second = await web.write_tree(start, after, [], {})
+    first = await repo.write_tree(start, before, [], {})
+    second = await repo.write_tree(start, after, [], {})
     for tree in (first, second, first):
-        await lease(web, tree, tmp_path / "kept")
+        await lease(repo, tree, tmp_path / "kept")
     kept = next((tmp_path / "kept").iterdir()) / "files"
-    await lease(web, second, tmp_path / "kept")
+    await lease(repo, second, tmp_path / "kept")
     for path in (kept, *kept.rglob("*")):
         assert path.lstat().st_uid == owner(), path
     assert {str(p.relative_to(kept)) for p in kept.rglob("*") if p.is_file()} >= set(after)
@@ -180,19 +180,19 @@ def test_guard_04_levels_count_as_entries(quick):
     assert list(quick.iterdir()) == []
 
 
-async def test_guard_04_what_was_left_too_deep_is_a_refusal_and_not_a_bug(web, quick):
+async def test_guard_04_what_was_left_too_deep_is_a_refusal_and_not_a_bug(repo, quick):
     """As the command executor meets it: the run ends well, with a tree that no git can take."""
     executor = CommandExecutor(quick / "scratch", lambda _kind: Digging(DEEP))
     with pytest.raises(PermanentError) as refused:
-        await executor.produce(await order(web, "true"), web)
+        await executor.produce(await order(repo, "true"), repo)
     assert refused.value.problem.code == "too_deep"
     assert os.listdir(quick / "scratch") == []  # noqa: PTH208 - names are all it needs
 
 
-async def test_guard_04_long_names_make_a_path_that_git_cannot_hold(web, quick):
+async def test_guard_04_long_names_make_a_path_that_git_cannot_hold(repo, quick):
     executor = CommandExecutor(quick / "scratch", lambda _kind: Digging(40, "n" * 250))
     with pytest.raises(PermanentError) as refused:
-        await executor.produce(await order(web, "true"), web)
+        await executor.produce(await order(repo, "true"), repo)
     assert refused.value.problem.code == "odd_path"
     assert os.listdir(quick / "scratch") == []  # noqa: PTH208 - the same
 
@@ -231,10 +231,10 @@ time.sleep(60 if sys.argv[1] == 'stay' else 0)
 
 @pytest.mark.sandbox
 @pytest.mark.parametrize(("then", "layered"), [("stay", True), ("stay", False), ("end", True), ("end", False)])
-async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_nothing(web, found, quick, then, layered):
-    tree = await web.tree_of(await web.fetch_base())
+async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_nothing(repo, found, quick, then, layered):
+    tree = await repo.tree_of(await repo.fetch_base())
     places = Workplaces(quick / "scratch")
-    async with places.open(web, tree, found if layered else Digging(0)) as place:
+    async with places.open(repo, tree, found if layered else Digging(0)) as place:
         assert (place.lower is not None) is (layered and found.overlay is not None)
         run = SandboxRun(("python3", "-c", DIGS, then), place.directory, SandboxLimits(disk_mib=16), lower=place.lower)
         ran = await found.run(run)
@@ -400,7 +400,7 @@ def test_whatever_lies_in_a_tree_it_is_measured_given_and_removed(tmp_path, host
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_what_is_mounted_inside_is_not_removed(tmp_path, host):
-    """A mount of this host's, left by somebody: what is under it is not ours."""
+    """A mount of this host's, left by someone: what is under it is not ours."""
     with locked_folder(tmp_path) as own:
         at = own / "files" / "mounted"
         at.mkdir(parents=True)
@@ -457,25 +457,25 @@ def test_guard_01_a_link_that_takes_a_folders_place_in_the_middle_leads_nowhere(
     assert sorted(p.name for p in host.rglob("*")) == ["file", "file", "sub"]
 
 
-async def test_a_repository_that_no_checkout_can_hold_is_refused_with_a_sentence(web, tmp_path):
-    start = await web.tree_of(await web.fetch_base())
+async def test_a_repository_that_no_checkout_can_hold_is_refused_with_a_sentence(repo, tmp_path):
+    start = await repo.tree_of(await repo.fetch_base())
     for path in ("d/" * 250 + "file", "n" * 256, "/".join(["n" * 250] * 17)):
-        tree = await web.write_tree(start, {path: b"1"}, [], {})
+        tree = await repo.write_tree(start, {path: b"1"}, [], {})
         (tmp_path / "out").mkdir(exist_ok=True)
         with pytest.raises(PermanentError) as refused:
-            await web.export(tree, tmp_path / "out")
+            await repo.export(tree, tmp_path / "out")
         assert refused.value.problem.code == "too_deep"
         with pytest.raises(PermanentError) as refused, ExitStack() as stack:
-            await web.lease(stack, tree, tmp_path / "kept", None)
+            await repo.lease(stack, tree, tmp_path / "kept", None)
         assert refused.value.problem.code == "too_deep"
 
 
-async def test_indexes_that_a_killed_process_left_in_the_store_go_after_a_day(web):
-    base = await web.fetch_base()
-    scratch = web.store.path / "scratch"
+async def test_indexes_that_a_killed_process_left_in_the_store_go_after_a_day(repo):
+    base = await repo.fetch_base()
+    scratch = repo.store.path / "scratch"
     for name in ("work-old", "work-new"):
         (scratch / name).mkdir()
         (scratch / name / "index").touch()
     os.utime(scratch / "work-old", (1, 1))
-    await web.write_tree(await web.tree_of(base), {"x": b"x"}, [], {})
+    await repo.write_tree(await repo.tree_of(base), {"x": b"x"}, [], {})
     assert origin.names_in(scratch) == ["work-new"]

@@ -33,21 +33,21 @@ def evil_directory(traps, folder: Path, place: str) -> Path:
 
 
 @pytest.fixture
-async def agents(web, tmp_path):
+async def agents(repo, tmp_path):
     """Files as an agent leaves them, and the tree that they began as: it has a submodule."""
-    base = await web.fetch_base()
+    base = await repo.fetch_base()
     start = origin.plant(
-        web.store.path, {b"a.py": ("100644", b"1\n"), b"sub": ("160000", base.encode()), b"w.txt": ("100644", b"w\n")}
+        repo.store.path, {b"a.py": ("100644", b"1\n"), b"sub": ("160000", base.encode()), b"w.txt": ("100644", b"w\n")}
     )
     folder = tmp_path / "files"
     folder.mkdir()
-    await web.export(start, folder)
+    await repo.export(start, folder)
     (folder / "a.py").write_text("2\n")
     return folder, start
 
 
 @pytest.mark.parametrize("kind", ["directory", "pointer", "link"])
-async def test_a_git_directory_in_the_files_is_refused_before_git_sees_it(kind, web, agents, traps, tmp_path):
+async def test_a_git_directory_in_the_files_is_refused_before_git_sees_it(kind, repo, agents, traps, tmp_path):
     folder, start = agents
     evil = evil_directory(traps, tmp_path / "evil", "files")
     for where in (".git", "sub/.git", "deep/er/.git", ".GIT", "git~1"):
@@ -59,7 +59,7 @@ async def test_a_git_directory_in_the_files_is_refused_before_git_sees_it(kind, 
             path.write_text(f"gitdir: {evil}\n")
         else:
             path.symlink_to(evil)
-        for take in (web.import_tree, web.take_layer):
+        for take in (repo.import_tree, repo.take_layer):
             with pytest.raises(CountersignError) as caught:
                 await take(folder, start)
             assert caught.value.problem.code == "nested_git"
@@ -81,7 +81,7 @@ SWAPS = {
 
 @pytest.mark.parametrize("swap", SWAPS)
 async def test_a_git_directory_that_comes_while_git_reads_the_files_runs_nothing(
-    swap, web, agents, traps, tmp_path, monkeypatch
+    swap, repo, agents, traps, tmp_path, monkeypatch
 ):
     """After the files were looked through, just before git reads them: nothing should write there then, but might."""
     folder, start = agents
@@ -90,7 +90,7 @@ async def test_a_git_directory_that_comes_while_git_reads_the_files_runs_nothing
     told = f'case " $* " in *" add "*) touch {marker}; {SWAPS[swap].format(evil=evil)};; esac\n'
     put_in_front(tmp_path, monkeypatch, told)
     with contextlib.suppress(CountersignError):  # a refusal will do
-        await web.import_tree(folder, start)
+        await repo.import_tree(folder, start)
     assert marker.exists()
     assert traps.fired() == set()
 

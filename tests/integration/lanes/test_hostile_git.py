@@ -116,66 +116,66 @@ def poison(traps, bare, suit):
     traps.hooks(bare / "hooks", "remote")
 
 
-async def make(web: GitRepository, folder: Path) -> str:
+async def make(repo: GitRepository, folder: Path) -> str:
     """A commit whose change has its own attributes and submodules, made through every way that changes are made."""
-    base = await web.fetch_base()
-    start = await web.tree_of(base)
+    base = await repo.fetch_base()
+    start = await repo.tree_of(base)
     folder.mkdir()
-    await web.export(start, folder)
+    await repo.export(start, folder)
     (folder / ".gitattributes").write_text(ATTRIBUTES)
     (folder / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ext::sh -c true\n')
     (folder / "src" / "a.py").write_text("print(4)\n")
-    tree = await web.import_tree(folder, start)
-    tree = await web.write_tree(tree, {"config/app.yaml": b"x: 1\n"}, ["README.md"], {"run.sh": "100755"})
-    return await web.write_commit(Commit(tree, base, "change", AT))
+    tree = await repo.import_tree(folder, start)
+    tree = await repo.write_tree(tree, {"config/app.yaml": b"x: 1\n"}, ["README.md"], {"run.sh": "100755"})
+    return await repo.write_commit(Commit(tree, base, "change", AT))
 
 
-async def everything(web: GitRepository, commit: str, root: Path) -> None:
+async def everything(repo: GitRepository, commit: str, root: Path) -> None:
     """Every method there is, on such a change that was pushed already."""
-    base, tree = await web.fetch_base(), await web.tree_of(commit)
-    for file in (await web.change(base, tree)).files:
+    base, tree = await repo.fetch_base(), await repo.tree_of(commit)
+    for file in (await repo.change(base, tree)).files:
         if file.new_blob:
-            await web.read_blob(file.new_blob)
-    await web.diff_text(base, tree)
-    await web.unpack(await web.pack(base, tree))
-    assert await web.has(tree)
-    await web.keep("1/1", commit)
-    assert await web.kept("1")
-    await web.revert(commit, commit)
-    merging.rebase(web.store, base, commit)
-    with TreeView(web.store, tree) as view:
+            await repo.read_blob(file.new_blob)
+    await repo.diff_text(base, tree)
+    await repo.unpack(await repo.pack(base, tree))
+    assert await repo.has(tree)
+    await repo.keep("1/1", commit)
+    assert await repo.kept("1")
+    await repo.revert(commit, commit)
+    merging.rebase(repo.store, base, commit)
+    with TreeView(repo.store, tree) as view:
         assert view.read("src/a.py")
     layer = root / "layer"
     layer.mkdir()
     (layer / "new.py").write_text("1\n")
-    await web.take_layer(layer, tree)
-    for leased in (tree, await web.tree_of(base)):
+    await repo.take_layer(layer, tree)
+    for leased in (tree, await repo.tree_of(base)):
         with ExitStack() as stack:
-            assert await web.lease(stack, leased, root / "pristine", None)
-    assert await web.default_branch() == "main"
-    assert await web.remote_refs()
+            assert await repo.lease(stack, leased, root / "pristine", None)
+    assert await repo.default_branch() == "main"
+    assert await repo.remote_refs()
     make_bare(RepositorySpec("made", "made", str(root / "made.git"), "main", "local"), {"a.py": b"1"}, "start")
     forge = LocalForge()
-    opened = await forge.open(web, PullRequestDraft(1, BRANCH, commit, "main", "t", "b", 1, "d" * 64))
-    assert (await forge.poll(web, opened)).state == "open"
-    await forge.merge(web, opened, "merge")
-    assert (await forge.poll(web, opened)).state == "merged"
-    bare = Bare(web.spec.url)
+    opened = await forge.open(repo, PullRequestDraft(1, BRANCH, commit, "main", "t", "b", 1, "d" * 64))
+    assert (await forge.poll(repo, opened)).state == "open"
+    await forge.merge(repo, opened, "merge")
+    assert (await forge.poll(repo, opened)).state == "merged"
+    bare = Bare(repo.spec.url)
     bare.reaches(base, commit)
     bare.write(b"x")
 
 
 @pytest.mark.parametrize("suit", SUITS)
-async def test_no_key_in_no_place_runs_anything_with_any_verb(suit, web, bare, traps, verbs, tmp_path, monkeypatch):
+async def test_no_key_in_no_place_runs_anything_with_any_verb(suit, repo, bare, traps, verbs, tmp_path, monkeypatch):
     before = origin.store(bare, tmp_path / "before")
     await LocalForge().push(before, BRANCH, await make(before, tmp_path / "once"), None)
     poison(traps, bare, suit)
     surround(traps, tmp_path, monkeypatch, suit)
-    commit = await make(web, tmp_path / "again")
-    await everything(web, commit, tmp_path)
+    commit = await make(repo, tmp_path / "again")
+    await everything(repo, commit, tmp_path)
     assert traps.fired() == set()
     assert verbs() | {"push"} == VERBS
-    assert await web.push("refs/heads/another", commit, None)
+    assert await repo.push("refs/heads/another", commit, None)
     assert verbs() == VERBS
     own = {name.split("~")[1] for name in traps.fired()}
     assert own
@@ -183,13 +183,13 @@ async def test_no_key_in_no_place_runs_anything_with_any_verb(suit, web, bare, t
     assert {name.split("~")[0] for name in traps.fired()} <= {"remote", *IN_THE_REMOTE}
 
 
-async def test_a_remotes_own_hooks_answer_a_push_and_only_a_push(web, bare, traps):
+async def test_a_remotes_own_hooks_answer_a_push_and_only_a_push(repo, bare, traps):
     traps.hooks(bare / "hooks", "remote", ("pre-receive", "update"))
-    base = await web.fetch_base()
-    tree = await web.write_tree(await web.tree_of(base), {"x": b"1"}, [], {})
-    commit = await web.write_commit(Commit(tree, base, "change", AT))
+    base = await repo.fetch_base()
+    tree = await repo.write_tree(await repo.tree_of(base), {"x": b"1"}, [], {})
+    commit = await repo.write_commit(Commit(tree, base, "change", AT))
     assert traps.fired() == set()
-    await LocalForge().push(web, BRANCH, commit, None)
+    await LocalForge().push(repo, BRANCH, commit, None)
     assert traps.fired() == {"remote~hook-pre-receive", "remote~hook-update"}
 
 
@@ -212,9 +212,9 @@ async def test_what_a_remote_only_promises_is_not_fetched_from_where_it_says(bar
     ]  # fmt: skip
     with (bare / "config").open("a") as config:
         config.write(as_file(pairs))
-    web = origin.store(bare, tmp_path / "state")
+    repo = origin.store(bare, tmp_path / "state")
     with pytest.raises(CountersignError):
-        await web.fetch_base()
+        await repo.fetch_base()
     with pytest.raises(GitError):
         Bare(str(bare)).read(blob)
     assert traps.fired() == set()

@@ -201,14 +201,14 @@ HARMLESS = {
 async def test_what_git_lets_in_stays_where_it_is_put(what, server, tmp_path):
     """Listed, compared and written out: a plain refusal, or nothing outside the folder and no link followed."""
     pack = Pack()
-    web = origin.store(server.offer("odd", HARMLESS[what](pack), pack.written()), tmp_path / "state")
-    base = await web.fetch_base()
-    start = await web.tree_of(base)
-    assert not any(c in path for path in await web.paths(base) for c in "\x1b\n")
+    repo = origin.store(server.offer("odd", HARMLESS[what](pack), pack.written()), tmp_path / "state")
+    base = await repo.fetch_base()
+    start = await repo.tree_of(base)
+    assert not any(c in path for path in await repo.paths(base) for c in "\x1b\n")
     out = tmp_path / "to" / "out"
     out.mkdir(parents=True)
     with contextlib.suppress(PermanentError):  # a plain refusal will do
-        await web.export(start, out)
-        again = await web.import_tree(out, start)
-        assert set(await web.list_paths(again)) <= set(await web.list_paths(start))
+        await repo.export(start, out)
+        again = await repo.import_tree(out, start)
+        assert set(await repo.list_paths(again)) <= set(await repo.list_paths(start))
     assert origin.names_in(out.parent) == ["out"]

@@ -23,7 +23,7 @@ MOST_MIB = 300
 
 @pytest.fixture(scope="module")
 def thrown(tmp_path_factory):
-    """What became of every bomb, in a process of its own: `bombs` says what is in it."""
+    """The outcome of every bomb, in a process of its own: `bombs` says what is in it."""
     argv = [sys.executable, "-m", "tests.integration.lanes.bombs", str(tmp_path_factory.mktemp("bombs"))]
     done = subprocess.run(argv, cwd=HERE, capture_output=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr.decode()
@@ -111,43 +111,43 @@ def server():
 async def test_a_broken_pack_leaves_nothing(how, server, tmp_path):
     tip, raw = ordinary()
     broken = BROKEN[how](raw)
-    web = origin.store(server.offer("broken", tip, broken), tmp_path)
+    repo = origin.store(server.offer("broken", tip, broken), tmp_path)
     with pytest.raises(PermanentError) as fetched:
-        await web.fetch_base()
+        await repo.fetch_base()
     assert fetched.value.problem.code == "repository_corrupt"
-    assert origin.git("for-each-ref", at=web.store.path) == b""
+    assert origin.git("for-each-ref", at=repo.store.path) == b""
     if how == "more behind it":  # the pack is whole, so that its objects stay; nothing reaches them
         return
     with pytest.raises(PermanentError) as unpacked:
-        await web.unpack(broken)
+        await repo.unpack(broken)
     assert unpacked.value.problem.code == "bad_pack"
-    assert not await web.has(tip.hex())
+    assert not await repo.has(tip.hex())
 
 
 async def test_a_pack_beyond_the_limit_of_a_file_is_refused_and_its_draft_goes(server, tmp_path, monkeypatch):
     tip, raw = ordinary()
-    web = origin.store(server.offer("large", tip, raw), tmp_path)
+    repo = origin.store(server.offer("large", tip, raw), tmp_path)
     monkeypatch.setattr(command, "FILE_BYTES", 1_000_000)
     with pytest.raises(PermanentError) as caught:
-        await web.fetch_base()
+        await repo.fetch_base()
     assert (caught.value.problem.code, caught.value.problem.kind) == ("too_large", Kind.BLOCKED)
-    drafts = list((web.store.path / "objects" / "pack").glob("tmp_*"))
+    drafts = list((repo.store.path / "objects" / "pack").glob("tmp_*"))
     assert sum(draft.stat().st_size for draft in drafts) <= 1_000_000
     for draft in drafts:
         os.utime(draft, (0, time.time() - 3600))  # as if its git had been dead for an hour
     with pytest.raises(PermanentError):
-        await web.unpack(raw)
-    left = list((web.store.path / "objects" / "pack").glob("tmp_*"))
+        await repo.unpack(raw)
+    left = list((repo.store.path / "objects" / "pack").glob("tmp_*"))
     assert not set(left) & set(drafts)
     monkeypatch.undo()
-    assert await web.fetch_base() == tip.hex()
+    assert await repo.fetch_base() == tip.hex()
 
 
 async def test_a_remote_that_sends_something_else_than_it_said_is_refused(server, tmp_path):
     _, raw = ordinary()
-    web = origin.store(server.offer("other", b"\1" * 20, raw), tmp_path)
+    repo = origin.store(server.offer("other", b"\1" * 20, raw), tmp_path)
     with pytest.raises(PermanentError) as caught:
-        await web.fetch_base()
+        await repo.fetch_base()
     assert caught.value.problem.code == "repository_corrupt"
 
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - programs for the inside, written as densely as they are read
-"""Layers: what a program changes on top of files that nobody writes to is the same tree as of a copy of them all."""
+"""Layers: what a program changes on top of files that no one writes to is the same tree as of a copy of them all."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PROGRAMS = {
 
 
 @pytest.fixture
-def web(tmp_path: Path):
+def repo(tmp_path: Path):
     return origin.store(origin.remote(tmp_path / "origin.git", FILES), tmp_path / "state")
 
 
@@ -71,10 +71,10 @@ def places(tmp_path: Path) -> Workplaces:
     return Workplaces(tmp_path / "scratch")
 
 
-async def start(web) -> str:
+async def start(repo) -> str:
     """The tree to begin with; one of its files is ignored by name, and in it all the same."""
-    tree = await web.tree_of(await web.fetch_base())
-    return str(await web.write_tree(tree, {"kept.log": b"in the tree though ignored\n"}, [], {}))
+    tree = await repo.tree_of(await repo.fetch_base())
+    return str(await repo.write_tree(tree, {"kept.log": b"in the tree though ignored\n"}, [], {}))
 
 
 class Copying:
@@ -88,8 +88,8 @@ class Copying:
         raise NotImplementedError
 
 
-async def left_by(program: str, web, places: Workplaces, sandbox, tree: str, *, layered: bool) -> str:
-    async with places.open(web, tree, sandbox if layered else Copying()) as place:
+async def left_by(program: str, repo, places: Workplaces, sandbox, tree: str, *, layered: bool) -> str:
+    async with places.open(repo, tree, sandbox if layered else Copying()) as place:
         assert (place.lower is not None) is layered
         run = SandboxRun(("sh", "-c", program), place.directory, SandboxLimits(wall_s=60), lower=place.lower)
         ran = await sandbox.run(run)
@@ -103,11 +103,11 @@ def needs_layers(found) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-async def test_a_layer_and_a_copy_give_the_same_tree(found, web, places, program):
+async def test_a_layer_and_a_copy_give_the_same_tree(found, repo, places, program):
     needs_layers(found)
-    tree = await start(web)
-    layered = await left_by(program, web, places, found, tree, layered=True)
-    assert layered == await left_by(program, web, places, found, tree, layered=False)
+    tree = await start(repo)
+    layered = await left_by(program, repo, places, found, tree, layered=True)
+    assert layered == await left_by(program, repo, places, found, tree, layered=False)
     assert (layered == tree) is (program in UNCHANGED)
 
 
@@ -122,37 +122,37 @@ UNCHANGED = {
 }
 
 
-async def test_what_lies_beneath_is_never_written(found, web, places, tmp_path):
+async def test_what_lies_beneath_is_never_written(found, repo, places, tmp_path):
     needs_layers(found)
-    tree = await start(web)
-    await left_by("rm -rf ./* && echo x > README.md", web, places, found, tree, layered=True)
+    tree = await start(repo)
+    await left_by("rm -rf ./* && echo x > README.md", repo, places, found, tree, layered=True)
     kept = next((tmp_path / "scratch" / "pristine").iterdir()) / "files"
     assert {str(p.relative_to(kept)): p.read_text() for p in kept.rglob("*") if p.is_file()} == {
         **FILES,
         "kept.log": "in the tree though ignored\n",
     }
-    assert await left_by("true", web, places, found, tree, layered=True) == tree
+    assert await left_by("true", repo, places, found, tree, layered=True) == tree
 
 
-async def test_the_kept_files_go_from_tree_to_tree(found, web, places):
+async def test_the_kept_files_go_from_tree_to_tree(found, repo, places):
     needs_layers(found)
-    first = await start(web)
-    second = await web.write_tree(first, {"src/a.py": b"second\n", "new/n": b"n\n"}, ["docs/guide.md"], {})
-    third = await web.write_tree(second, {"src/a.py": b"third\n"}, ["new/n", "src/deep/er/c.py"], {})
+    first = await start(repo)
+    second = await repo.write_tree(first, {"src/a.py": b"second\n", "new/n": b"n\n"}, ["docs/guide.md"], {})
+    third = await repo.write_tree(second, {"src/a.py": b"third\n"}, ["new/n", "src/deep/er/c.py"], {})
     for tree in (first, second, third, first):
-        assert await left_by("true", web, places, found, tree, layered=True) == tree
-        changed = await left_by("cat src/a.py > copy", web, places, found, tree, layered=True)
-        assert changed == await left_by("cat src/a.py > copy", web, places, found, tree, layered=False)
+        assert await left_by("true", repo, places, found, tree, layered=True) == tree
+        changed = await left_by("cat src/a.py > copy", repo, places, found, tree, layered=True)
+        assert changed == await left_by("cat src/a.py > copy", repo, places, found, tree, layered=False)
 
 
-async def test_two_trees_at_once_do_not_meet(found, web, places):
+async def test_two_trees_at_once_do_not_meet(found, repo, places):
     needs_layers(found)
-    first = await start(web)
-    second = await web.write_tree(first, {"src/a.py": b"second\n"}, [], {})
-    async with places.open(web, first, found) as one, places.open(web, second, found) as other:
+    first = await start(repo)
+    second = await repo.write_tree(first, {"src/a.py": b"second\n"}, [], {})
+    async with places.open(repo, first, found) as one, places.open(repo, second, found) as other:
         assert one.lower is not None
         assert other.lower is None, "the kept files are in use for another tree"
-        async with places.open(web, first, found) as third:
+        async with places.open(repo, first, found) as third:
             assert third.lower == one.lower
         for place, tree in ((one, first), (other, second)):
             ran = await found.run(SandboxRun(("cat", "src/a.py"), place.directory, lower=place.lower))
@@ -168,32 +168,32 @@ async def test_two_trees_at_once_do_not_meet(found, web, places):
         ("cp /bin/true s && chmod u+s s", "odd_file"),
     ],
 )
-async def test_what_must_not_come_in_is_refused(found, web, places, program, code):
+async def test_what_must_not_come_in_is_refused(found, repo, places, program, code):
     needs_layers(found)
-    tree = await start(web)
+    tree = await start(repo)
     with pytest.raises(PermanentError) as refused:
-        await left_by(program, web, places, found, tree, layered=True)
+        await left_by(program, repo, places, found, tree, layered=True)
     assert refused.value.problem.code == code
 
 
-async def test_a_writer_that_died_in_the_middle_is_made_good(found, web, places, tmp_path):
+async def test_a_writer_that_died_in_the_middle_is_made_good(found, repo, places, tmp_path):
     needs_layers(found)
-    tree = await start(web)
-    await left_by("true", web, places, found, tree, layered=True)
+    tree = await start(repo)
+    await left_by("true", repo, places, found, tree, layered=True)
     kept = next((tmp_path / "scratch" / "pristine").iterdir())
     (kept / "tree").unlink()
     (kept / "files" / "README.md").write_text("half")
-    assert await left_by("true", web, places, found, tree, layered=True) == tree
+    assert await left_by("true", repo, places, found, tree, layered=True) == tree
     assert (kept / "files" / "README.md").read_text() == "# Web\n"
 
 
-async def test_the_lease_ends_with_the_block(found, web, tmp_path):
+async def test_the_lease_ends_with_the_block(found, repo, tmp_path):
     needs_layers(found)
-    tree = await start(web)
-    other = await web.write_tree(tree, {"x": b"x"}, [], {})
+    tree = await start(repo)
+    other = await repo.write_tree(tree, {"x": b"x"}, [], {})
     for wanted in (tree, other, tree):
         with ExitStack() as stack:
-            assert await web.lease(stack, wanted, tmp_path / "kept", found.overlay.owner) is not None
+            assert await repo.lease(stack, wanted, tmp_path / "kept", found.overlay.owner) is not None
     await asyncio.sleep(0)
 
 
@@ -211,38 +211,38 @@ assert open('src/deep/er/c.py').read() and os.path.exists('docs/guide.md')
 """
 
 
-async def test_marks_that_a_program_sets_by_hand_hide_nothing(found, web, places):
+async def test_marks_that_a_program_sets_by_hand_hide_nothing(found, repo, places):
     """What the kernel marks folders with to hide what is beneath, forged: the tree is what the program saw."""
     needs_layers(found)
-    tree = await start(web)
-    async with places.open(web, tree, found) as place:
+    tree = await start(repo)
+    async with places.open(repo, tree, found) as place:
         ran = await found.run(SandboxRun(("python3", "-c", FORGED), place.directory, lower=place.lower))
         assert ran.exit_code == 0, ran
         left = await place.import_result()
-    before, after = await web.list_paths(tree), await web.list_paths(left)
+    before, after = await repo.list_paths(tree), await repo.list_paths(left)
     assert {path: entry for path, entry in after.items() if path != b"src/new.py"} == before
 
 
-async def test_a_link_that_a_program_left_is_not_followed_when_the_layer_is_read(found, web, places, tmp_path):
+async def test_a_link_that_a_program_left_is_not_followed_when_the_layer_is_read(found, repo, places, tmp_path):
     needs_layers(found)
     secret, folder = tmp_path / "secret", tmp_path / "folder"
     secret.write_text("canary-of-the-host")
     folder.mkdir()
     (folder / ".gitignore").write_text("*\n")
-    tree = await start(web)
+    tree = await start(repo)
     program = f"ln -sf {secret} README.md; ln -s {folder} linked; rm .gitignore; ln -s {secret} .gitignore; rm -r docs; ln -s {folder} docs"
-    left = await left_by(program, web, places, found, tree, layered=True)
-    listed = await web.list_paths(left)
+    left = await left_by(program, repo, places, found, tree, layered=True)
+    listed = await repo.list_paths(left)
     assert {listed[name][0] for name in (b"README.md", b"linked", b".gitignore", b"docs")} == {"120000"}
     for _, oid in listed.values():
-        assert b"canary" not in await web.read_blob(oid)
+        assert b"canary" not in await repo.read_blob(oid)
     assert list(folder.iterdir()) == [folder / ".gitignore"]
 
 
-async def test_two_at_once_on_the_same_files_neither_see_nor_touch_each_other(found, web, places):
+async def test_two_at_once_on_the_same_files_neither_see_nor_touch_each_other(found, repo, places):
     """As root they are one user: what each can name of the other is nothing, and what one replaces the other keeps."""
     needs_layers(found)
-    tree = await start(web)
+    tree = await start(repo)
     code = """
 import os, signal, sys, time
 seen = set()
@@ -257,7 +257,7 @@ while time.monotonic() < until:
     seen |= set(filter(str.isdigit, os.listdir('/proc'))) - {'1', str(os.getpid())}
 print(sorted(map(str, seen)))
 """
-    async with places.open(web, tree, found) as one, places.open(web, tree, found) as other:
+    async with places.open(repo, tree, found) as one, places.open(repo, tree, found) as other:
         assert one.lower == other.lower is not None
         ran = await asyncio.gather(*(
             found.run(SandboxRun(("python3", "-c", code, word), place.directory, lower=place.lower))
@@ -268,14 +268,14 @@ print(sorted(map(str, seen)))
     assert trees[0] != trees[1]
 
 
-async def test_one_with_many_processes_leaves_room_for_another(found, web, places):
+async def test_one_with_many_processes_leaves_room_for_another(found, repo, places):
     """The kernel counts them for the user, who is the same for both where root starts them; the bounds are each one's."""
     needs_layers(found)
-    tree = await start(web)
+    tree = await start(repo)
     full = asyncio.Event()
     many = "import os, time\nfor _ in range(150):\n  if os.fork() == 0: time.sleep(60); os._exit(0)\nprint('full', flush=True)\ntime.sleep(60)"
     few = "import os\nfor _ in range(8): os.fork() or os._exit(0)\nprint('done')"
-    async with places.open(web, tree, found) as one, places.open(web, tree, found) as other:
+    async with places.open(repo, tree, found) as one, places.open(repo, tree, found) as other:
         run = SandboxRun(
             ("python3", "-c", many),
             one.directory,

@@ -27,7 +27,7 @@ FILES = st.tuples(st.lists(LINES, max_size=30).map(b"\n".join), st.sampled_from(
 
 
 def spans_between(old: bytes, new: bytes) -> list[HunkSpan]:
-    """Hunks without context, by somebody else's diff."""
+    """Hunks without context, by someone else's diff."""
     opcodes = difflib.SequenceMatcher(None, lines_of(old), lines_of(new), autojunk=False).get_opcodes()
     return [HunkSpan(a, b, c, d) for tag, a, b, c, d in opcodes if tag != "equal"]
 
@@ -67,39 +67,39 @@ BASE = b"".join(b"line %d\r\n" % n for n in range(60)) + b"\xffend"
 NEW = BASE.replace(b"line 3\r", b"LINE 3\r").replace(b"line 30\r\n", b"").replace(b"\xffend", b"\xfeend\nmore")
 
 
-def planted(web, base, new):
+def planted(repo, base, new):
     """A commit of the first files, and the tree of the second."""
-    at = web.store.path
-    web.store.ensure()
+    at = repo.store.path
+    repo.store.ensure()
     return origin.commit(at, origin.plant(at, base)), origin.plant(at, new)
 
 
-async def content(web, tree, path):
-    return await web.read_blob((await web.list_paths(tree))[path][1])
+async def content(repo, tree, path):
+    return await repo.read_blob((await repo.list_paths(tree))[path][1])
 
 
-async def test_one_hunk_of_three_is_made_of_the_files_own_bytes(web):
-    base, tree = planted(web, {b"a": (REGULAR, BASE)}, {b"a": (REGULAR, NEW)})
-    found = await read_selectable(web, base, tree)
+async def test_one_hunk_of_three_is_made_of_the_files_own_bytes(repo):
+    base, tree = planted(repo, {b"a": (REGULAR, BASE)}, {b"a": (REGULAR, NEW)})
+    found = await read_selectable(repo, base, tree)
     assert [part.number for part in found.parts] == [1, 2, 3]
     assert [part.label for part in found.parts][:1] == ["1: a, lines 1-7"]
-    one = await subset_tree(web, found, {1})
-    assert await content(web, one, b"a") == BASE.replace(b"line 3\r", b"LINE 3\r")
-    last = await subset_tree(web, found, {3})
-    assert await content(web, last, b"a") == BASE.replace(b"\xffend", b"\xfeend\nmore")
-    middle = await picked_tree(web, base, tree, "not 1,3")
-    assert await content(web, middle, b"a") == BASE.replace(b"line 30\r\n", b"")
+    one = await subset_tree(repo, found, {1})
+    assert await content(repo, one, b"a") == BASE.replace(b"line 3\r", b"LINE 3\r")
+    last = await subset_tree(repo, found, {3})
+    assert await content(repo, last, b"a") == BASE.replace(b"\xffend", b"\xfeend\nmore")
+    middle = await picked_tree(repo, base, tree, "not 1,3")
+    assert await content(repo, middle, b"a") == BASE.replace(b"line 30\r\n", b"")
 
 
-async def test_the_rest_applied_to_a_choice_gives_the_staged_tree(web):
-    base, tree = planted(web, {b"a": (REGULAR, BASE)}, {b"a": (REGULAR, NEW)})
-    chosen = await picked_tree(web, base, tree, "1,2")
-    onward = await read_selectable(web, origin.commit(web.store.path, chosen), tree)
+async def test_the_rest_applied_to_a_choice_gives_the_staged_tree(repo):
+    base, tree = planted(repo, {b"a": (REGULAR, BASE)}, {b"a": (REGULAR, NEW)})
+    chosen = await picked_tree(repo, base, tree, "1,2")
+    onward = await read_selectable(repo, origin.commit(repo.store.path, chosen), tree)
     assert len(onward.parts) == 1
-    assert await subset_tree(web, onward, {1}) == tree
+    assert await subset_tree(repo, onward, {1}) == tree
 
 
-async def test_what_is_more_than_lines_is_picked_whole(web):
+async def test_what_is_more_than_lines_is_picked_whole(repo):
     many = b"".join(b"%d\n" % n for n in range(50))
     changed = many.replace(b"5\n", b"x\n", 1).replace(b"45\n", b"y\n")
     base = {
@@ -120,62 +120,62 @@ async def test_what_is_more_than_lines_is_picked_whole(web):
         b"kind": (SYMLINK, b"target"),
         b"zz": (REGULAR, changed),
     }
-    commit, tree = planted(web, base, new)
-    found = await read_selectable(web, commit, tree)
+    commit, tree = planted(repo, base, new)
+    found = await read_selectable(repo, commit, tree)
     hunks = [part.path for part in found.parts if part.span is not None]
     assert hunks == [b"zz", b"zz"]
     for part in found.parts:
-        only = await subset_tree(web, found, {part.number})
-        change = await web.change(commit, only)
+        only = await subset_tree(repo, found, {part.number})
+        change = await repo.change(commit, only)
         (file,) = change.files
         assert file.path == part.path
         if part.span is None:
-            listed, wanted = await web.list_paths(only), await web.list_paths(tree)
+            listed, wanted = await repo.list_paths(only), await repo.list_paths(tree)
             assert listed.get(part.path) == wanted.get(part.path)
 
 
-async def test_names_that_fool_diff_readers_do_not_fool_this(web):
+async def test_names_that_fool_diff_readers_do_not_fool_this(repo):
     evil = b".github/workflows/x b/src/ok.yml"
     base = {evil: (REGULAR, BASE), b"src/ok.yml": (REGULAR, b"ok\n"), b"\xff\n": (REGULAR, BASE + b"1")}
     new = {evil: (REGULAR, NEW), b"src/ok.yml": (REGULAR, b"OK\n"), b"\xff\n": (REGULAR, NEW + b"1")}
-    commit, tree = planted(web, base, new)
-    only = await picked_tree(web, commit, tree, "src/ok.yml")
-    assert [file.path for file in (await web.change(commit, only)).files] == [b"src/ok.yml"]
-    odd = await picked_tree(web, commit, tree, r"\xff\x0a")
-    assert [file.path for file in (await web.change(commit, odd)).files] == [b"\xff\n"]
+    commit, tree = planted(repo, base, new)
+    only = await picked_tree(repo, commit, tree, "src/ok.yml")
+    assert [file.path for file in (await repo.change(commit, only)).files] == [b"src/ok.yml"]
+    odd = await picked_tree(repo, commit, tree, r"\xff\x0a")
+    assert [file.path for file in (await repo.change(commit, odd)).files] == [b"\xff\n"]
 
 
-async def test_a_file_in_a_folder_that_is_still_a_file_cannot_be_picked_alone(web):
-    commit, tree = planted(web, {b"a": (REGULAR, b"x\n")}, {b"a/b": (REGULAR, b"x\n")})
+async def test_a_file_in_a_folder_that_is_still_a_file_cannot_be_picked_alone(repo):
+    commit, tree = planted(repo, {b"a": (REGULAR, b"x\n")}, {b"a/b": (REGULAR, b"x\n")})
     with pytest.raises(PermanentError):
-        await picked_tree(web, commit, tree, "a/b")
-    assert await picked_tree(web, commit, tree, "all") == tree
+        await picked_tree(repo, commit, tree, "a/b")
+    assert await picked_tree(repo, commit, tree, "all") == tree
 
 
-async def test_a_submodule_is_picked_with_all_or_not_at_all(web):
-    commit, tree = planted(web, {b"a": (REGULAR, b"x\n")}, {b"a": (REGULAR, b"y\n"), b"s": ("160000", b"4" * 40)})
+async def test_a_submodule_is_picked_with_all_or_not_at_all(repo):
+    commit, tree = planted(repo, {b"a": (REGULAR, b"x\n")}, {b"a": (REGULAR, b"y\n"), b"s": ("160000", b"4" * 40)})
     with pytest.raises(PermanentError, match="submodule"):
-        await picked_tree(web, commit, tree, "s")
-    assert [f.path for f in (await web.change(commit, await picked_tree(web, commit, tree, "a"))).files] == [b"a"]
+        await picked_tree(repo, commit, tree, "s")
+    assert [f.path for f in (await repo.change(commit, await picked_tree(repo, commit, tree, "a"))).files] == [b"a"]
 
 
 @settings(
     max_examples=25 if campaign.WHOLE else 8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(pairs(), st.randoms(use_true_random=False))
-async def test_any_choice_of_any_trees_holds_what_was_chosen_and_the_base_elsewhere(web, both, random):
-    commit, tree = planted(web, *both)
-    found = await read_selectable(web, commit, tree)
+async def test_any_choice_of_any_trees_holds_what_was_chosen_and_the_base_elsewhere(repo, both, random):
+    commit, tree = planted(repo, *both)
+    found = await read_selectable(repo, commit, tree)
     every = {part.number for part in found.parts}
-    assert await subset_tree(web, found, every) == tree
-    assert await subset_tree(web, found, set()) == await web.tree_of(commit)
+    assert await subset_tree(repo, found, every) == tree
+    assert await subset_tree(repo, found, set()) == await repo.tree_of(commit)
     numbers = {number for number in every if random.random() < 0.5}
     try:
-        made = await web.list_paths(await subset_tree(web, found, numbers))
+        made = await repo.list_paths(await subset_tree(repo, found, numbers))
     except PermanentError as error:
         assert error.problem.code in ("submodule", "path_conflict", "odd_path")  # noqa: PT017
         return
-    before, after = await web.list_paths(await web.tree_of(commit)), await web.list_paths(tree)
+    before, after = await repo.list_paths(await repo.tree_of(commit)), await repo.list_paths(tree)
     whole = {part.path: part.number in numbers for part in found.parts if part.span is None}
     parted = {part.path for part in found.parts if part.span is not None}
     for path in {*before, *after, *made} - parted:

@@ -29,12 +29,12 @@ async def run(sandbox, work, code: str, confines: SandboxLimits = QUICK, **envir
 
 
 async def assert_still(file: Path) -> None:
-    """Nobody writes to `file` any more."""
+    """No one writes to `file` any more."""
     assert await _quiet(file, 0.15)
 
 
 async def assert_becomes_still(file: Path) -> None:
-    """Nobody writes to `file` soon: who asked for the run was killed, so nobody waited for its last process."""
+    """No one writes to `file` soon: who asked for the run was killed, so no one waited for its last process."""
     async with asyncio.timeout(20):
         while not await _quiet(file, 0.5):
             pass
@@ -258,7 +258,7 @@ async def test_cancelling_kills_it(sandbox, work):
 
 
 async def test_killing_the_worker_kills_it(found, tmp_path):
-    """kill -9 of the process that started it: nobody is left to clean up, and nothing lives on."""
+    """kill -9 of the process that started it: no one is left to clean up, and nothing lives on."""
     work = tmp_path / "files"
     work.mkdir()
     code = f"""

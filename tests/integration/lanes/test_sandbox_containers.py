@@ -154,7 +154,7 @@ async def test_the_real_docker_knows_every_option(paper, state, work):
     assert missing == []
 
 
-async def test_a_door_and_a_home_are_mounted_read_only(paper, state, work, tmp_path):
+async def test_a_forward_and_a_home_are_mounted_read_only(paper, state, work, tmp_path):
     ours = tmp_path / "ours"
     ours.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listening:
@@ -210,7 +210,7 @@ async def test_a_path_that_could_be_read_as_another_option_is_refused(paper, wor
         await paper.run(run_of(work, "true", programs=(odd,)))
 
 
-async def test_output_is_heard_and_a_listener_that_fails_ends_the_run(paper, state, work):
+async def test_output_is_accepted_and_a_listener_that_fails_ends_the_run(paper, state, work):
     heard: list[bytes] = []
     await paper.run(run_of(work, "echo", "one", on_output=heard.append))
     assert b"".join(heard) == b"one\n"
@@ -316,7 +316,7 @@ async def test_podman_runs_it_on_its_folder_and_nothing_else_is_there(real, root
     assert not stat.S_IMODE((work / "new").stat().st_mode) & 0o6000
 
 
-async def test_podman_has_the_same_doors_and_the_same_home(real, root, work, tmp_path):
+async def test_podman_has_the_same_forwards_and_the_same_home(real, root, work, tmp_path):
     ours = tmp_path / "ours"
     ours.mkdir(mode=0o700)
 

@@ -106,7 +106,7 @@ async def test_a_killed_workers_sandbox_dies_and_the_next_start_removes_what_it_
 
 
 async def test_a_command_does_not_start_once_who_asked_for_it_is_dead(found, tmp_path, temporary):
-    """bwrap is slow, and begins when its worker was killed: nobody would watch over what it started."""
+    """bwrap is slow, and begins when its worker was killed: no one would watch over what it started."""
     slow, work, ended = tmp_path / "bwrap", tmp_path / "work", tmp_path / "ended"
     work.mkdir()
     slow.write_text(SLOW.format(python=sys.executable, at=str(tmp_path), bwrap=found.bwrap.program))

@@ -2,7 +2,7 @@
 
 `git help --config` prints the keys that the installed git knows. A key is innocent here only when `INNOCENT` says so:
 git refuses to run with a path as its value, so that no program can be named by it. Whatever a later git adds is
-trapped until somebody has looked at it. Keys that git reads and does not print are in `UNPRINTED`.
+trapped until someone has looked at it. Keys that git reads and does not print are in `UNPRINTED`.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Traps:
         }  # fmt: skip
 
     def fired(self) -> set[str]:
-        """The names of the traps that somebody ran."""
+        """The names of the traps that someone ran."""
         return {path.name for path in self.marks.iterdir()}
 
 

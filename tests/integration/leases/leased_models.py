@@ -24,7 +24,7 @@ from lanes.models.registry import ModelRegistry
 from tests import builders
 from tests.fakes.admission import MemoryAdmission
 from tests.shims.ollama.server import GpuShim
-from tests.workbench import eventually
+from tests.worker_harness import eventually
 
 
 def endpoint_of(name: str, shim: GpuShim) -> Endpoint:

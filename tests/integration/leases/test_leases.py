@@ -20,7 +20,7 @@ from tests.fakes.admission import MemoryAdmission
 from tests.integration.leases.leased_models import LeasedModels, endpoint_of, leased_models
 from tests.shims.ollama.scheduler import GIB, Hardware, ShimModel
 from tests.shims.ollama.server import GpuShim, Mode, words
-from tests.workbench import eventually
+from tests.worker_harness import eventually
 
 pytestmark = [pytest.mark.queue, campaign.EITHER]
 

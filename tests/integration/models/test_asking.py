@@ -30,7 +30,7 @@ from tests.fakes.ollama import (
     Script,
     Slow,
     Status,
-    Stocked,
+    StoredModel,
     Turn,
 )
 
@@ -63,7 +63,7 @@ async def failure(shim: OllamaShim, name: str = MODEL, ask: ChatRequest = ASK, *
     return caught.value
 
 
-async def test_an_answer_is_heard_as_it_comes_and_its_cost_is_known():
+async def test_an_answer_is_accepted_as_it_comes_and_its_cost_is_known():
     heard: list[str] = []
 
     async def hear(text: str) -> None:
@@ -124,7 +124,7 @@ async def test_tools_are_offered_called_and_answered():
 
 
 async def test_a_model_without_tools_says_so_and_can_be_asked_without():
-    async with OllamaShim(Say("x"), models={"old": Stocked(tools=False)}) as shim:
+    async with OllamaShim(Say("x"), models={"old": StoredModel(tools=False)}) as shim:
         error = await failure(shim, "old", replace(ASK, tools=(READ,)))
         assert (type(error), error.problem.code) == (PermanentError, "model_no_tools")
         assert (await model(shim, "old").ask(ASK)).text == "x"
@@ -154,7 +154,7 @@ async def test_each_deadline_strikes_and_the_server_is_hung_up_on(name):
         await shim.until(lambda: shim.hung_up == 1)
 
 
-async def test_a_model_that_is_slow_within_its_deadlines_is_heard_out():
+async def test_a_model_that_is_slow_within_its_deadlines_is_accepted_out():
     async with OllamaShim(Slow("a b c", per_token_s=0.05), load_s=0.2) as shim:
         assert (await model(shim).ask(ASK)).text == "a b c"
 

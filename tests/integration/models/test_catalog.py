@@ -20,7 +20,7 @@ def stock(shim: OllamaShim, **changes: object) -> OllamaCatalog:
 
 
 async def told(_step: PullStep) -> None:
-    """Nobody looks."""
+    """No one looks."""
 
 
 async def test_a_pull_tells_how_far_it_is_and_the_model_is_there_afterwards():

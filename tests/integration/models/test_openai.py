@@ -42,7 +42,7 @@ def called(index: int, arguments: str, name: str | None = None) -> dict[str, Any
     return chunk(tool_calls=[{"index": index, "id": f"x{index}", "type": "function", "function": function}])
 
 
-async def test_an_answer_is_heard_as_it_comes_and_its_cost_is_known():
+async def test_an_answer_is_accepted_as_it_comes_and_its_cost_is_known():
     heard: list[str] = []
 
     async def hear(text: str) -> None:

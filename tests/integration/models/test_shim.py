@@ -6,7 +6,7 @@ import httpx
 import ollama
 import pytest
 
-from tests.fakes.ollama import MODEL, Busy, Call, OllamaShim, Say, Script, Status, Stocked, running_shim
+from tests.fakes.ollama import MODEL, Busy, Call, OllamaShim, Say, Script, Status, StoredModel, running_shim
 
 pytestmark = pytest.mark.lanes
 TOOL = {
@@ -50,7 +50,9 @@ async def test_models_are_listed_shown_pulled_loaded_unloaded_and_deleted():
 
 
 async def test_refusals_have_ollamas_words():
-    async with OllamaShim(Script(Busy(7), Status(500, "out of memory")), models={"old": Stocked(tools=False)}) as shim:
+    async with OllamaShim(
+        Script(Busy(7), Status(500, "out of memory")), models={"old": StoredModel(tools=False)}
+    ) as shim:
         client = ollama.AsyncClient(shim.url)
         for status, words, call in (
             (404, "model 'new' not found", client.chat("new", HELLO)),

@@ -1,1 +1,1 @@
-"""Deliveries with something missing, extra, odd or huge in them, by the thousand: nobody is kept from being heard."""
+"""Deliveries with something missing, extra, odd or huge in them, by the thousand: no one is kept from being heard."""

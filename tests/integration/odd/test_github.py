@@ -13,18 +13,18 @@ from bot.surfaces.github import rest
 from bot.surfaces.github.surface import GitHubSurface
 from bot.surfaces.port import GitHubSurfaceConfig
 from tests.integration.github_surface import payloads
-from tests.integration.github_surface.paper import PaperComments
-from tests.integration.odd.ears import StrictEars
+from tests.integration.github_surface.memory_comments import MemoryComments
 from tests.integration.odd.mutations import CANARY, COUNT, Mutator
+from tests.integration.odd.strict_inbox import StrictInbox
 
 pytestmark = pytest.mark.surfaces
 
 
-def _office(ears: StrictEars) -> tuple[GitHubSurface, PaperComments, httpx.AsyncClient]:
-    comments = PaperComments()
+def _office(inbox: StrictInbox) -> tuple[GitHubSurface, MemoryComments, httpx.AsyncClient]:
+    comments = MemoryComments()
     config = GitHubSurfaceConfig(payloads.SECRET, {payloads.HELLO_WORLD: "hello"})
     surface = GitHubSurface(config, comments, name_at_github="countersign", now=lambda: payloads.NOW)
-    transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(ears))))
+    transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(inbox))))
     return surface, comments, httpx.AsyncClient(transport=transport, base_url="http://here")
 
 
@@ -48,8 +48,8 @@ async def _deliver(client: httpx.AsyncClient, event: str, payload: Any) -> int:
 
 
 async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_the_log(capfd):
-    mutator, ears = Mutator(6), StrictEars()
-    _, _, client = _office(ears)
+    mutator, inbox = Mutator(6), StrictInbox()
+    _, _, client = _office(inbox)
     everything, good = _real(), payloads.commented("good")
     async with client:
         for n in range(COUNT):
@@ -57,14 +57,14 @@ async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_
             assert await _deliver(client, event, mutator.of(payload)) in (202, 400), event
             good["comment"] |= {"body": f"/task good {n}", "id": 10**9 + n}
             assert await _deliver(client, "issue_comment", good) == 202
-    assert {f"/task good {n}" for n in range(COUNT)} <= ears.texts
+    assert {f"/task good {n}" for n in range(COUNT)} <= inbox.texts
     out, err = capfd.readouterr()
     assert CANARY not in out + err
 
 
 async def test_mutated_comments_that_are_read_again_keep_no_good_one_away(capfd):
-    mutator, ears = Mutator(7), StrictEars()
-    surface, comments, client = _office(ears)
+    mutator, inbox = Mutator(7), StrictInbox()
+    surface, comments, client = _office(inbox)
     plain = payloads.commented(f"/task set a to {CANARY}")["comment"]
     line = payloads.on_line(f"@countersign {CANARY}")["comment"]
     good, found = dict(plain), []
@@ -76,8 +76,8 @@ async def test_mutated_comments_that_are_read_again_keep_no_good_one_away(capfd)
         return [one for one in found if one is not None]
 
     comments.recent_comments = recent  # type: ignore[method-assign]
-    await surface.catch_up(ears, payloads.NOW - timedelta(hours=1))
+    await surface.catch_up(inbox, payloads.NOW - timedelta(hours=1))
     await client.aclose()
-    assert {f"/task good {n}" for n in range(COUNT)} <= ears.texts
+    assert {f"/task good {n}" for n in range(COUNT)} <= inbox.texts
     out, err = capfd.readouterr()
     assert CANARY not in out + err

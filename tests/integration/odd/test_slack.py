@@ -17,8 +17,8 @@ from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.slack.fixtures import running, slack, slack_program
 from tests.fakes.slack.program import ANA, APP, BOT, BOT_TOKEN, DEV, SECRET, TEAM
 from tests.fakes.slack.signing import Signer, message_event
-from tests.integration.odd.ears import StrictEars
 from tests.integration.odd.mutations import CANARY, COUNT, RUNNING, Mutator
+from tests.integration.odd.strict_inbox import StrictInbox
 
 pytestmark = pytest.mark.surfaces
 
@@ -97,7 +97,7 @@ COMMAND = {
 
 
 async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_the_log(capfd):
-    mutator, ears, signer = Mutator(3), StrictEars(), Signer()
+    mutator, inbox, signer = Mutator(3), StrictInbox(), Signer()
     surface = SlackSurface(SlackConfig(BOT_TOKEN, TEAM, signing_secret=SECRET, channels={DEV: ()}))
     surface._own_account = OwnAccount(TEAM, BOT, frozenset({DEV}))
 
@@ -108,7 +108,7 @@ async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_
         return SimpleNamespace(data={"ok": True, "user": {"team_id": TEAM}})
 
     surface._api.call, surface._api.get = call, ask  # type: ignore[method-assign]  # what we would do there
-    transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(ears))))
+    transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(inbox))))
     async with httpx.AsyncClient(transport=transport, base_url="http://bot.test") as client:
         for n in range(COUNT):
             kind = mutator.chance.randrange(3)
@@ -125,7 +125,7 @@ async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_
             good = signer.event(message_event(f"<@{BOT}> good {n}"))
             assert (await client.post(good.path, content=good.body, headers=good.headers)).status_code == 200
     await surface._end_tasks()
-    assert {f"good {n}" for n in range(COUNT)} <= ears.texts
+    assert {f"good {n}" for n in range(COUNT)} <= inbox.texts
     out, err = capfd.readouterr()
     assert CANARY not in out + err
 
@@ -139,15 +139,15 @@ def test_mutated_messages_of_a_history_are_read_or_passed_over():
 
 
 async def test_a_running_surface_hears_every_good_message_between_mutated_ones(slack, capfd):
-    mutator, ears = Mutator(5), StrictEars()
-    async with running(SlackSurface(slack.config()), ears, slack):
+    mutator, inbox = Mutator(5), StrictInbox()
+    async with running(SlackSurface(slack.config()), inbox, slack):
         for n in range(RUNNING):
             events = mutator.chance.random() < 0.6
             payload = mutator.of(mutator.chance.choice(EVENTS if events else FORMS))
             await slack.deliver("events_api" if events else "interactive", payload)
             await slack.deliver("events_api", _event(message_event(f"<@{BOT}> good {n}")))
         wanted = {f"good {n}" for n in range(RUNNING)}
-        await slack.until(lambda: wanted <= ears.texts, within_s=300)
+        await slack.until(lambda: wanted <= inbox.texts, within_s=300)
         await slack.until(lambda: len(slack.acks) == 2 * RUNNING, within_s=300)
     out, err = capfd.readouterr()
     assert CANARY not in out + err

@@ -10,8 +10,8 @@ from bot.surfaces.telegram.incoming import BotAccount
 from bot.surfaces.telegram.surface import TelegramSurface
 from tests.fakes.telegram import FakeTelegram, anonymous_admin_says, channel_is_forwarded
 from tests.fakes.telegram.fixtures import telegram
-from tests.integration.odd.ears import StrictEars
 from tests.integration.odd.mutations import CANARY, COUNT, RUNNING, Mutator
+from tests.integration.odd.strict_inbox import StrictInbox
 from tests.integration.telegram.conftest import QUICK, config_of, listening
 
 pytestmark = pytest.mark.surfaces
@@ -44,25 +44,25 @@ def real_updates(telegram: FakeTelegram) -> list[dict[str, Any]]:
 
 
 async def test_mutated_updates_let_every_good_one_be_heard_and_no_words_into_the_log(capfd):
-    fake, mutator, ears = FakeTelegram(), Mutator(1), StrictEars()
+    fake, mutator, inbox = FakeTelegram(), Mutator(1), StrictInbox()
     team = fake.group("Team", topics={7: "docs"})
     updates = real_updates(fake)
     surface = TelegramSurface(config_of(fake, team), limits=QUICK)
-    surface._account, surface._inbox = BotAccount(int(fake.bot["id"]), "ourbot", fake.token), ears
+    surface._account, surface._inbox = BotAccount(int(fake.bot["id"]), "ourbot", fake.token), inbox
     surface._start = lambda answer: answer.close()  # type: ignore[method-assign]  # answers are not what this is about
     ana = fake.person("Bo")
     for n in range(COUNT):
         await surface._store_body(mutator.of(mutator.chance.choice(updates)))
         ana.says(ana.private, f"good {n}")
         assert await surface._store_body(fake.queue.pending.pop())
-    assert {f"good {n}" for n in range(COUNT)} <= ears.texts
+    assert {f"good {n}" for n in range(COUNT)} <= inbox.texts
     await surface.close()
     out, err = capfd.readouterr()
     assert CANARY not in out + err
 
 
 async def test_a_running_surface_hears_every_good_message_between_mutated_ones(telegram, capfd):
-    mutator, ears = Mutator(2), StrictEars()
+    mutator, inbox = Mutator(2), StrictInbox()
     team = telegram.group("Team", topics={7: "docs"})
     updates = real_updates(telegram)
     surface = TelegramSurface(config_of(telegram, team), limits=QUICK, wait_s=5.0, poll_s=5)
@@ -73,8 +73,8 @@ async def test_a_running_surface_hears_every_good_message_between_mutated_ones(t
         telegram.queue.pending.append({**odd, "update_id": telegram.queue.next_id})
         telegram.queue.next_id += 1
         bo.says(bo.private, f"good {n}")
-    async with listening(surface, ears):
+    async with listening(surface, inbox):
         await telegram.confirmed()
-    assert {f"good {n}" for n in range(RUNNING)} <= ears.texts
+    assert {f"good {n}" for n in range(RUNNING)} <= inbox.texts
     out, err = capfd.readouterr()
     assert CANARY not in out + err

@@ -1,4 +1,4 @@
-"""Calls to addresses that somebody configured: where they may go, and what they do not follow."""
+"""Calls to addresses that someone configured: where they may go, and what they do not follow."""
 
 from __future__ import annotations
 

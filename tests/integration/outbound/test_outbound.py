@@ -1,4 +1,4 @@
-"""Events told to receivers: each once, in order, signed, tried again, and with nobody's words in them."""
+"""Events told to receivers: each once, in order, signed, tried again, and with no one's words in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests import campaign
 from tests.builders import ANA
 from tests.clock import clock_ms, timed
 from tests.integration.outbound.receiver import OK, Receiver, answer
-from tests.office import Office
+from tests.service_harness import ServiceHarness
 
 pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
@@ -35,8 +35,8 @@ WORDS = "set the-word to 1 in x.yaml"
 
 
 @pytest.fixture
-def office(database):
-    return Office(database)
+def services(database):
+    return ServiceHarness(database)
 
 
 def hook(receiver: Receiver, name: str = "ci", **others) -> Hook:
@@ -66,11 +66,11 @@ async def all_due(database) -> None:
     await database.write(lambda tx: tx.session.execute(update(DeliveryRow).values(due_ms=0, held_ms=0)))
 
 
-async def test_a_new_event_is_told_signed_with_its_task(office, database):
+async def test_a_new_event_is_told_signed_with_its_task(services, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver))
         await out.round()
-        await office.requests.ask(NewRequest(text=WORDS, actor=ANA))
+        await services.requests.ask(NewRequest(text=WORDS, actor=ANA))
         await out.round()
         (got,) = receiver.got
         told = json.loads(got.body)
@@ -87,11 +87,11 @@ async def test_a_new_event_is_told_signed_with_its_task(office, database):
         assert not verified("another-secret", sent_s, got.body, signature)
 
 
-async def test_words_are_told_only_where_that_was_asked_for(office, database):
+async def test_words_are_told_only_where_that_was_asked_for(services, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver, "plain"), hook(receiver, "full", include_text=True))
         await out.round()
-        await office.requests.ask(NewRequest(text=WORDS, actor=ANA))
+        await services.requests.ask(NewRequest(text=WORDS, actor=ANA))
         await happen(database, "schedule.refused", {"problem": "the-word is wrong", "code": "x", "new": "the-word"})
         while await out.round():
             pass
@@ -231,7 +231,7 @@ async def test_a_hook_that_is_gone_is_owed_nothing(database):
 
 
 async def test_an_event_that_is_committed_late_is_not_passed_over(database):
-    """PostgreSQL may commit event 8 before event 7; whoever reads then must wait for 7."""
+    """PostgreSQL may commit event 8 before event 7; a reader then must wait for 7."""
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver))
         await out.round()

@@ -185,7 +185,7 @@ def test_a_forge_where_others_act_is_followed_from_its_opening_to_its_merge(home
     page = pages / f"web-{number}.json"
 
     def there(**said: object) -> dict[str, Any]:
-        """Others write onto the page; then somebody looks."""
+        """Others write onto the page; then someone looks."""
         page.write_text(json.dumps({**json.loads(page.read_text()), **said}))
         home.hurry()
         assert home.call("worker", "--drain").code == 0

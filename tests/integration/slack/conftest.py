@@ -1,4 +1,4 @@
-"""A Slack for each test, a surface that talks to it, and ears that listen."""
+"""A Slack for each test, a surface connected to it, and a fake inbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.cards.diff import read_diff
 from bot.cards.model import Card
 from bot.surfaces.port import Buttons, IncomingMessage, Place, RenderedCard
 from bot.surfaces.slack.surface import SlackSurface
-from tests.fakes.ears import FakeEars
+from tests.fakes.inbox import FakeInbox
 from tests.fakes.slack.fixtures import running, slack, slack_program
 from tests.fakes.slack.people import Slack
 from tests.fakes.slack.program import DEV
@@ -24,23 +24,23 @@ CHANNEL = Place("slack", DEV)
 
 
 @dataclass(slots=True)
-class Talk:
-    """A surface that runs, its Slack, and its ears."""
+class SlackHarness:
+    """A running surface, its Slack, and its inbox."""
 
     slack: Slack
     surface: SlackSurface
-    ears: FakeEars
+    inbox: FakeInbox
 
-    async def heard(self, count: int = 1) -> list[IncomingMessage]:
-        found = await self.ears.heard(count)
+    async def received(self, count: int = 1) -> list[IncomingMessage]:
+        found = await self.inbox.received(count)
         return [said for said in found if isinstance(said, IncomingMessage)]
 
 
 @pytest_asyncio.fixture
-async def talk(slack) -> AsyncIterator[Talk]:
-    surface, ears = SlackSurface(slack.config()), FakeEars()
-    async with running(surface, ears, slack):
-        yield Talk(slack, surface, ears)
+async def harness(slack) -> AsyncIterator[SlackHarness]:
+    surface, inbox = SlackSurface(slack.config()), FakeInbox()
+    async with running(surface, inbox, slack):
+        yield SlackHarness(slack, surface, inbox)
 
 
 def staged_card(**changes) -> Card:

@@ -10,7 +10,7 @@ import pytest
 from bot.surfaces.port import Attachment, Place, SlackConfig
 from bot.surfaces.slack.surface import SlackSurface
 from core.model.errors import PermanentError, TransientError, UsageError
-from tests.fakes.ears import FakeEars
+from tests.fakes.inbox import FakeInbox
 from tests.fakes.slack.fixtures import running
 from tests.fakes.slack.people import words_of
 from tests.fakes.slack.program import APP_TOKEN, BOT_TOKEN, DEV, LEE, TEAM
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.surfaces
 
 @pytest.fixture
 def surface(slack):
-    """A surface that only speaks."""
+    """A surface that only sends."""
     return SlackSurface(slack.config())
 
 
@@ -194,11 +194,11 @@ async def test_a_token_of_another_workspace_is_refused(slack):
     (row,) = await other.check()
     assert row["verdict"] == "fail"
     with pytest.raises(PermanentError, match="T0ELSEWHERE"):
-        await other.run(FakeEars())
+        await other.run(FakeInbox())
 
 
 async def test_cards_go_out_while_listening_over_kept_connections(slack, surface):
-    async with running(surface, FakeEars(), slack):
+    async with running(surface, FakeInbox(), slack):
         for _ in range(3):
             await surface.post(CHANNEL, drawn_by(surface), None)
     await surface.post(CHANNEL, drawn_by(surface), None)

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from bot.surfaces.port import ButtonPress
 from bot.surfaces.slack.http import MAX_BODY_BYTES, is_signed
 from bot.surfaces.slack.surface import SlackSurface
-from tests.fakes.ears import FakeEars
+from tests.fakes.inbox import FakeInbox
 from tests.fakes.slack.fixtures import running
 from tests.fakes.slack.program import BOT, DEV, LEE, OTHER, SECRET, STRANGER, TEAM
 from tests.fakes.slack.signing import Signed, Signer, message_event
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.surfaces
 MENTION = f"<@{BOT}> bump x to 2"
 
 
-class Door:
+class SignedHttpClient:
     """The surface's addresses, as a web server would serve them."""
 
-    def __init__(self, slack, ears, client):
-        self.slack, self.ears, self._client = slack, ears, client
+    def __init__(self, slack, inbox, client):
+        self.slack, self.inbox, self._client = slack, inbox, client
 
     async def post(self, signed: Signed, body: bytes | None = None, **headers: str | bytes | None) -> httpx.Response:
         """Post it; `headers` (with _ for -) replace its own, None leaves one out."""
@@ -49,12 +49,12 @@ class Door:
 
 
 @pytest_asyncio.fixture
-async def door(slack) -> AsyncIterator[Door]:
-    surface, ears = SlackSurface(slack.config_http()), FakeEars()
-    app = Starlette(routes=list(surface.routes(ears)))
+async def client(slack) -> AsyncIterator[SignedHttpClient]:
+    surface, inbox = SlackSurface(slack.config_http()), FakeInbox()
+    app = Starlette(routes=list(surface.routes(inbox)))
     transport = httpx.ASGITransport(app)
-    async with running(surface, ears), httpx.AsyncClient(transport=transport, base_url="http://bot.test") as client:
-        yield Door(slack, ears, client)
+    async with running(surface, inbox), httpx.AsyncClient(transport=transport, base_url="http://bot.test") as client:
+        yield SignedHttpClient(slack, inbox, client)
 
 
 def click(user=LEE, team=TEAM, trigger="1.2.abc", **fields):
@@ -71,78 +71,78 @@ def click(user=LEE, team=TEAM, trigger="1.2.abc", **fields):
     }
 
 
-async def test_signed_messages_commands_and_clicks_are_heard(door):
+async def test_signed_messages_commands_and_clicks_are_accepted(client):
     for signed in (
         Signer().event(message_event(MENTION)),
         Signer().command("help", LEE),
         Signer().interaction(click()),
     ):
-        answer = await door.post(signed)
+        answer = await client.post(signed)
         assert (answer.status_code, answer.text) == (200, "")
-    message, command, clicked = door.ears.said
+    message, command, clicked = client.inbox.messages
     assert (message.text, command.text) == ("bump x to 2", "help")
     assert isinstance(clicked, ButtonPress)
     assert (clicked.button, clicked.place.thread) == ("opaque", "1700000000.000001")
 
 
-async def test_a_signed_request_replayed_has_no_second_effect(door):
+async def test_a_signed_request_replayed_has_no_second_effect(client):
     for signed in (
         Signer(age_s=10).event(message_event(MENTION)),
         Signer().command("help"),
         Signer().interaction(click()),
     ):
         for _ in range(3):
-            assert (await door.post(signed)).status_code == 200
-    assert len(door.ears.said) == 3
-    assert door.ears.deliveries == 9
+            assert (await client.post(signed)).status_code == 200
+    assert len(client.inbox.messages) == 3
+    assert client.inbox.deliveries == 9
 
 
-async def test_the_same_words_as_message_and_mention_and_in_three_retries_are_one(door):
+async def test_the_same_words_as_message_and_mention_and_in_three_retries_are_one(client):
     event = message_event(MENTION)
     for number, kind in enumerate(("message", "app_mention", "message", "message", "message")):
         signed = Signer().event({**event, "type": kind}, event_id=f"Ev{min(number, 2)}")
         assert (
-            await door.post(signed, x_slack_retry_num=str(number), x_slack_retry_reason="timeout")
+            await client.post(signed, x_slack_retry_num=str(number), x_slack_retry_reason="timeout")
         ).status_code == 200
-    assert len(door.ears.said) == 1
+    assert len(client.inbox.messages) == 1
 
 
-async def test_a_retry_whose_first_delivery_was_never_kept_is_kept(door):
-    door.ears.deaf = True
+async def test_a_retry_whose_first_delivery_was_never_kept_is_kept(client):
+    client.inbox.refuses = True
     signed = Signer().event(message_event(MENTION))
-    assert (await door.post(signed)).status_code == 503
-    door.ears.deaf = False
-    assert (await door.post(signed, x_slack_retry_num="1")).status_code == 200
-    assert len(door.ears.said) == 1
+    assert (await client.post(signed)).status_code == 503
+    client.inbox.refuses = False
+    assert (await client.post(signed, x_slack_retry_num="1")).status_code == 200
+    assert len(client.inbox.messages) == 1
 
 
-async def test_fifty_clicks_at_once_are_each_acknowledged_and_one_clicked_fifty_times_is_one(door):
+async def test_fifty_clicks_at_once_are_each_acknowledged_and_one_clicked_fifty_times_is_one(client):
     same = Signer().interaction(click(trigger="same"))
     other = [Signer().interaction(click(trigger=f"t{n}")) for n in range(50)]
-    answers = await asyncio.gather(*(door.post(signed) for signed in [same] * 50 + other))
+    answers = await asyncio.gather(*(client.post(signed) for signed in [same] * 50 + other))
     assert {answer.status_code for answer in answers} == {200}
-    assert len(door.ears.said) == 51
+    assert len(client.inbox.messages) == 51
 
 
-async def test_a_click_in_the_name_of_another_workspace_is_nobodys(door):
+async def test_a_click_in_the_name_of_another_workspace_is_nobodys(client):
     for payload in (click(team="T0THEIRS"), click(STRANGER, team="T0THEIRS"), click(team={"$ne": 1}), click(user="")):
-        assert (await door.post(Signer().interaction(payload))).status_code in (200, 400)
-    assert not door.ears.said
+        assert (await client.post(Signer().interaction(payload))).status_code in (200, 400)
+    assert not client.inbox.messages
 
 
-async def test_words_in_a_channel_that_is_not_listened_in_are_acknowledged_and_ignored(door):
-    assert (await door.post(Signer().event(message_event(MENTION, channel=OTHER)))).status_code == 200
-    assert (await door.post(Signer().event(message_event(MENTION), team_id="T0THEIRS"))).status_code == 200
-    assert not door.ears.said
+async def test_words_in_a_channel_that_is_not_listened_in_are_acknowledged_and_ignored(client):
+    assert (await client.post(Signer().event(message_event(MENTION, channel=OTHER)))).status_code == 200
+    assert (await client.post(Signer().event(message_event(MENTION), team_id="T0THEIRS"))).status_code == 200
+    assert not client.inbox.messages
 
 
-async def test_the_address_is_confirmed_only_to_slack(door):
+async def test_the_address_is_confirmed_only_to_slack(client):
     body = json.dumps({"type": "url_verification", "challenge": "3eZbrw1aB", "token": "legacy"}).encode()
     signed = Signer().sign("/slack/events", body, "application/json")
-    assert (await door.post(signed)).json() == {"challenge": "3eZbrw1aB"}
-    assert (await door.post(signed, x_slack_signature=None)).status_code == 401
+    assert (await client.post(signed)).json() == {"challenge": "3eZbrw1aB"}
+    assert (await client.post(signed, x_slack_signature=None)).status_code == 401
     assert (
-        await door.post(Signer("another secret").sign("/slack/events", body, "application/json"))
+        await client.post(Signer("another secret").sign("/slack/events", body, "application/json"))
     ).status_code == 401
 
 
@@ -171,38 +171,38 @@ async def test_the_address_is_confirmed_only_to_slack(door):
     ],
     ids=str,
 )
-async def test_a_request_that_slack_did_not_sign_is_a_401(door, headers):
+async def test_a_request_that_slack_did_not_sign_is_a_401(client, headers):
     for signed in (Signer().event(message_event(MENTION)), Signer().command("help"), Signer().interaction(click())):
-        assert (await door.post(signed, **headers)).status_code == 401
-    assert not door.ears.deliveries
+        assert (await client.post(signed, **headers)).status_code == 401
+    assert not client.inbox.deliveries
 
 
-async def test_an_upper_case_signature_is_none(door):
+async def test_an_upper_case_signature_is_none(client):
     signed = Signer().event(message_event(MENTION))
     signature = signed.headers["x-slack-signature"].upper().replace("V0", "v0")
-    assert (await door.post(signed, x_slack_signature=signature)).status_code == 401
+    assert (await client.post(signed, x_slack_signature=signature)).status_code == 401
 
 
-async def test_a_changed_byte_or_another_encoding_of_the_same_words_is_a_401(door):
+async def test_a_changed_byte_or_another_encoding_of_the_same_words_is_a_401(client):
     signed = Signer().event(message_event(MENTION))
     for body in (
         signed.body + b" ",
         signed.body.replace(b"x to 2", b"x to 3"),
         json.dumps(json.loads(signed.body), indent=1).encode(),
     ):
-        assert (await door.post(signed, body)).status_code == 401
-    assert not door.ears.deliveries
+        assert (await client.post(signed, body)).status_code == 401
+    assert not client.inbox.deliveries
 
 
 @pytest.mark.parametrize("age_s", [301, -301, 10**6])
-async def test_an_old_request_or_one_of_the_future_is_a_401(door, age_s):
-    assert (await door.post(Signer(age_s=age_s).event(message_event(MENTION)))).status_code == 401
+async def test_an_old_request_or_one_of_the_future_is_a_401(client, age_s):
+    assert (await client.post(Signer(age_s=age_s).event(message_event(MENTION)))).status_code == 401
 
 
-async def test_a_signed_body_that_is_no_utf_8_is_a_401(door):
+async def test_a_signed_body_that_is_no_utf_8_is_a_401(client):
     for path in ("/slack/events", "/slack/interactions", "/slack/commands"):
         signed = Signer().sign(path, b'{"type": "\xff\xfe"}', "application/json")
-        assert (await door.post(signed)).status_code == 401
+        assert (await client.post(signed)).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -234,24 +234,24 @@ async def test_a_signed_body_that_is_no_utf_8_is_a_401(door):
     ],
     ids=lambda body: body[:20],
 )
-async def test_nothing_that_is_signed_but_odd_fails_with_a_5xx_or_is_heard(door, body):
+async def test_nothing_that_is_signed_but_odd_fails_with_a_5xx_or_is_accepted(client, body):
     for path, kind in (
         ("/slack/events", "application/json"),
         ("/slack/interactions", "application/x-www-form-urlencoded"),
         ("/slack/commands", "application/x-www-form-urlencoded"),
     ):
-        answer = await door.post(Signer().sign(path, body, kind))
+        answer = await client.post(Signer().sign(path, body, kind))
         assert answer.status_code < 500, (path, answer.status_code)
-    assert not door.ears.said
+    assert not client.inbox.messages
 
 
 @pytest.mark.parametrize(("over", "status"), [(0, 200), (1, 413)])
-async def test_a_body_at_the_limit_is_read_and_one_past_it_is_not(door, over, status):
+async def test_a_body_at_the_limit_is_read_and_one_past_it_is_not(client, over, status):
     signed = Signer().sign("/slack/events", b"x" * (MAX_BODY_BYTES + over), "application/json")
-    assert (await door.post(signed)).status_code == status
+    assert (await client.post(signed)).status_code == status
 
 
-async def test_a_body_without_end_is_cut_off_at_the_limit(door):
+async def test_a_body_without_end_is_cut_off_at_the_limit(client):
     sent = 0
 
     async def endless():
@@ -260,23 +260,23 @@ async def test_a_body_without_end_is_cut_off_at_the_limit(door):
             sent += 100_000
             yield b"x" * 100_000
 
-    answer = await door._client.post("/slack/events", content=endless())
+    answer = await client._client.post("/slack/events", content=endless())
     assert answer.status_code == 413
     assert sent <= MAX_BODY_BYTES + 300_000
 
 
-async def test_only_post_is_answered(door):
+async def test_only_post_is_answered(client):
     for method in ("GET", "PUT", "DELETE"):
-        assert (await door._client.request(method, "/slack/events")).status_code == 405
+        assert (await client._client.request(method, "/slack/events")).status_code == 405
 
 
 async def test_an_ear_that_fails_unexpectedly_is_a_500_that_says_nothing(slack):
-    class Broken(FakeEars):
+    class Broken(FakeInbox):
         async def accept(self, said):
             raise RuntimeError(f"the secret is {SECRET}")
 
-    surface, ears = SlackSurface(slack.config_http()), Broken()
-    transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(ears))))
+    surface, inbox = SlackSurface(slack.config_http()), Broken()
+    transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(inbox))))
     async with httpx.AsyncClient(transport=transport, base_url="http://bot.test") as client:
         signed = Signer().event(message_event(MENTION))
         answer = await client.post(signed.path, content=signed.body, headers=signed.headers)
@@ -284,7 +284,7 @@ async def test_an_ear_that_fails_unexpectedly_is_a_500_that_says_nothing(slack):
 
 
 def test_without_a_signing_secret_there_is_no_address(slack):
-    assert not SlackSurface(slack.config()).routes(FakeEars())
+    assert not SlackSurface(slack.config()).routes(FakeInbox())
 
 
 @given(st.binary(max_size=200), st.binary(max_size=80), st.binary(max_size=100), st.binary(max_size=40))

@@ -1,4 +1,4 @@
-"""A surface on the fake Telegram, running, with ears that remember."""
+"""A running surface on the fake Telegram, with a fake inbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest_asyncio
 from bot.surfaces.port import Inbox, TelegramConfig
 from bot.surfaces.telegram.pace import PaceLimits
 from bot.surfaces.telegram.surface import TelegramSurface
-from tests.fakes.ears import FakeEars
+from tests.fakes.inbox import FakeInbox
 from tests.fakes.telegram import Chat, FakeTelegram
 from tests.fakes.telegram.fixtures import telegram
 
@@ -24,12 +24,12 @@ QUICK = PaceLimits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0)
 
 
 @dataclass(slots=True)
-class Stage:
+class TelegramHarness:
     """Telegram with a team's group in it, and the surface that listens."""
 
     telegram: FakeTelegram
     surface: TelegramSurface
-    ears: FakeEars
+    inbox: FakeInbox
     team: Chat
 
 
@@ -39,9 +39,9 @@ def config_of(telegram: FakeTelegram, *groups: Chat, **changes: Any) -> Telegram
 
 
 @asynccontextmanager
-async def listening(surface: TelegramSurface, ears: Inbox) -> AsyncIterator[asyncio.Task[None]]:
+async def listening(surface: TelegramSurface, inbox: Inbox) -> AsyncIterator[asyncio.Task[None]]:
     """The surface running; ends it quietly."""
-    task = asyncio.create_task(surface.run(ears))
+    task = asyncio.create_task(surface.run(inbox))
     try:
         yield task
     finally:
@@ -52,19 +52,19 @@ async def listening(surface: TelegramSurface, ears: Inbox) -> AsyncIterator[asyn
 
 
 @pytest_asyncio.fixture
-async def stage(telegram: FakeTelegram) -> AsyncIterator[Stage]:
+async def harness(telegram: FakeTelegram) -> AsyncIterator[TelegramHarness]:
     """A surface that polls; one listed group with a topic."""
     team = telegram.group("Team", topics={7: "docs"})
-    surface, ears = TelegramSurface(config_of(telegram, team), limits=QUICK, wait_s=2.0, poll_s=5), FakeEars()
+    surface, inbox = TelegramSurface(config_of(telegram, team), limits=QUICK, wait_s=2.0, poll_s=5), FakeInbox()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(listening(surface, ears))
-        yield Stage(telegram, surface, ears, team)
+        await stack.enter_async_context(listening(surface, inbox))
+        yield TelegramHarness(telegram, surface, inbox, team)
 
 
 @pytest_asyncio.fixture
-async def mute(telegram: FakeTelegram) -> AsyncIterator[Stage]:
-    """A surface that only speaks."""
+async def sender(telegram: FakeTelegram) -> AsyncIterator[TelegramHarness]:
+    """A surface that only sends."""
     team = telegram.group("Team", topics={7: "docs"})
     surface = TelegramSurface(config_of(telegram, team), limits=QUICK, wait_s=1.0, poll_s=1)
-    yield Stage(telegram, surface, FakeEars(), team)
+    yield TelegramHarness(telegram, surface, FakeInbox(), team)
     await surface.close()

@@ -28,58 +28,58 @@ def texts(chat):
     return [message.text for message in chat.by_bot()]
 
 
-async def test_a_card_is_posted_with_its_buttons_in_the_askers_topic(mute):
-    asked = mute.telegram.person("Ana").says(mute.team, "@ourbot fix it", thread=7)
-    number = await mute.surface.post(place_of(mute.team, "7"), drawing("a card", [("bold", 2, 4)]), str(asked.id))
-    shown = mute.team.messages[int(number)]
+async def test_a_card_is_posted_with_its_buttons_in_the_askers_topic(sender):
+    asked = sender.telegram.person("Ana").says(sender.team, "@ourbot fix it", thread=7)
+    number = await sender.surface.post(place_of(sender.team, "7"), drawing("a card", [("bold", 2, 4)]), str(asked.id))
+    shown = sender.team.messages[int(number)]
     assert (shown.text, shown.thread, shown.reply_to) == ("a card", 7, asked.id)
     assert list(shown.covered("bold")) == ["card"]
     assert [[button.label for button in row] for row in shown.rows] == [["✅ Approve 9c1e", "❌ Reject"]]
 
 
-async def test_a_card_is_changed_in_place_and_the_same_again_is_no_fault(mute):
-    place = place_of(mute.team)
-    number = await mute.surface.post(place, drawing("one"), None)
-    assert await mute.surface.edit(place, number, drawing("two", rows=())) == number
-    assert await mute.surface.edit(place, number, drawing("two", rows=())) == number
-    (shown,) = mute.team.by_bot()
+async def test_a_card_is_changed_in_place_and_the_same_again_is_no_fault(sender):
+    place = place_of(sender.team)
+    number = await sender.surface.post(place, drawing("one"), None)
+    assert await sender.surface.edit(place, number, drawing("two", rows=())) == number
+    assert await sender.surface.edit(place, number, drawing("two", rows=())) == number
+    (shown,) = sender.team.by_bot()
     assert (shown.text, shown.buttons, shown.edits) == ("two", [], 1)
 
 
-async def test_a_card_that_is_gone_is_posted_anew(mute):
-    place = place_of(mute.team)
-    number = await mute.surface.post(place, drawing("one"), None)
-    mute.telegram.delete(mute.team.messages[int(number)])
-    new = await mute.surface.edit(place, number, drawing("two"))
+async def test_a_card_that_is_gone_is_posted_anew(sender):
+    place = place_of(sender.team)
+    number = await sender.surface.post(place, drawing("one"), None)
+    sender.telegram.delete(sender.team.messages[int(number)])
+    new = await sender.surface.edit(place, number, drawing("two"))
     assert new != number
-    assert texts(mute.team) == ["two"]
+    assert texts(sender.team) == ["two"]
 
 
-async def test_a_card_goes_to_the_chat_when_its_topic_is_gone(mute):
-    del mute.team.topics[7]
-    await mute.surface.post(place_of(mute.team, "7"), drawing("one"), None)
-    assert [(m.text, m.thread) for m in mute.team.by_bot()] == [("one", None)]
+async def test_a_card_goes_to_the_chat_when_its_topic_is_gone(sender):
+    del sender.team.topics[7]
+    await sender.surface.post(place_of(sender.team, "7"), drawing("one"), None)
+    assert [(m.text, m.thread) for m in sender.team.by_bot()] == [("one", None)]
 
 
-async def test_a_card_whose_question_is_gone_is_posted_all_the_same(mute):
-    await mute.surface.post(place_of(mute.team), drawing("one"), "4711")
-    assert [(m.text, m.reply_to) for m in mute.team.by_bot()] == [("one", None)]
+async def test_a_card_whose_question_is_gone_is_posted_all_the_same(sender):
+    await sender.surface.post(place_of(sender.team), drawing("one"), "4711")
+    assert [(m.text, m.reply_to) for m in sender.team.by_bot()] == [("one", None)]
 
 
-async def test_refused_entities_cost_the_looks_and_not_the_card(mute):
-    mute.telegram.refuse_entities = True
-    place = place_of(mute.team)
-    number = await mute.surface.post(place, drawing("one", [("bold", 0, 3)], plain="plain"), None)
-    shown = mute.team.messages[int(number)]
+async def test_refused_entities_cost_the_looks_and_not_the_card(sender):
+    sender.telegram.refuse_entities = True
+    place = place_of(sender.team)
+    number = await sender.surface.post(place, drawing("one", [("bold", 0, 3)], plain="plain"), None)
+    shown = sender.team.messages[int(number)]
     assert (shown.text, shown.entities, len(shown.buttons)) == ("plain", [], 2)
-    await mute.surface.edit(place, number, drawing("two", [("bold", 0, 3)], plain="still plain"))
+    await sender.surface.edit(place, number, drawing("two", [("bold", 0, 3)], plain="still plain"))
     assert shown.text == "still plain"
 
 
-async def test_entities_out_of_bounds_cost_the_looks_and_not_the_card(mute):
-    await mute.surface.post(place_of(mute.team), drawing("one", [("bold", 0, 99)]), None)
-    assert texts(mute.team) == ["one"]
-    assert len(mute.telegram.expected_violations()) == 1
+async def test_entities_out_of_bounds_cost_the_looks_and_not_the_card(sender):
+    await sender.surface.post(place_of(sender.team), drawing("one", [("bold", 0, 99)]), None)
+    assert texts(sender.team) == ["one"]
+    assert len(sender.telegram.expected_violations()) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,64 +90,64 @@ async def test_entities_out_of_bounds_cost_the_looks_and_not_the_card(mute):
         lambda telegram, chat: setattr(chat, "gone", "Forbidden: bot was blocked by the user"),
     ],
 )
-async def test_a_place_that_cannot_be_reached_again_is_gone(mute, lose):
-    number = await mute.surface.post(place_of(mute.team), drawing(), None)
-    lose(mute.telegram, mute.team)
+async def test_a_place_that_cannot_be_reached_again_is_gone(sender, lose):
+    number = await sender.surface.post(place_of(sender.team), drawing(), None)
+    lose(sender.telegram, sender.team)
     for work in (
-        mute.surface.post(place_of(mute.team), drawing(), None),
-        mute.surface.edit(place_of(mute.team), number, drawing("new")),
-        mute.surface.send_text(place_of(mute.team), "hello", None, None),
+        sender.surface.post(place_of(sender.team), drawing(), None),
+        sender.surface.edit(place_of(sender.team), number, drawing("new")),
+        sender.surface.send_text(place_of(sender.team), "hello", None, None),
     ):
         with pytest.raises(PermanentError) as caught:
             await work
         assert caught.value.problem.code == "place_gone"
 
 
-async def test_a_place_that_is_no_chat_is_gone(mute):
+async def test_a_place_that_is_no_chat_is_gone(sender):
     with pytest.raises(PermanentError) as caught:
-        await mute.surface.send_text(Place("telegram", "C024BE91L"), "hello", None, None)
+        await sender.surface.send_text(Place("telegram", "C024BE91L"), "hello", None, None)
     assert caught.value.problem.code == "place_gone"
 
 
-async def test_a_card_follows_a_group_that_became_a_supergroup(stage):
-    group = stage.telegram.group("Small", kind="group")
-    number = await stage.surface.post(place_of(group), drawing("one"), None)
-    new = stage.telegram.migrate(group)
-    await stage.surface.edit(place_of(group), number, drawing("two"))
+async def test_a_card_follows_a_group_that_became_a_supergroup(harness):
+    group = harness.telegram.group("Small", kind="group")
+    number = await harness.surface.post(place_of(group), drawing("one"), None)
+    new = harness.telegram.migrate(group)
+    await harness.surface.edit(place_of(group), number, drawing("two"))
     assert texts(new) == ["two"]
-    assert ("telegram", str(group.id), str(new.id)) in stage.ears.moves
-    await stage.surface.send_text(place_of(group), "hello", None, None)
+    assert ("telegram", str(group.id), str(new.id)) in harness.inbox.moves
+    await harness.surface.send_text(place_of(group), "hello", None, None)
     assert texts(new) == ["two", "hello"]
 
 
-async def test_told_to_wait_it_waits_and_keeps_the_order(mute):
-    mute.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 1))
-    place = place_of(mute.team)
-    await asyncio.gather(*(mute.surface.send_text(place, f"line {n}", None, None) for n in range(5)))
-    assert texts(mute.team) == [f"line {n}" for n in range(5)]
-    assert mute.telegram.calls["sendMessage"] == 6
+async def test_told_to_wait_it_waits_and_keeps_the_order(sender):
+    sender.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 1))
+    place = place_of(sender.team)
+    await asyncio.gather(*(sender.surface.send_text(place, f"line {n}", None, None) for n in range(5)))
+    assert texts(sender.team) == [f"line {n}" for n in range(5)]
+    assert sender.telegram.calls["sendMessage"] == 6
 
 
-async def test_one_slow_chat_does_not_hold_up_another(mute):
-    mute.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 2))
-    lee = mute.telegram.person("Lee")
-    slow = asyncio.create_task(mute.surface.send_text(place_of(mute.team), "slow", None, None))
-    await mute.telegram.until(lambda: mute.telegram.calls["sendMessage"])
-    await mute.surface.send_text(place_of(lee.private), "quick", None, None)
+async def test_one_slow_chat_does_not_hold_up_another(sender):
+    sender.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 2))
+    lee = sender.telegram.person("Lee")
+    slow = asyncio.create_task(sender.surface.send_text(place_of(sender.team), "slow", None, None))
+    await sender.telegram.until(lambda: sender.telegram.calls["sendMessage"])
+    await sender.surface.send_text(place_of(lee.private), "quick", None, None)
     assert not slow.done()
     assert texts(lee.private) == ["quick"]
     await slow
-    assert texts(mute.team) == ["slow"]
+    assert texts(sender.team) == ["slow"]
 
 
-async def test_told_to_wait_for_long_the_caller_is_told(mute):
-    mute.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 600))
+async def test_told_to_wait_for_long_the_caller_is_told(sender):
+    sender.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 600))
     for _ in range(2):
         with pytest.raises(TransientError) as caught:
-            await mute.surface.send_text(place_of(mute.team), "hello", None, None)
+            await sender.surface.send_text(place_of(sender.team), "hello", None, None)
         assert caught.value.retry_after_s is not None
         assert 590 < caught.value.retry_after_s <= 600
-    assert mute.telegram.calls["sendMessage"] == 1
+    assert sender.telegram.calls["sendMessage"] == 1
 
 
 async def test_paced_by_ourselves_everything_arrives_in_order(telegram):
@@ -174,48 +174,48 @@ async def test_paced_by_ourselves_everything_arrives_in_order(telegram):
         (Fault(FaultKind.HANG), "telegram_timeout"),
     ],
 )
-async def test_a_failed_post_is_the_callers_to_repeat_and_makes_one_more_card_at_most(mute, fault, code):
-    mute.telegram.next("sendMessage", fault)
-    place = place_of(mute.team)
+async def test_a_failed_post_is_the_callers_to_repeat_and_makes_one_more_card_at_most(sender, fault, code):
+    sender.telegram.next("sendMessage", fault)
+    place = place_of(sender.team)
     with pytest.raises(TransientError) as caught:
-        await mute.surface.post(place, drawing(), None)
+        await sender.surface.post(place, drawing(), None)
     assert caught.value.problem.code == code
-    assert mute.telegram.token not in str(caught.value)
-    await mute.surface.post(place, drawing(), None)
-    assert 1 <= len(mute.team.by_bot()) <= 2
+    assert sender.telegram.token not in str(caught.value)
+    await sender.surface.post(place, drawing(), None)
+    assert 1 <= len(sender.team.by_bot()) <= 2
 
 
-async def test_a_revoked_token_is_told_without_showing_it(mute):
-    mute.telegram.revoke()
+async def test_a_revoked_token_is_told_without_showing_it(sender):
+    sender.telegram.revoke()
     with pytest.raises(PermanentError) as caught:
-        await mute.surface.post(place_of(mute.team), drawing(), None)
+        await sender.surface.post(place_of(sender.team), drawing(), None)
     assert caught.value.problem.code == "telegram_token"
-    assert mute.telegram.token not in repr(caught.value.__cause__)
+    assert sender.telegram.token not in repr(caught.value.__cause__)
 
 
-async def test_the_token_is_in_no_log(mute, caplog):
+async def test_the_token_is_in_no_log(sender, caplog):
     caplog.set_level("DEBUG")
-    mute.telegram.next("sendMessage", Fault(FaultKind.ERROR, 500))
+    sender.telegram.next("sendMessage", Fault(FaultKind.ERROR, 500))
     with pytest.raises(TransientError):
-        await mute.surface.send_text(place_of(mute.team), "hello", None, None)
-    await TelegramSurface(config_of(mute.telegram)).check()
-    assert mute.telegram.token not in caplog.text
+        await sender.surface.send_text(place_of(sender.team), "hello", None, None)
+    await TelegramSurface(config_of(sender.telegram)).check()
+    assert sender.telegram.token not in caplog.text
 
 
-async def test_seen_is_a_pair_of_eyes(mute):
-    said = mute.telegram.person("Ana").says(mute.team, "@ourbot fix it")
-    await mute.surface.acknowledge(place_of(mute.team), str(said.id))
+async def test_seen_is_a_pair_of_eyes(sender):
+    said = sender.telegram.person("Ana").says(sender.team, "@ourbot fix it")
+    await sender.surface.acknowledge(place_of(sender.team), str(said.id))
     assert said.reactions == ["👀"]
-    await mute.surface.acknowledge(place_of(mute.team), "4711")
+    await sender.surface.acknowledge(place_of(sender.team), "4711")
 
 
-async def test_files_are_delivered_with_words_and_names(mute):
+async def test_files_are_delivered_with_words_and_names(sender):
     files = [
         Attachment("142/../x y.patch", b"--- a\n+++ b\n", "text/x-diff"),
         Attachment("142.html", b"<!doctype html>", "text/html"),
     ]
-    await mute.surface.attach(place_of(mute.team, "7"), files, "the whole diff of #142 @lee", None)
-    first, second = mute.team.by_bot()
+    await sender.surface.attach(place_of(sender.team, "7"), files, "the whole diff of #142 @lee", None)
+    first, second = sender.team.by_bot()
     assert first.document is not None
     assert second.document is not None
     assert (first.document.name, first.document.content) == ("142-..-x-y.patch", b"--- a\n+++ b\n")
@@ -224,60 +224,60 @@ async def test_files_are_delivered_with_words_and_names(mute):
     assert list(first.covered("mention")) == []
 
 
-async def test_chat_31_a_file_that_arrived_is_not_sent_again(mute):
+async def test_chat_31_a_file_that_arrived_is_not_sent_again(sender):
     files = [Attachment("1.1.patch", b"diff", "text/x-diff"), Attachment("1.1.html", b"page", "text/html")]
     broken = Fault(FaultKind.ERROR, 502)
-    mute.telegram.next("sendDocument", None, broken, broken, broken)  # the first file arrives, the second does not
+    sender.telegram.next("sendDocument", None, broken, broken, broken)  # the first file arrives, the second does not
     for _ in range(3):
         with pytest.raises(TransientError):
-            await mute.surface.attach(place_of(mute.team), files, "all of it", None)
-    await mute.surface.attach(place_of(mute.team), files, "all of it", None)
-    assert [m.document.name for m in mute.team.by_bot()] == ["1.1.patch", "1.1.html"]
+            await sender.surface.attach(place_of(sender.team), files, "all of it", None)
+    await sender.surface.attach(place_of(sender.team), files, "all of it", None)
+    assert [m.document.name for m in sender.team.by_bot()] == ["1.1.patch", "1.1.html"]
 
 
 @pytest.mark.parametrize("length", [1024, 1025])
-async def test_words_below_a_file_fit_or_stand_above_it(mute, length):
-    await mute.surface.attach(place_of(mute.team), [Attachment("a", b"x", "text/plain")], "w" * length, None)
-    shown = [(m.text, m.document is not None) for m in mute.team.by_bot()]
+async def test_words_below_a_file_fit_or_stand_above_it(sender, length):
+    await sender.surface.attach(place_of(sender.team), [Attachment("a", b"x", "text/plain")], "w" * length, None)
+    shown = [(m.text, m.document is not None) for m in sender.team.by_bot()]
     assert shown == ([("w" * length, True)] if length <= 1024 else [("w" * length, False), ("", True)])
 
 
-async def test_a_file_that_telegram_takes_from_no_bot_is_refused_here(mute):
+async def test_a_file_that_telegram_takes_from_no_bot_is_refused_here(sender):
     for content in (b"", bytes(50_000_001)):
         with pytest.raises(PermanentError) as caught:
-            await mute.surface.attach(place_of(mute.team), [Attachment("a", content, "text/plain")], "", None)
+            await sender.surface.attach(place_of(sender.team), [Attachment("a", content, "text/plain")], "", None)
         assert caught.value.problem.code == "file_size"
-    assert mute.team.by_bot() == []
+    assert sender.team.by_bot() == []
 
 
 @pytest.mark.parametrize(("count", "messages"), [(4095, 1), (4096, 1), (4097, 2), (9000, 3)])
-async def test_long_words_are_split_and_nothing_is_lost(mute, count, messages):
-    await mute.surface.send_text(place_of(mute.team), "w" * count, None, None)
-    assert "".join(texts(mute.team)) == "w" * count
-    assert len(texts(mute.team)) == messages
+async def test_long_words_are_split_and_nothing_is_lost(sender, count, messages):
+    await sender.surface.send_text(place_of(sender.team), "w" * count, None, None)
+    assert "".join(texts(sender.team)) == "w" * count
+    assert len(texts(sender.team)) == messages
 
 
-async def test_very_long_words_come_as_a_file(mute):
+async def test_very_long_words_come_as_a_file(sender):
     said = "\n".join(f"#{n} 🦊 fix docs/{n}.md" for n in range(2000))
-    await mute.surface.send_text(place_of(mute.team), said, None, None)
-    (shown,) = mute.team.by_bot()
+    await sender.surface.send_text(place_of(sender.team), said, None, None)
+    (shown,) = sender.team.by_bot()
     assert shown.document is not None
     assert shown.document.content.decode() == said
 
 
-async def test_what_is_said_pings_nobody_links_nothing_and_can_be_copied(mute):
+async def test_what_is_said_pings_nobody_links_nothing_and_can_be_copied(sender):
     said = (
         "ask @lee or t.me/spam, tg://user?id=1, https://evil.example/x #now $USD a@b.example\n/approve 142 9c1e04ab77d2"
     )
-    await mute.surface.send_text(place_of(mute.team), said, None, None)
-    (shown,) = mute.team.by_bot()
+    await sender.surface.send_text(place_of(sender.team), said, None, None)
+    (shown,) = sender.team.by_bot()
     assert shown.text == said
     assert {entity["type"] for entity in shown.entities} == {"code"}
 
 
-async def test_nothing_to_say_says_nothing(mute):
-    await mute.surface.send_text(place_of(mute.team), " \n ", None, None)
-    assert mute.team.by_bot() == []
+async def test_nothing_to_say_says_nothing(sender):
+    await sender.surface.send_text(place_of(sender.team), " \n ", None, None)
+    assert sender.team.by_bot() == []
 
 
 async def test_doctor_is_told_of_token_privacy_webhook_and_groups(telegram):
@@ -307,15 +307,15 @@ def test_what_is_no_token_is_told_before_it_is_used(telegram, token):
     assert not token or token not in str(caught.value)
 
 
-async def test_characters_that_cannot_be_sent_are_spelled_out(mute):
-    await mute.surface.send_text(place_of(mute.team), "a\x00b \ud800 \u202egpj.exe\tx", None, None)
-    assert texts(mute.team) == [r"a\x00b \u{d800} \u{202e}gpj.exe  x"]
+async def test_characters_that_cannot_be_sent_are_spelled_out(sender):
+    await sender.surface.send_text(place_of(sender.team), "a\x00b \ud800 \u202egpj.exe\tx", None, None)
+    assert texts(sender.team) == [r"a\x00b \u{d800} \u{202e}gpj.exe  x"]
 
 
-async def test_an_answer_to_a_press_is_tried_again(stage):
-    place = place_of(stage.team)
-    number = await stage.surface.post(place, drawing(), None)
-    stage.telegram.next("answerCallbackQuery", Fault(FaultKind.FLOOD, 1), Fault(FaultKind.DROP))
-    (click,) = stage.telegram.person("Lee").clicks(stage.team.messages[int(number)], "Approve")
+async def test_an_answer_to_a_press_is_tried_again(harness):
+    place = place_of(harness.team)
+    number = await harness.surface.post(place, drawing(), None)
+    harness.telegram.next("answerCallbackQuery", Fault(FaultKind.FLOOD, 1), Fault(FaultKind.DROP))
+    (click,) = harness.telegram.person("Lee").clicks(harness.team.messages[int(number)], "Approve")
     await click.answered()
     assert len(click.answers) == 1

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from bot.surfaces.port import Place, Response
 from bot.surfaces.telegram.surface import TelegramSurface
 from core.model.errors import UsageError
-from tests.fakes.ears import FakeEars
+from tests.fakes.inbox import FakeInbox
 from tests.fakes.telegram import SECRET_HEADER, FakeTelegram
 from tests.integration.telegram.conftest import QUICK, config_of, listening
 from tests.integration.telegram.drawings import drawing
@@ -32,14 +32,14 @@ SECRET = "s3cret-_" + "x" * 24
 class Hooked:
     telegram: FakeTelegram
     surface: TelegramSurface
-    ears: FakeEars
+    inbox: FakeInbox
     address: str
 
 
 @asynccontextmanager
-async def served(surface: TelegramSurface, ears: FakeEars) -> AsyncIterator[str]:
+async def served(surface: TelegramSurface, inbox: FakeInbox) -> AsyncIterator[str]:
     """The surface's routes on a free port; their address."""
-    app = Starlette(routes=list(surface.routes(ears)))
+    app = Starlette(routes=list(surface.routes(inbox)))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
@@ -56,12 +56,12 @@ async def served(surface: TelegramSurface, ears: FakeEars) -> AsyncIterator[str]
 @pytest_asyncio.fixture
 async def hooked(telegram: FakeTelegram) -> AsyncIterator[Hooked]:
     config = config_of(telegram, webhook_url=PUBLIC, webhook_secret=SECRET)
-    surface, ears = TelegramSurface(config, limits=QUICK), FakeEars()
-    async with served(surface, ears) as address:
+    surface, inbox = TelegramSurface(config, limits=QUICK), FakeInbox()
+    async with served(surface, inbox) as address:
         telegram.reach = lambda url: url.replace(PUBLIC, address)
-        async with listening(surface, ears):
+        async with listening(surface, inbox):
             await telegram.until(lambda: telegram.webhook)
-            yield Hooked(telegram, surface, ears, address + surface.webhook_path)
+            yield Hooked(telegram, surface, inbox, address + surface.webhook_path)
 
 
 def update(text="hello", number=7):
@@ -85,9 +85,9 @@ async def sent(hooked, *, content=None, headers=None, method="POST", **rest):
 async def test_what_is_said_and_pressed_arrives(hooked):
     ana = hooked.telegram.person("Ana")
     ana.says(ana.private, "fix it")
-    (heard,) = await hooked.ears.heard()
+    (heard,) = await hooked.inbox.received()
     assert heard.text == "fix it"
-    hooked.ears.answers = lambda _said: Response("Approved.")
+    hooked.inbox.answers = lambda _said: Response("Approved.")
     number = await hooked.surface.post(Place("telegram", str(ana.id)), drawing(), None)
     clicks = ana.clicks(ana.private.messages[int(number)], "Approve", times=5)
     assert {(await click.answered())["text"] for click in clicks} == {"Approved."}
@@ -115,25 +115,25 @@ async def test_the_address_does_not_show_the_token(hooked):
 async def test_who_does_not_know_the_secret_is_told_nothing(hooked, headers):
     response = await sent(hooked, content=json.dumps(update()), headers=headers)
     assert response.status_code == 401
-    assert hooked.ears.said == []
+    assert hooked.inbox.messages == []
 
 
 async def test_the_same_update_twice_is_kept_once(hooked):
     for _ in range(3):
         assert (await sent(hooked, json=update())).status_code == 200
-    assert len(hooked.ears.said) == 1
-    assert hooked.ears.deliveries == 3
+    assert len(hooked.inbox.messages) == 1
+    assert hooked.inbox.deliveries == 3
 
 
 async def test_what_cannot_be_kept_comes_again(hooked):
-    hooked.ears.deaf = True
+    hooked.inbox.refuses = True
     assert (await sent(hooked, json=update())).status_code == 503
     ana = hooked.telegram.person("Ana")
     ana.says(ana.private, "one")
     ana.says(ana.private, "two")
-    await hooked.telegram.until(lambda: hooked.ears.deliveries >= 3)
-    hooked.ears.deaf = False
-    assert [said.text for said in await hooked.ears.heard(2)] == ["one", "two"]
+    await hooked.telegram.until(lambda: hooked.inbox.deliveries >= 3)
+    hooked.inbox.refuses = False
+    assert [said.text for said in await hooked.inbox.received(2)] == ["one", "two"]
     await hooked.telegram.confirmed()
 
 
@@ -164,13 +164,13 @@ async def test_what_cannot_be_kept_comes_again(hooked):
 async def test_bad_bodies_are_refused_and_never_our_fault(hooked, body):
     response = await sent(hooked, content=body)
     assert response.status_code in (200, 400)
-    assert all(isinstance(heard.text, str) for heard in hooked.ears.said)
+    assert all(isinstance(heard.text, str) for heard in hooked.inbox.messages)
     assert (await sent(hooked, json=update())).status_code == 200
 
 
 async def test_kinds_of_updates_that_are_not_ours_are_taken_and_forgotten(hooked):
     assert (await sent(hooked, json={"update_id": 1, "new_kind": {"x": 1}})).status_code == 200
-    assert hooked.ears.said == []
+    assert hooked.inbox.messages == []
 
 
 @pytest.mark.parametrize("chunked", [True, False])

@@ -45,7 +45,7 @@ FILES = {
 
 
 @dataclass
-class Doing:
+class ScriptedExecutor:
     """An executor that writes what a test says: of each step's words, a function from order to files, or a fault."""
 
     does: Callable[[WorkOrder], Mapping[str, str | None]] = field(default=lambda _order: {})
@@ -79,11 +79,11 @@ class Doing:
 
 
 @dataclass
-class Bench:
+class WorkflowRunner:
     """A workflow executor on a repository; `run` works an order of a lane given as YAML."""
 
-    web: GitRepository
-    doing: Doing
+    repo: GitRepository
+    scripted: ScriptedExecutor
     executor: Executor
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     usage: MemoryUsage = field(default_factory=MemoryUsage)
@@ -99,16 +99,16 @@ class Bench:
         self.journal, self.usage = MemoryJournal(), MemoryUsage()
 
     async def run(self, lane: Lane | str, **parameters: str) -> ExecutorResult:
-        return await self.executor.produce(await self.order(lane, **parameters), self.web)
+        return await self.executor.produce(await self.order(lane, **parameters), self.repo)
 
     async def order(self, lane: Lane | str, **parameters: str) -> WorkOrder:
-        base = await self.web.fetch_base()
+        base = await self.repo.fetch_base()
 
         async def report(words: str) -> None:
             self.progress.append(words)
 
         found = lane if isinstance(lane, Lane) else lane_named(lane)
-        start = await self.web.tree_of(base)
+        start = await self.repo.tree_of(base)
         text = "do as the lane says"
         turns = (Turn(1, "ana", "terminal", text, origin.WHEN, 1),) if hasattr(origin, "WHEN") else ()
         return WorkOrder(
@@ -117,9 +117,9 @@ class Bench:
 
     async def changed(self, made: ExecutorResult) -> dict[str, str | None]:
         """What differs from the branch: paths to their text, None where a file is gone."""
-        change = await self.web.change(await self.web.fetch_base(), made.tree)
+        change = await self.repo.change(await self.repo.fetch_base(), made.tree)
         return {
-            file.shown_path: None if file.new_blob is None else (await self.web.read_blob(file.new_blob)).decode()
+            file.shown_path: None if file.new_blob is None else (await self.repo.read_blob(file.new_blob)).decode()
             for file in change.files
         }
 
@@ -140,24 +140,24 @@ def read(sentence: str) -> tuple[Edit, ...]:
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> GitRepository:
+def repo(tmp_path: Path) -> GitRepository:
     return origin.store(origin.remote(tmp_path / "origin.git", FILES), tmp_path / "state")
 
 
 @pytest.fixture
-def doing() -> Doing:
-    return Doing()
+def scripted() -> ScriptedExecutor:
+    return ScriptedExecutor()
 
 
 @pytest.fixture
-def bench(tmp_path: Path, web: GitRepository, doing: Doing) -> Bench:
+def runner(tmp_path: Path, repo: GitRepository, scripted: ScriptedExecutor) -> WorkflowRunner:
     found: Sandbox | Problem = sandbox_here()
 
     def sandbox(_kind: str) -> Sandbox | Problem:
         return found
 
     checks = CheckRunner(tmp_path / "scratch", sandbox)
-    inner: list[Executor] = [EditExecutor(), CommandExecutor(tmp_path / "scratch", sandbox), doing]
+    inner: list[Executor] = [EditExecutor(), CommandExecutor(tmp_path / "scratch", sandbox), scripted]
     executors = {executor.name: CheckedExecutor(executor, checks) for executor in inner}
     workflow = WorkflowExecutor(executors, checks, read, StepCache(tmp_path / "steps"))
-    return Bench(web, doing, CheckedExecutor(workflow, checks))
+    return WorkflowRunner(repo, scripted, CheckedExecutor(workflow, checks))

@@ -80,9 +80,9 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", sorted(RUNS))
-async def test_each_that_edits_by_rule_does_what_it_says(bench, name):
+async def test_each_that_edits_by_rule_does_what_it_says(runner, name):
     values, expected = RUNS[name]
-    assert await bench.changed(await bench.run(lane(name.removesuffix("-in")), **values)) == expected
+    assert await runner.changed(await runner.run(lane(name.removesuffix("-in")), **values)) == expected
 
 
 COMMANDS = {
@@ -110,21 +110,21 @@ COMMANDS = {
 
 @needs_sandbox
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-async def test_each_that_runs_a_command_does_what_it_says_and_nothing_the_second_time(bench, name):
+async def test_each_that_runs_a_command_does_what_it_says_and_nothing_the_second_time(runner, name):
     values, expected = COMMANDS[name]
-    made = await bench.run(lane(name), **values)
-    assert await bench.changed(made) == expected
+    made = await runner.run(lane(name), **values)
+    assert await runner.changed(made) == expected
 
 
 @needs_sandbox
-async def test_a_rename_onto_a_name_that_is_taken_or_of_one_that_is_nowhere_is_refused(bench):
+async def test_a_rename_onto_a_name_that_is_taken_or_of_one_that_is_nowhere_is_refused(runner):
     with pytest.raises(WorkError, match=r"older is a name in src/a\.py already"):
-        await bench.run(lane("rename-symbol"), old="old_name", new="older")
+        await runner.run(lane("rename-symbol"), old="old_name", new="older")
     with pytest.raises(WorkError, match="has the word nowhere"):
-        await bench.run(lane("rename-symbol"), old="nowhere", new="x")
+        await runner.run(lane("rename-symbol"), old="nowhere", new="x")
 
 
-async def test_a_revert_takes_back_one_commit_and_no_other(bench, tmp_path):
+async def test_a_revert_takes_back_one_commit_and_no_other(runner, tmp_path):
     work = tmp_path / "origin.git.work"
     (work / "README.md").write_text("# Other\n")
     origin.git("commit", "-q", "-am", "first", at=work)
@@ -132,18 +132,18 @@ async def test_a_revert_takes_back_one_commit_and_no_other(bench, tmp_path):
     (work / "src/b.py").write_text("# later\n")
     origin.git("commit", "-q", "-am", "second", at=work)
     origin.git("push", "-q", tmp_path / "origin.git", "main", at=work)
-    made = await bench.run(lane("revert"), commit=first.decode().strip())
-    assert await bench.changed(made) == {"README.md": FILES["README.md"]}
+    made = await runner.run(lane("revert"), commit=first.decode().strip())
+    assert await runner.changed(made) == {"README.md": FILES["README.md"]}
     with pytest.raises(PermanentError, match="step revert: There is no commit 000000000000 in web"):
-        await bench.run(lane("revert"), commit="0" * 40)
+        await runner.run(lane("revert"), commit="0" * 40)
 
 
 @needs_sandbox
-async def test_a_test_for_a_function_is_written_by_a_model_and_must_pass(bench, doing):
+async def test_a_test_for_a_function_is_written_by_a_model_and_must_pass(runner, scripted):
     test = "import unittest\n\n\nclass T(unittest.TestCase):\n    def test_it(self):\n        self.assert{}(1)\n"
-    doing.does = lambda order: {"tests/test_a.py": test.format("True" if order.feedback else "False")}
+    scripted.does = lambda order: {"tests/test_a.py": test.format("True" if order.feedback else "False")}
     found = lane("function-test")
     by_fake = replace(found, steps=(replace(found.steps[0], run="doing"),))
-    made = await bench.run(by_fake, function="old_name", file="src/a.py")
-    assert await bench.changed(made) == {"tests/test_a.py": test.format("True")}
-    assert "the function old_name of src/a.py" in doing.orders[0].intent.text
+    made = await runner.run(by_fake, function="old_name", file="src/a.py")
+    assert await runner.changed(made) == {"tests/test_a.py": test.format("True")}
+    assert "the function old_name of src/a.py" in scripted.orders[0].intent.text

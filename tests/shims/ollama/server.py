@@ -17,10 +17,10 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.ollama.model_store import StoredModel, digest_of, duration, full_name
 from tests.fakes.ollama.script import Json, Request, Say
 from tests.fakes.ollama.server import OllamaShim
 from tests.fakes.ollama.speaking import Line, speak
-from tests.fakes.ollama.stock import Stocked, digest_of, duration, full_name
 from tests.shims.ollama.scheduler import Hardware, LoadFailedError, OllamaScheduler, QueueFullError, Runner, ShimModel
 
 DEFAULT_CONTEXT = 4096
@@ -69,7 +69,7 @@ class GpuShim(OllamaShim):
         port: int = 0,
     ) -> None:
         named = {full_name(name): model for name, model in models.items()}
-        stocked = {name: Stocked(size=model.weights_bytes) for name, model in named.items()}
+        stocked = {name: StoredModel(size=model.weights_bytes) for name, model in named.items()}
         super().__init__(models=stocked, port=port)
         self.hardware = hardware or Hardware()
         self.scheduler = OllamaScheduler(named, self.hardware, speed=speed)
@@ -142,9 +142,9 @@ class GpuShim(OllamaShim):
         name = full_name(body["model"])
         if path != "/api/show" or name not in self.scheduler.models:
             return super()._known(request, path, body)
-        shown = self.shelf.shown(name)
+        shown = self.store.shown(name)
         length = self.scheduler.models[name].kv_bytes_per_token // (_LAYERS * _KV_HEADS * 2 * 2)
-        prefix = self.shelf.models[name].family
+        prefix = self.store.models[name].family
         shown["model_info"] |= {
             f"{prefix}.block_count": _LAYERS,
             f"{prefix}.attention.head_count": 4 * _KV_HEADS,
@@ -175,7 +175,7 @@ class GpuShim(OllamaShim):
             "model": runner.name,
             "size": runner.vram_bytes + runner.ram_bytes,
             "digest": digest_of(runner.name),
-            "details": self.shelf.models[runner.name].details(),
+            "details": self.store.models[runner.name].details(),
             "expires_at": expires_at.isoformat() if expires_at else "",
             "size_vram": runner.vram_bytes,
             "context_length": runner.context,
@@ -197,7 +197,7 @@ class GpuShim(OllamaShim):
 
     async def _ask(self, request: web.Request, path: str, body: Json) -> web.StreamResponse:
         name = full_name(body["model"])
-        if self.shelf.find(name) is None:
+        if self.store.find(name) is None:
             return web.json_response({"error": f"model '{body['model']}' not found"}, status=404)
         if not (body.get("messages") if path == "/api/chat" else body.get("prompt")):
             return await self._load(request, path, body)

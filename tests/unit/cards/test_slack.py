@@ -81,7 +81,7 @@ def labels(shown):
 
 
 def judged(shown):
-    """Slack would take it, and nobody is pinged."""
+    """Slack would take it, and no one is pinged."""
     check_message(json.loads(json.dumps(payload(shown), ensure_ascii=False)))
     assert pings_in(payload(shown)) == []
     assert total_length(shown.blocks) <= BUDGET < MAX_TOTAL

@@ -1,4 +1,4 @@
-"""Planning is one pure function: whoever asks about a request gets the same answer."""
+"""Planning is one pure function: everyone who asks about a request gets the same answer."""
 
 from __future__ import annotations
 

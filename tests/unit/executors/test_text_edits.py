@@ -25,7 +25,7 @@ def test_replace_touches_nothing_but_the_matches(change, pieces, new):
             change({"a.txt": content}, ReplaceText("a.txt", "old", new))
         assert refused.value.code == "not_found"
         return
-    if not new.isascii() and b"\xff" in content:  # not UTF-8, so nobody knows how é is written there
+    if not new.isascii() and b"\xff" in content:  # not UTF-8, so no one knows how é is written there
         with pytest.raises(EditError, match="not UTF-8"):
             change({"a.txt": content}, ReplaceText("a.txt", "old", new))
         return

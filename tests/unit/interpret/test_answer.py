@@ -8,7 +8,7 @@ import pytest
 
 from bot.interpret.model_answer import MAX_CHARS, BadAnswerError, read_answer
 from core.model.edits import KINDS, SetKey
-from tests.unit.interpret.scenes import edits, set_timeout
+from tests.unit.interpret.contexts import edits, set_timeout
 
 GOOD = json.dumps(edits(set_timeout()))
 

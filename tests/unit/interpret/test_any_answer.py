@@ -14,8 +14,8 @@ from core.model.edits import KINDS, from_json, paths_named, to_json
 from core.model.intent import Intent, Unclear
 from core.model.repository_path import check_path
 from tests.fakes.scripted import NAME, ScriptedModel
-from tests.unit.interpret import scenes
-from tests.unit.interpret.scenes import VAGUE, scene, turns
+from tests.unit.interpret import contexts
+from tests.unit.interpret.contexts import VAGUE, context, turns
 
 words = st.text(max_size=20) | st.sampled_from(
     [
@@ -73,10 +73,10 @@ answers = st.one_of(
 )
 
 
-@given(st.lists(answers, min_size=1, max_size=3), st.sampled_from([scenes.ALL, scenes.BY_RULE, (scenes.CODE,)]))
+@given(st.lists(answers, min_size=1, max_size=3), st.sampled_from([contexts.ALL, contexts.BY_RULE, (contexts.CODE,)]))
 async def test_no_answer_of_a_model_gets_beyond_what_is_on_offer(said, offers):
     model = ScriptedModel(list(said))
-    found = await ModelInterpreter(model).interpret(turns(VAGUE), scene(offers))
+    found = await ModelInterpreter(model).interpret(turns(VAGUE), context(offers))
     assert 1 <= len(model.asks) <= MAX_ASKS
     if isinstance(found, Unclear):
         assert found.reason

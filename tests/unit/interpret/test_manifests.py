@@ -8,7 +8,7 @@ from bot.interpret import GrammarInterpreter
 from core.model.edits import BumpPackage
 from core.model.errors import TransientError
 from core.model.intent import Intent, Unclear
-from tests.unit.interpret.scenes import scene, turns
+from tests.unit.interpret.contexts import context, turns
 
 BUMP = "bump httpx to 0.28"
 PINS = b"httpx==0.27\n"
@@ -20,7 +20,7 @@ async def read(files: Mapping[str, bytes], text: str = BUMP, *, down: bool = Fal
             raise TransientError("remote_down", "the remote does not answer")
         return files.get(path)
 
-    where = scene(files=tuple(files), read=reading)
+    where = context(files=tuple(files), read=reading)
     return await GrammarInterpreter().interpret(turns(text), where)
 
 
@@ -42,4 +42,4 @@ async def test_what_cannot_be_looked_up_is_left_to_the_executor():
     assert await read({"pyproject.toml": b"not [ toml"}) == open_bump
     assert await read({"requirements.txt": PINS}, down=True) == open_bump
     assert not open_bump.is_located
-    assert await GrammarInterpreter().interpret(turns(BUMP), scene()) == open_bump
+    assert await GrammarInterpreter().interpret(turns(BUMP), context()) == open_bump

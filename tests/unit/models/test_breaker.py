@@ -103,7 +103,7 @@ def test_each_failed_trial_doubles_the_time_up_to_the_bound():
     assert waits == [10, 20, 40, 60, 60, 60]
 
 
-def test_a_trial_of_which_nothing_is_heard_is_followed_by_another():
+def test_a_trial_of_which_nothing_is_accepted_is_followed_by_another():
     breaker = CircuitBreaker(THRESHOLDS)
     for _ in range(3):
         breaker = breaker.after_failure(0)

@@ -138,7 +138,7 @@ async def test_an_endpoint_that_answers_nonsense_is_up():
         (["claude/opus"], "serve agents only"),
     ],
 )
-def test_the_shelf_refuses_what_cannot_be_asked(names, part):
+def test_the_registry_refuses_what_cannot_be_asked(names, part):
     endpoints = {
         "local": Endpoint("local", "ollama", "http://127.0.0.1:1"),
         "claude": Endpoint("claude", "anthropic", "https://api.anthropic.com"),
@@ -148,7 +148,7 @@ def test_the_shelf_refuses_what_cannot_be_asked(names, part):
     assert caught.value.problem.mend
 
 
-def test_the_shelf_takes_lists_of_models_of_any_endpoint_that_is_asked():
+def test_the_registry_takes_lists_of_models_of_any_endpoint_that_is_asked():
     endpoints = {
         "local": Endpoint("local", "ollama", "http://127.0.0.1:1"),
         "vllm": Endpoint("vllm", "openai", "http://127.0.0.1:2/v1"),

@@ -31,7 +31,7 @@ ALLOW = "allow: {approvals: {count: 1, from: [maintainer]}}"
 
 def names(who: People = CREW, lanes: Mapping[str, Lane] = LANES) -> NameList:
     roles = who.roles() | BUILT_IN_ROLES
-    surfaces = frozenset({"terminal", "telegram", "slack", "web"})  # a law knows only what it is told
+    surfaces = frozenset({"terminal", "telegram", "slack", "web"})  # a policy knows only what it is told
     return NameList(frozenset(who.by_name), roles, frozenset(lanes), frozenset({"web", "infra"}), surfaces)
 
 

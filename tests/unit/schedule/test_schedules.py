@@ -1,4 +1,4 @@
-"""Recurring requests over a real store: each time once, whoever asks and whatever dies."""
+"""Recurring requests over a real store: each time once, whichever process asks and whatever dies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.store import schedules, tasks
 from core.store.message_tables import ScheduleRow
 from tests import builders, campaign
 from tests.builders import ANA, BO, LEE
-from tests.office import Office
+from tests.service_harness import ServiceHarness
 
 pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
@@ -31,14 +31,14 @@ NINE_MS = round(datetime(2026, 5, 4, 9, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.fixture
-def office(database):
-    return Office(database)
+def services(database):
+    return ServiceHarness(database)
 
 
 @pytest.fixture
-def known(office):
-    office.configure(zone="Europe/Zurich")
-    return Schedules(office.database, lambda: office.settings, read_recurrence)
+def known(services):
+    services.configure(zone="Europe/Zurich")
+    return Schedules(services.database, lambda: services.settings, read_recurrence)
 
 
 def wanted(**others) -> WantedSchedule:
@@ -147,34 +147,34 @@ async def test_only_its_author_and_maintainers_may_change_it(known):
     assert kinds == ["schedule.added", "schedule.paused", "schedule.resumed", "schedule.removed"]
 
 
-async def test_a_due_one_becomes_a_task_of_its_author_once(office, known, database):
+async def test_a_due_one_becomes_a_task_of_its_author_once(services, known, database):
     made = await known.add(wanted(repo="web", place=Place("telegram", "-5")))
     at_ms = await make_due(database, made.id)
-    clock = ScheduleClock(known, asker(office.requests))
+    clock = ScheduleClock(known, asker(services.requests))
     assert await clock.sweep() == 1
     assert await clock.sweep() == 0
     assert await numbers(database) == [1]
-    task = await office.task(1)
+    task = await services.task(1)
     assert (task.requester, task.repo, task.title) == ("ana", "web", "set a to 1 in x.yaml")
     after = await row(database, made.id)
     assert (after.last_ms, after.next_ms) == (at_ms, made.next_ms)
 
 
-async def test_two_hosts_make_one_task(office, known, database):
+async def test_two_hosts_make_one_task(services, known, database):
     for actor in (ANA, BO, LEE):
         await make_due(database, (await known.add(wanted(actor=actor))).id)
-    hosts = [ScheduleClock(known, asker(office.requests)) for _ in range(4)]
+    hosts = [ScheduleClock(known, asker(services.requests)) for _ in range(4)]
     await asyncio.gather(*(host.sweep() for host in hosts))
     assert len(await numbers(database)) == 3
 
 
-async def test_a_crash_between_asking_and_moving_on_makes_no_second_task(office, known, database):
+async def test_a_crash_between_asking_and_moving_on_makes_no_second_task(services, known, database):
     made = await known.add(wanted())
     at_ms = await make_due(database, made.id)
     before = await row(database, made.id)
-    await asker(office.requests)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
+    await asker(services.requests)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
     assert (await row(database, made.id)).next_ms == at_ms
-    await ScheduleClock(known, asker(office.requests)).sweep()
+    await ScheduleClock(known, asker(services.requests)).sweep()
     assert await numbers(database) == [1]
     assert (await row(database, made.id)).next_ms == made.next_ms
 
@@ -221,11 +221,11 @@ async def test_one_that_breaks_does_not_keep_the_others_waiting(known, database)
     assert sorted(asked) == ["ana", "bo"]
 
 
-async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
+async def test_an_author_who_is_gone_asks_for_nothing(services, known, database):
     made = await known.add(wanted())
     await make_due(database, made.id)
-    office.configure(people=builders.people(lee="maintainer"))
-    clock = ScheduleClock(known, asker(office.requests))
+    services.configure(people=builders.people(lee="maintainer"))
+    clock = ScheduleClock(known, asker(services.requests))
     assert await clock.sweep() == 0
     assert await clock.sweep() == 0
     assert await numbers(database) == []
@@ -233,7 +233,7 @@ async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
     assert (await builders.kinds_of(database, 0))[-1] == "schedule.refused"
     (paused,) = await known.list()
     assert next_words(paused) == "paused: no person called ana is configured", "lanes.md 13"
-    office.configure(people=builders.people())
+    services.configure(people=builders.people())
     assert next_words(await known.resume(made.id, ANA)).startswith("next ")
     assert next_words((await known.list())[0]).startswith("next ")
 

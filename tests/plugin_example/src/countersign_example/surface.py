@@ -39,12 +39,12 @@ class Bulletin:
         self._in, self._out = folder / "in", folder / "out"
         self._numbers = itertools.count(1)
 
-    async def run(self, ears: Inbox) -> None:
+    async def run(self, inbox: Inbox) -> None:
         for folder in (self._in, self._out):
             folder.mkdir(parents=True, exist_ok=True)
         while True:
             for file in sorted(self._in.glob("*.json")):
-                await ears.accept(self._said(file))
+                await inbox.accept(self._said(file))
                 file.unlink()
             await asyncio.sleep(EVERY_S)
 
@@ -59,7 +59,7 @@ class Bulletin:
         """The board is for all repositories; without this only private places would be heard."""
         return None
 
-    def routes(self, ears: Inbox) -> Sequence[Any]:
+    def routes(self, inbox: Inbox) -> Sequence[Any]:
         return ()
 
     def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:

@@ -26,7 +26,7 @@ class Refused(Exception):  # noqa: N818 - an outcome that tests ask for
     """The editor said no, with this sentence."""
 
 
-class Desk:
+class EditorRepository:
     """One repository that any number of requests work on, each from its own files."""
 
     def __init__(self, folder: Path) -> None:

@@ -46,7 +46,7 @@ def introduce(home: CliHome, surfaces: Mapping[str, Mapping[str, str]] = IDS, mo
 
 
 @dataclass
-class Town:
+class ServedHome:
     """A served home, and the people who write to it."""
 
     home: CliHome
@@ -146,7 +146,7 @@ class Town:
         )
 
 
-class OpenRooms(ChannelScopes):
+class OpenChannelScopes(ChannelScopes):
     """Channel scopes in which chats in memory, which are not configured, are for all repositories."""
 
     def of(self, place: Place) -> tuple[str, ...] | None:
@@ -156,25 +156,25 @@ class OpenRooms(ChannelScopes):
 
 
 @asynccontextmanager
-async def town(
+async def serve_home(
     home: CliHome,
     surfaces: Mapping[str, Surface],
     port: int | None = None,
     rooms: Sequence[Place] = (),
     app: App | None = None,
     patience: RestartDelays | None = None,
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[ServedHome]:
     """Serve `home`, or its opened `app`, on these surfaces during the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
         serving = serve_surfaces(
-            served, surfaces, OpenRooms(served.config.surfaces(), served.conversations), "127.0.0.1", port
+            served, surfaces, OpenChannelScopes(served.config.surfaces(), served.conversations), "127.0.0.1", port
         )
         serving.announcement_places = [*serving.announcement_places, *rooms]
         serving.delays = patience or serving.delays
         worker = build_worker(served)
         running = asyncio.create_task(serving.run(worker, claims=True))
         try:
-            yield Town(home, served, serving, surfaces, running)
+            yield ServedHome(home, served, serving, surfaces, running)
         finally:
             worker.stop()
             with suppress(asyncio.CancelledError):

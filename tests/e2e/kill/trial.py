@@ -38,7 +38,7 @@ PULLS, BRANCHES = "refs/countersign/pulls", "refs/heads/countersign"
 
 
 @dataclass(slots=True)
-class Scene:
+class KillTrial:
     """A home, and every process that was started on it."""
 
     home: CliHome
@@ -90,8 +90,8 @@ class Scene:
             process.close()
 
     @asynccontextmanager
-    async def office(self) -> AsyncIterator[App]:
-        """The home as the people's doors have it open."""
+    async def opened_app(self) -> AsyncIterator[App]:
+        """The home, opened as front ends open it."""
         async with opened(Home(self.home.root)) as app:
             self._app = app
             yield app
@@ -123,11 +123,11 @@ async def answer(value: bool) -> bool:
     return value
 
 
-async def until(holds: Callable[[], Awaitable[bool]], what: str, scene: Scene) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], what: str, trial: KillTrial) -> None:
     """Poll until `holds`; fails with the processes' logs when it never does."""
     deadline = time.monotonic() + PATIENCE_S
     while not await holds():
-        assert time.monotonic() < deadline, f"never came: {what}\n{scene.told()}"
+        assert time.monotonic() < deadline, f"never came: {what}\n{trial.told()}"
         await asyncio.sleep(0.05)
 
 
@@ -140,7 +140,7 @@ async def look(app: App, number: int = 1) -> tuple[Task, bool]:
     return await app.database.read(work)
 
 
-async def carry(app: App, scene: Scene, goal: State, number: int = 1) -> Task:
+async def carry(app: App, trial: KillTrial, goal: State, number: int = 1) -> Task:
     """Be the people until the task rests at `goal`: countersign what is staged, if the goal lies beyond."""
 
     async def there() -> bool:
@@ -149,37 +149,37 @@ async def carry(app: App, scene: Scene, goal: State, number: int = 1) -> Task:
             assert task.staged is not None
             await app.approvals.approve(number, task.staged.digest, LEE)
             return False
-        assert task.state is goal or task.state is not State.FAILED, f"{task.error}\n{scene.told()}"
+        assert task.state is goal or task.state is not State.FAILED, f"{task.error}\n{trial.told()}"
         return task.state is goal and not busy
 
-    await until(there, f"#{number} is {goal}", scene)
+    await until(there, f"#{number} is {goal}", trial)
     return (await look(app, number))[0]
 
 
-async def check(app: App, scene: Scene, task: Task, *, digest: str | None = None) -> None:
+async def check(app: App, trial: KillTrial, task: Task, *, digest: str | None = None) -> None:
     """Nothing lost, nothing twice: what must hold of a task that rests, however often it was interrupted."""
     assert await number_of_tasks(app) == task.number, "a request was taken in twice"
     chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
     assert broken_link(chain) is None
     kinds = [event.kind for event in chain]
     for once in ("task.requested", "task.planned", "task.staged", "task.approved", "task.published", "task.merged"):
-        assert kinds.count(once) <= task.revision, f"{once} happened again: {kinds}\n{scene.told()}"
+        assert kinds.count(once) <= task.revision, f"{once} happened again: {kinds}\n{trial.told()}"
     assert not await app.database.read(lambda tx: queue_queries.active_of(tx, task.number))
-    check_executor(scene.points(), scene)
+    check_executor(trial.points(), trial)
     if digest is not None:
         assert task.staged is not None
         assert task.staged.digest == digest, "another digest for the same tree"
     said = await app.database.read(lambda tx: tasks.approvals_of(tx, task.number))
     assert len(said) == len({(a.person, a.digest) for a in said}) <= task.revision
     if task.pull_request is not None:
-        await check_published(app, scene, task)
+        await check_published(app, trial, task)
 
 
-async def check_published(app: App, scene: Scene, task: Task) -> None:
+async def check_published(app: App, trial: KillTrial, task: Task) -> None:
     """One pull request, one branch, exactly the countersigned tree on its base; `verify` finds no fault."""
     assert task.staged is not None
     assert task.pull_request is not None
-    pulls, branches = scene.pulls(), scene.refs(BRANCHES)
+    pulls, branches = trial.pulls(), trial.refs(BRANCHES)
     assert len(pulls) == 1, pulls
     assert pulls[0]["head"] == task.pull_request.head
     if task.state is not State.CLOSED:
@@ -187,16 +187,16 @@ async def check_published(app: App, scene: Scene, task: Task) -> None:
         assert await app.repository("web").tree_of(task.pull_request.head) == task.staged.tree
         verdicts = await verify_task(app, task.number, None)
         assert all(verdict["verdict"] == "ok" for verdict in verdicts), verdicts
-    merges = scene.home.git("rev-list", "--count", "--merges", "main")
+    merges = trial.home.git("rev-list", "--count", "--merges", "main")
     assert merges == ("1" if task.state is State.MERGED else "0")
 
 
-def check_executor(points: list[str], scene: Scene) -> None:
+def check_executor(points: list[str], trial: KillTrial) -> None:
     """A run of the executor that was finished and kept is never begun again for the same plan."""
     kept = False
     for point in points:
         kept = (kept or point == "change.kept") and point != "plan.before_planned"
-        assert not (kept and point in ("change.fetched", "change.produced")), scene.told()
+        assert not (kept and point in ("change.fetched", "change.produced")), trial.told()
 
 
 async def number_of_tasks(app: App) -> int:

@@ -29,7 +29,7 @@ from tests import builders
 from tests.fakes.forge import MemoryForge
 from tests.fakes.ports import FakeExecutor, FakeGuard, FakeInterpreter
 from tests.fakes.repository import MemoryRepository
-from tests.office import Office
+from tests.service_harness import ServiceHarness
 
 
 class InlineEngine:
@@ -53,7 +53,7 @@ class InlineEngine:
 
 
 @dataclass
-class Workbench(Office):
+class WorkerHarness(ServiceHarness):
     """Services with workers. One worker may run at a time, because DBOS has one instance a process.
 
     A worker that is not `durable` runs its jobs with `InlineEngine`, which is faster.

@@ -1,4 +1,4 @@
-"""GitHub on paper: comments kept in memory, for what needs no GitHub to be shown."""
+"""GitHub's comments in memory, for tests that need no GitHub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.model.errors import PermanentError
 
 
 @dataclass
-class PaperComments:
+class MemoryComments:
     """`Comments` of one conversation; `by_others` begin like ours and are not."""
 
     own_account: GitHubAccount = field(default_factory=lambda: GitHubAccount(7, "countersign[bot]"))

@@ -1,4 +1,4 @@
-"""Scenes and turns as the heart gives them to an interpreter."""
+"""Contexts and turns as core gives them to an interpreter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BY_RULE = (CONFIG, DOCS)
 ALL = (CODE, CONFIG, DOCS)
 
 
-def scene(
+def context(
     offers: Sequence[LaneOffer] = ALL,
     *,
     files: Sequence[str] = FILES,
@@ -26,7 +26,7 @@ def scene(
     journal: Journal | None = None,
     **others: Any,
 ) -> InterpretationContext:
-    """A scene with these files."""
+    """A context with these files."""
 
     async def listed() -> Sequence[str]:
         return files

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - programs for the inside, written as densely as they are read
-"""What a sandbox is shown beside its folder: doors to our sockets, files of its own home, programs of the host."""
+"""What a sandbox is shown beside its folder: forwards to our sockets, files of its own home, programs of the host."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ async def test_a_broker_that_is_gone_is_a_closed_connection(sandbox, work, ours)
 
 
 @pytest.mark.parametrize("end", [0, 1, 127, 255, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGPIPE, -signal.SIGSEGV])
-async def test_with_a_door_the_exit_code_is_the_commands(sandbox, work, ours, end):
+async def test_with_a_forward_the_exit_code_is_the_commands(sandbox, work, ours, end):
     how = (
         f"os._exit({end})"
         if end >= 0
@@ -137,7 +137,7 @@ async def test_with_a_door_the_exit_code_is_the_commands(sandbox, work, ours, en
     assert ran.exit_code == (end if end >= 0 else 128 - end), ran
 
 
-async def test_a_command_behind_a_door_starts_like_any_other(sandbox, work, ours):
+async def test_a_command_behind_a_forward_starts_like_any_other(sandbox, work, ours):
     async with broker(sandbox, ours) as (socket, _):
         doors = (PortForward(socket, PORT),)
         code = """
@@ -166,7 +166,7 @@ async def test_the_relay_dies_with_the_command(sandbox, work, ours):
     assert not mine
 
 
-async def test_without_a_door_nothing_listens_and_nothing_runs_beside(sandbox, work):
+async def test_without_a_forward_nothing_listens_and_nothing_runs_beside(sandbox, work):
     code = "import os; print(len([p for p in os.listdir('/proc') if p.isdigit()]), open('/proc/net/tcp').read().count('\\n'))"
     ran = await run(sandbox, work, code)
     assert ran.log == b"2 1\n"
@@ -235,7 +235,7 @@ async def test_programs_that_hold_secrets_or_lead_to_them_are_refused(found, tmp
             await found.run(SandboxRun(("true",), tmp_path, QUICK, programs=(path,)))
 
 
-async def test_a_door_in_a_folder_open_to_others_is_refused(found, work, ours):
+async def test_a_forward_in_a_folder_open_to_others_is_refused(found, work, ours):
     if found.bwrap.setpriv is None:
         pytest.skip("an ordinary user's sockets are its own")
     async with broker(found, ours) as (socket, _):
@@ -246,7 +246,7 @@ async def test_a_door_in_a_folder_open_to_others_is_refused(found, work, ours):
         await run(found, work, "", PortForward(ours / "none", PORT))
 
 
-async def test_output_is_heard_as_it_comes(found, tmp_path):
+async def test_output_is_accepted_as_it_comes(found, tmp_path):
     heard: list[bytes] = []
     waiting = tmp_path / "go"
 

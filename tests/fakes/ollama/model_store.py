@@ -17,7 +17,7 @@ _FOR_EVER: Final = timedelta(days=365 * 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Stocked:
+class StoredModel:
     """One model: whether it knows tools, its sizes in bytes, and its own script, if it has one."""
 
     tools: bool = True
@@ -39,15 +39,15 @@ class Stocked:
         }
 
 
-class Shelf:
+class ModelStore:
     """Models by full name; those loaded, with the time at which each goes."""
 
-    def __init__(self, models: Mapping[str, Stocked] | Iterable[str]) -> None:
-        given = models if isinstance(models, Mapping) else {name: Stocked() for name in models}
+    def __init__(self, models: Mapping[str, StoredModel] | Iterable[str]) -> None:
+        given = models if isinstance(models, Mapping) else {name: StoredModel() for name in models}
         self.models = {full_name(name): stocked for name, stocked in given.items()}
         self.loaded: dict[str, datetime] = {}
 
-    def find(self, name: str) -> Stocked | None:
+    def find(self, name: str) -> StoredModel | None:
         """The model of that name."""
         return self.models.get(full_name(name))
 

@@ -18,7 +18,7 @@ from tests.fakes.ports import Milestones
 
 
 @dataclass
-class Office:
+class ServiceHarness:
     """Services for requests and approvals. `settings` are those in force; `configure` changes them."""
 
     database: Database

@@ -12,14 +12,14 @@ from core.model.errors import TransientError
 
 
 @dataclass(slots=True)
-class FakeEars:
+class FakeInbox:
     """`bot.surfaces.port.Inbox` in memory: stores each delivery once, by its `dedup`.
 
     With `deaf` it refuses every delivery, as a full disk would.
     """
 
     answers: Callable[[IncomingMessage | ButtonPress], Response] = lambda _message: Response()
-    deaf: bool = False
+    refuses: bool = False
     messages: list[IncomingMessage | ButtonPress] = field(default_factory=list)
     deliveries: int = 0
     moves: list[tuple[str, str, str]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class FakeEars:
 
     async def accept(self, message: IncomingMessage | ButtonPress) -> TakenMessage:
         self.deliveries += 1
-        if self.deaf:
+        if self.refuses:
             raise TransientError("disk_full", "The disk is full", "Free some disk space.")
         for n, earlier in enumerate(self.messages):
             if (earlier.place.surface, earlier.dedup) == (message.place.surface, message.dedup):

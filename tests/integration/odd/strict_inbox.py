@@ -1,4 +1,4 @@
-"""Ears that keep what they hear as the database would, and remember only the names of it."""
+"""An inbox that converts messages as for the database, and remembers only their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.messaging.stored_messages import from_delivery, storable, to_delivery
 from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response, TakenMessage
 
 
-class StrictEars:
+class StrictInbox:
     """Fails at anything that a database could not keep."""
 
     def __init__(self) -> None:
