@@ -73,7 +73,7 @@ def test_people_read_sentences_and_tables_without_colours_in_a_pipe(home: CliHom
         assert "0% of 1.0 kB" in pulled.err
         assert home.run("models", "load", MODEL).out == "local/qwen3:8b is loaded, and stays for 5m.\n"
         resident = home.run("models", "ps").out
-        assert "local/qwen3:8b  6.7 GB  100% on the GPU  goes in" in resident
+        assert "local/qwen3:8b  6.7 GB  100% on the GPU  unloads in" in resident
         assert home.run("models", "unload", MODEL).out == "local/qwen3:8b is unloaded.\n"
         assert home.run("models", "ps").out == "No model is in memory.\n"
         assert ESCAPE not in listed + pulled.out + pulled.err + resident

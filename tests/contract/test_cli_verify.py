@@ -142,7 +142,7 @@ def test_guard_12_events_cut_off_after_the_receipt_are_missed(forged, number):
         f"DELETE FROM events WHERE number = {number} AND seq = (SELECT max(seq) FROM events WHERE number = {number})",
     )
     bad = failed(forged, number)
-    assert "last event" in bad.get("rows", "") or "no event says" in bad.get("events", "")
+    assert "last event" in bad.get("rows", "") or "no event records" in bad.get("events", "")
 
 
 def test_guard_12_all_events_after_the_receipt_cut_off_and_the_row_set_back(forged):
@@ -153,7 +153,7 @@ def test_guard_12_all_events_after_the_receipt_cut_off_and_the_row_set_back(forg
         "AND kind = 'task.published')",
         "UPDATE tasks SET state = 'approved' WHERE number = 1",
     )
-    assert "no event says" in failed(forged)["events"]
+    assert "no event records" in failed(forged)["events"]
 
 
 def test_guard_12_a_merge_that_no_event_tells_of_is_named(forged):
@@ -163,7 +163,7 @@ def test_guard_12_a_merge_that_no_event_tells_of_is_named(forged):
         "DELETE FROM events WHERE number = 2 AND kind IN ('task.merged', 'task.merge_asked')",
         "UPDATE tasks SET state = 'published' WHERE number = 2",
     )
-    assert "no event says" in failed(forged, 2)["merge"]
+    assert "no event records" in failed(forged, 2)["merge"]
 
 
 # ---- the branch that it was merged into
