@@ -103,7 +103,7 @@ def _how_to_link(person: str, surface: str) -> Response:
 def _question(account: ClaimedAccount) -> Response:
     """Whose account it is, and what confirming means."""
     return Response(
-        f"{_account(account)} asks to act as you, {account.person}: it could do all that you may do, also approve.",
+        f"{_account(account)} asks to act as you, {account.person}: it could do all that you may, including approving.",
         form=CONFIRM,
     )
 

@@ -180,7 +180,7 @@ async def test_chat_20_a_link_names_the_account_asks_and_can_be_taken_away(serve
     code = asked.text.split()[3].rstrip(".")
     answer = await served.says("lee", f"/link {code}", LEES)
     assert "slack T1AAA/U777" in answer.text
-    assert "approvals too" in answer.text
+    assert "including approving" in answer.text
     assert "\u202e" not in answer.text
     assert f"/link {code} yes" in answer.text
     assert "do not know you" in (await served.deliver(slack.writes("T1AAA/U777", "/queue", room))).text
