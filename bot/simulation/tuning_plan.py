@@ -14,7 +14,7 @@ from core.simulator.trace import Request, read_trace
 from core.simulator.tuning import Scenario
 
 _HELD_OUT_SEED: Final = 1_000_003
-"""Added to a seed for what is held out, far from the seeds that anybody trains on."""
+"""Added to a seed for what is held out, far from the seeds that anyone trains on."""
 _TRAINING_SHARE: Final = 0.6
 _FEWEST: Final = 20
 

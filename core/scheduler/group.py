@@ -38,7 +38,7 @@ class _Bucket:
     line: list[tuple[int, float, int, str]] = field(default_factory=list)
 
 
-class Group:
+class DemandGroup:
     """The waiting demands of one family; adding and removing one costs the logarithm of their number.
 
     Demands of one class and expected work share a bucket. Expected work comes from history, so buckets are few.

@@ -8,7 +8,7 @@ from itertools import islice
 
 from core.scheduler.demand import Family
 from core.scheduler.endpoint_state import EndpointState, Resident
-from core.scheduler.group import Group
+from core.scheduler.group import DemandGroup
 from core.scheduler.reasons import Reason, ReasonCode
 from core.scheduler.waiting_room import WaitingRoom
 from core.scheduler.weights import Weights
@@ -90,14 +90,14 @@ class LoadPlanner:
                 best = plan
         return best
 
-    def _absent(self, state: EndpointState, now_s: float, only: str) -> Iterable[Group]:
+    def _absent(self, state: EndpointState, now_s: float, only: str) -> Iterable[DemandGroup]:
         """The groups that could be loaded here, the most valuable first."""
         named = self.waiting.group(only) if only else None
         groups = iter([named] if named is not None else []) if only else self.waiting.ordered()
         absent = (group for group in groups if self._may_load(state, group, now_s))
         return islice(absent, _GROUPS_TRIED)
 
-    def _may_load(self, state: EndpointState, group: Group, now_s: float) -> bool:
+    def _may_load(self, state: EndpointState, group: DemandGroup, now_s: float) -> bool:
         family = group.family
         if family.name in state.residents or family.memory_mib > state.memory_mib:
             return False

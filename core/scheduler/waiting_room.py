@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from core.scheduler.demand import Demand, Family, WorkClass
 from core.scheduler.endpoint_state import EndpointState
-from core.scheduler.group import Group, Waiting
+from core.scheduler.group import DemandGroup, Waiting
 from core.scheduler.reasons import Reason, ReasonCode
 from core.scheduler.rotation import Rotation
 from core.scheduler.usage_rates import UsageRates
@@ -20,7 +20,7 @@ class WaitingRoom:
     def __init__(self, families: dict[str, Family], weights: Weights) -> None:
         self.families, self.weights = families, weights
         self.rates = UsageRates(weights.memory_s)
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, DemandGroup] = {}
         self._family_of: dict[str, str] = {}
         self._rotations = {each: Rotation() for each in WorkClass}
         self._backlog_s: dict[str, float] = {}
@@ -47,7 +47,7 @@ class WaitingRoom:
         """The families that are waited for."""
         return self._groups.keys()
 
-    def group(self, family: str) -> Group | None:
+    def group(self, family: str) -> DemandGroup | None:
         """What waits for this family."""
         return self._groups.get(family)
 
@@ -58,7 +58,7 @@ class WaitingRoom:
         due_s = demand.deadline_s if demand.deadline_s is not None else self._promise(demand, endpoints, load_s)
         waiting = Waiting(demand, due_s, self._rotations[demand.work_class].join(demand.key))
         if demand.family not in self._groups:
-            self._groups[demand.family] = Group(family, self.weights)
+            self._groups[demand.family] = DemandGroup(family, self.weights)
         self._groups[demand.family].add(waiting)
         self._family_of[demand.id] = demand.family
         self._backlog_s[demand.key] = self._backlog_s.get(demand.key, 0.0) + demand.work.p50_s
@@ -77,7 +77,7 @@ class WaitingRoom:
         """A demand was granted."""
         self._remove(waiting.demand.id, granted=True)
 
-    def ordered(self) -> Iterator[Group]:
+    def ordered(self) -> Iterator[DemandGroup]:
         """The groups, the one first that would be most valuable if it had to be loaded and nothing were evicted."""
         for _, family in self._order:
             yield self._groups[family]
@@ -109,12 +109,12 @@ class WaitingRoom:
             return best, Reason(ReasonCode.ONLY_READY, family, endpoint, value)
         return best, Reason(ReasonCode.BEST_READY, family, endpoint, value, ranked[1][1], ranked[1][0])
 
-    def _most_at_risk(self, groups: list[Group], now_s: float, only: WorkClass | None) -> Waiting | None:
+    def _most_at_risk(self, groups: list[DemandGroup], now_s: float, only: WorkClass | None) -> Waiting | None:
         """The demand with the earliest promise, of those that would break it if they were not granted now."""
         late = [first for group in groups if (first := group.earliest(only)) is not None and first.latest_s < now_s]
         return min(late, key=lambda waiting: (waiting.due_s, waiting.demand.arrived_s), default=None)
 
-    def _overtaken(self, groups: list[Group], only: WorkClass | None) -> Waiting | None:
+    def _overtaken(self, groups: list[DemandGroup], only: WorkClass | None) -> Waiting | None:
         """The demand that its class left behind by more rounds than a rotation allows, chat before bulk."""
         for work_class, rotation in self._rotations.items():
             if only not in (None, work_class):

@@ -31,7 +31,7 @@ class PhysicsError(Exception):
 
 
 @dataclass(slots=True)
-class Residency:
+class ModelStay:
     """A stay of a family on an endpoint's GPU: its load began, it was ready, and it was evicted or the run ended."""
 
     endpoint: str
@@ -61,7 +61,7 @@ class Outcome:
     ram_peak_mib: int = 0
     endpoint: list[str] = field(default_factory=list)
     """Where each request ran; empty for a bound, which has no endpoints."""
-    residencies: list[Residency] = field(default_factory=list)
+    residencies: list[ModelStay] = field(default_factory=list)
 
 
 def simulate(
@@ -90,7 +90,7 @@ class _Run:
     ends: list[tuple[float, str, int]] = field(default_factory=list)
     history: WorkHistory = field(default_factory=WorkHistory)
     asleep_mib: dict[str, dict[str, int]] = field(default_factory=dict)
-    stays: dict[tuple[str, str], Residency] = field(default_factory=dict)
+    stays: dict[tuple[str, str], ModelStay] = field(default_factory=dict)
     """The stays that are not over, by endpoint and family."""
 
     def __post_init__(self) -> None:
@@ -204,7 +204,7 @@ class _Run:
         else:
             self.outcome.loads += 1
         machine.begin_load(model.family, load_s, now_s)
-        stay = Residency(load.endpoint, load.family, now_s)
+        stay = ModelStay(load.endpoint, load.family, now_s)
         self.stays[load.endpoint, load.family] = stay
         self.outcome.residencies.append(stay)
         self._plan(machine)

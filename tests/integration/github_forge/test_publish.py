@@ -21,7 +21,7 @@ def calls(hub, method: str) -> list[str]:
 async def test_the_whole_way_from_a_base_to_a_merge(hub, forge, hub_repo):
     pull = await published(forge, hub_repo, labels=("countersign",))
     assert (pull.number, pull.state, pull.branch, pull.revision) == (1, "open", BRANCH, 1)
-    assert pull.url == f"{hub.hub_repo}/{NAME}/pull/1"
+    assert pull.url == f"{hub.web}/{NAME}/pull/1"
     at_github = hub.pull(NAME, 1)
     assert (at_github.title, at_github.body, at_github.labels) == ("Raise it", "b", ["countersign"])
     hub.set_check(NAME, pull.head, "tests", ACTIONS, "success")
@@ -160,7 +160,7 @@ async def test_files_are_attached_outside_every_branch_and_once(hub, forge, hub_
     files = {"diff.patch": b"--- a\n", "log/check.txt": b"\x00\xff"}
     url = await forge.attach(hub_repo, pull, files)
     commit_id = hub.git(NAME).ref("refs/countersign/1.1")
-    assert url == f"{hub.hub_repo}/{NAME}/tree/{commit_id}"
+    assert url == f"{hub.web}/{NAME}/tree/{commit_id}"
     assert hub.git(NAME).run("show", f"{commit_id}:log/check.txt") == b"\x00\xff"
     assert hub.git(NAME).line("log", "-1", "--format=%P", commit_id) == ""
     assert await forge.attach(hub_repo, pull, files) == url

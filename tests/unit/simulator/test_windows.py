@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.simulator.policies import run_policy
-from core.simulator.simulation import Outcome, Residency
+from core.simulator.simulation import Outcome, ModelStay
 from core.simulator.trace import Request
 from core.simulator.windows import WindowState, counts_of, state_of, windows
 from tests.unit.simulator.worlds import cluster, request, request_lists
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.queue
 HOUR = 3600.0
 
 
-def outcome(*rows: tuple[float, float, float, float], stays: tuple[Residency, ...] = ()) -> Outcome:
+def outcome(*rows: tuple[float, float, float, float], stays: tuple[ModelStay, ...] = ()) -> Outcome:
     """A run on one endpoint from (arrival, work, start, finish) of each request."""
     requests = [Request(arrival_s, "a", 0, 0) for arrival_s, *_ in rows]
     result = Outcome(
@@ -50,7 +50,7 @@ def test_a_window_with_more_work_than_time_is_overloaded_and_the_next_is_backlog
 
 
 def test_time_that_an_endpoint_loads_and_serves_nothing_counts_as_stalled():
-    stays = (Residency("gpu", "a", 0.0, 60.0, 200.0),)
+    stays = (ModelStay("gpu", "a", 0.0, 60.0, 200.0),)
     run = outcome((0, 10, 60, 70), (100, 10, 100, 110), stays=stays)
     assert windows(run, 1)[0].stalled == pytest.approx(0.6)
     busy = outcome((0, 50, 20, 70), (100, 10, 100, 110), stays=stays)
