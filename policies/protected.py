@@ -1,7 +1,7 @@
 """Paths that no lane may change, because they decide what other machines run or trust.
 
-The list is that of `core.model.steering`, which also limits what agent programs see. Here they are deny patterns of
-`policies.globs`: they cover any spelling and everything below, also for deleting and renaming.
+The list is that of `core.model.protected_files`, which also limits what agent programs see. Here they are deny patterns
+of `policies.globs`: they cover any spelling and everything below, also for deleting and renaming.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from core.model.lane import Lane
-from core.model.steering import STEERING
+from core.model.protected_files import STEERING
 from policies.globs import Globs
 
 # security.md 45: the home of Countersign, if somebody keeps it in a repository

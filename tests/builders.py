@@ -14,10 +14,10 @@ from core.model.event import broken_link
 from core.model.ids import new_id
 from core.model.intent import Intent
 from core.model.job import PAYLOAD_VERSION, Job, JobKind, JobState
+from core.model.job_order import NodeView, rank_ms_of
 from core.model.lane import Lane
 from core.model.lifecycle import State
 from core.model.person import People, Person
-from core.model.placement import NodeView, rank_ms_of
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
 from core.model.task import PullRequest, Task
 from core.model.turn import Actor

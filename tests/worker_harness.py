@@ -13,8 +13,8 @@ from typing import Any, cast
 from core.jobs.job_context import JobContext, StepOutput
 from core.model.ids import new_id
 from core.model.job import Job
+from core.model.job_order import NodeView
 from core.model.lifecycle import State
-from core.model.placement import NodeView
 from core.ports.executor import Executor
 from core.ports.forge import FollowedForge, Forge
 from core.ports.interpretation import Interpreter

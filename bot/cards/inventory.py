@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from bot.cards.problem_text import capitalize
 from bot.cards.safe import one_line
 from bot.cards.times import ago, until
-from bot.cards.wording import capitalize
 
 Row = Mapping[str, Any]
 

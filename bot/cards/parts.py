@@ -155,7 +155,7 @@ class QuestionPart:
 
 @dataclass(frozen=True, slots=True)
 class ProblemPart:
-    """What went wrong and how to fix it; each surface renders the commands (`bot.cards.wording`)."""
+    """What went wrong and how to fix it; each surface renders the commands (`bot.cards.problem_text`)."""
 
     code: str
     message: str

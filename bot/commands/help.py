@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bot.cards.wording import command_prefix
+from bot.cards.problem_text import command_prefix
 from bot.commands.table import COMMANDS, FIRST, MORE, NAMES, CommandSpec
 
 _OPTION: Final = re.compile(r" \[--[^\]]*\]")

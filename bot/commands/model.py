@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.cards.wording import command_prefix, render_advice
+from bot.cards.problem_text import command_prefix, render_advice
 from core.model.advice import Advice
 
 

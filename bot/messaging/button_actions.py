@@ -7,7 +7,7 @@ from typing import Final
 
 import bot.commands as c
 from bot.cards.parts import ActionKind
-from bot.cards.wording import problem_sentence
+from bot.cards.problem_text import problem_sentence
 from bot.messaging.command_actor import CommandActor
 from bot.messaging.command_dispatcher import CommandDispatcher
 from bot.messaging.task_commands import TaskCommands

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 import bot.commands as c
-from bot.cards.wording import problem_sentence, render_advice
+from bot.cards.problem_text import problem_sentence, render_advice
 from bot.messaging.command_actor import CommandActor
 from bot.messaging.identities import IdentityDirectory
 from bot.messaging.inventory_views import InventoryViews

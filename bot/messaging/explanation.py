@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bot.cards.build import MAX_QUOTE, build_card
+from bot.cards.problem_text import capitalize, render_advice
 from bot.cards.safe import one_line
-from bot.cards.wording import capitalize, render_advice
 from core.model.advice import Advice, CommandName, Suggestion
 from core.services.task_document import TaskDocument
 

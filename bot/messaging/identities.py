@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from bot.cards.problem_text import portable_command, render_advice
 from bot.cards.safe import one_line, visible
-from bot.cards.wording import portable_command, render_advice
 from bot.commands import Link, Unlink
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from bot.cards.wording import problem_sentence
+from bot.cards.problem_text import problem_sentence
 from bot.messaging.inbox import DurableInbox
 from bot.messaging.stored_messages import from_delivery, to_recorded
 from bot.surfaces.port import ButtonPress, IncomingMessage, Response, Surface

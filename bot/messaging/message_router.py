@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.cards.wording import render_advice
+from bot.cards.problem_text import render_advice
 from bot.commands import Command, InvalidCommand, Link, parse
 from bot.interpret.courtesy import is_courtesy, sounds_like_approval
 from bot.messaging.button_actions import ButtonActions

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import bot.commands as c
+from bot.cards.problem_text import render_advice
 from bot.cards.safe import one_line
-from bot.cards.wording import render_advice
 from bot.messaging.command_actor import CommandActor
 from bot.schedule.next_time import next_words
 from bot.surfaces.port import Response

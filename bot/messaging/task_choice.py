@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import bot.commands as c
+from bot.cards.problem_text import command_line
 from bot.cards.safe import one_line
-from bot.cards.wording import command_line
 from bot.messaging.command_actor import CommandActor
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion

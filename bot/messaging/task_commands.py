@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 import bot.commands as c
+from bot.cards.problem_text import problem_sentence
 from bot.cards.safe import visible
-from bot.cards.wording import problem_sentence
 from bot.interpret.courtesy import is_courtesy
 from bot.interpret.grammar import NotUnderstood, parse
 from bot.messaging.command_actor import CommandActor

@@ -146,7 +146,7 @@ class App:
     def schedules(self) -> Schedules:
         """Recurring requests."""
         from bot.schedule.recurrence import read_recurrence
-        from bot.wiring.request_check import RequestCheck
+        from bot.wiring.schedule_request_check import RequestCheck
         from core.services.schedules import Schedules
 
         return Schedules(self.database, self.settings, read_recurrence, RequestCheck(self))

@@ -33,9 +33,9 @@ from bot.surfaces.port import Surface
 from bot.wiring.serving import ServeProcess
 from core.services.card_buttons import CardButtons
 from core.services.card_outbox import CardOutbox
+from core.services.follow_wakeup import FollowWakeup
 from core.services.message_inbox import MessageInbox
 from core.services.note_outbox import NoteOutbox
-from core.services.pull_requests import PullRequests
 from core.services.surface_health import SurfaceHealth
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _waiting(app: App) -> Callable[[str], Awaitable[Sequence[Card]]]:
 
 def _wake_follow_jobs(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]:
     """Returns a function that wakes the follow jobs of a repository's pull request."""
-    pull_requests = PullRequests(app.database)
+    pull_requests = FollowWakeup(app.database)
 
     async def wake(repository: str, pull: int | None, commit: str | None) -> None:
         names = [spec.name for spec in app.settings().repositories.values() if str(spec.forge_id) == repository]

@@ -11,7 +11,7 @@ from bot.wiring.model_adapters import LiveInterpreter, LiveMapping
 from core.jobs.job_context import JobContext
 from core.model.errors import Problem
 from core.model.ids import new_id
-from core.model.placement import NodeView
+from core.model.job_order import NodeView
 from core.queue.lazy_engine import LazyEngine
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker

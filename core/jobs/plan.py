@@ -16,7 +16,7 @@ from core.model.turn import Question
 from core.ports.interpretation import InterpretationContext
 from core.rules.planning import RequestOrigin, RequestPlan, parameter_question, plan_request
 from core.settings import Settings
-from core.store import jobs, spending, tasks
+from core.store import jobs, spending_ledger, tasks
 from core.store.transition import OwedWork
 from core.store.unit_of_work import Tx
 
@@ -47,7 +47,7 @@ async def decide(context: JobContext, job: Job, _outputs: StepOutput) -> StepOut
     settings.repository(task.repo)
     plan = plan_request(settings, availability, RequestOrigin.of_task(task), intent)
     if intent.read_by and (lane := plan.decision.lane):  # charge the reading to the lane that it led to
-        await context.database.write(lambda tx: spending.attribute(tx, job, lane))
+        await context.database.write(lambda tx: spending_ledger.attribute(tx, job, lane))
     await _commit(context, job, task, settings, intent, plan)
     return OVER
 

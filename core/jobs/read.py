@@ -20,7 +20,7 @@ from core.model.turn import Turn, TurnDraft
 from core.rules.authorization import Authorization, refused
 from core.rules.basis import next_basis
 from core.rules.planning import RequestOrigin, plan_request
-from core.store import jobs, spending, tasks
+from core.store import jobs, spending_ledger, tasks
 from core.store.transition import OwedWork, take_step
 from core.store.unit_of_work import Tx
 
@@ -109,7 +109,7 @@ async def _attribute_spending(context: JobContext, job: Job, reply: _ReadReply, 
     origin = RequestOrigin.of_task(_candidate(reply))
     lane = plan_request(context.settings(), await availability_of(context), origin, intent).decision.lane
     if lane is not None:
-        await context.database.write(lambda tx: spending.attribute(tx, job, lane))
+        await context.database.write(lambda tx: spending_ledger.attribute(tx, job, lane))
 
 
 async def _begin_revision(tx: Tx, job: Job, reply: _ReadReply) -> None:

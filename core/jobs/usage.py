@@ -11,9 +11,9 @@ from core.model.job import Job
 from core.model.lane import Lane
 from core.model.provenance import Usage
 from core.model.task import Revision, Task
-from core.store import spending, tasks
+from core.store import spending_ledger, tasks
 from core.store.database import from_ms
-from core.store.spending import LedgerEntry
+from core.store.spending_ledger import LedgerEntry
 from core.store.unit_of_work import Tx
 
 DAY_MS = 24 * 3600 * 1000
@@ -33,11 +33,11 @@ class JobUsage:
     async def report(self, call: str, usage: Usage) -> bool:
         """Append what a call cost; False when the ledger has that call of this part already."""
         entry = LedgerEntry(self.name, call, self.lane, self.person, usage)
-        return await self.context.database.write(lambda tx: spending.append(tx, self.job, entry))
+        return await self.context.database.write(lambda tx: spending_ledger.append(tx, self.job, entry))
 
     async def spent(self) -> tuple[Usage, ...]:
         """What this part and the parts below it spent, in all attempts of the job: a sum for each model."""
-        return await self.context.database.read(lambda tx: spending.of_part(tx, self.job.id, self.name))
+        return await self.context.database.read(lambda tx: spending_ledger.of_part(tx, self.job.id, self.name))
 
     def part(self, name: str) -> JobUsage:
         """The reporter of one part of the work."""
@@ -59,7 +59,7 @@ async def within_budgets(context: JobContext, job: Job, lane: Lane, task: Task) 
         message = f"lane {lane.name} used {exceeded.amounts} in 24 hours{await _free_again(context, lane)}"
         mend = "Ask again then, or raise `day_tokens` or `day_usd` in the lane's budget."
         raise PermanentError("budget_spent", message, mend, kind=Kind.REFUSED)
-    own = await context.database.read(lambda tx: spending.of_part(tx, job.id, ""))
+    own = await context.database.read(lambda tx: spending_ledger.of_part(tx, job.id, ""))
     return replace(lane, budget=day.bounded(budget, Spending.of(own)))
 
 
@@ -79,7 +79,7 @@ async def _after_earlier_parts(context: JobContext, lane: Lane, task: Task) -> L
 
 
 async def _spent_before_approval(tx: Tx, task: Task) -> Spending:
-    return await spending.of_revisions(tx, task.number, await _revisions_before_approval(tx, task))
+    return await spending_ledger.of_revisions(tx, task.number, await _revisions_before_approval(tx, task))
 
 
 async def _revisions_before_approval(tx: Tx, task: Task) -> list[int]:
@@ -100,7 +100,9 @@ async def _free_again(context: JobContext, lane: Lane) -> str:
     """When enough of the last 24 hours has passed for the lane to have budget again, as the end of a sentence."""
     limits = BudgetAccount.of_day(lane.budget).limits
 
-    at_ms = await context.database.read(lambda tx: spending.free_at_ms(tx, lane.name, tx.now_ms - DAY_MS, limits))
+    at_ms = await context.database.read(
+        lambda tx: spending_ledger.free_at_ms(tx, lane.name, tx.now_ms - DAY_MS, limits)
+    )
     return f"; free again at {from_ms(at_ms + DAY_MS + MINUTE_MS):%H:%M} UTC" if at_ms is not None else ""
 
 
@@ -112,4 +114,4 @@ async def is_day_spent(context: JobContext, lane: Lane) -> bool:
 
 
 async def _spent_today(context: JobContext, lane: Lane) -> Spending:
-    return await context.database.read(lambda tx: spending.of_lane(tx, lane.name, tx.now_ms - DAY_MS))
+    return await context.database.read(lambda tx: spending_ledger.of_lane(tx, lane.name, tx.now_ms - DAY_MS))

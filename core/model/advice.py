@@ -1,8 +1,8 @@
 """What a person can do about a problem, with the suggested commands as values.
 
 Every surface writes commands in its own form and lacks some of them, so core never puts a command into a sentence. An
-`Advice` consists of texts and `Suggestion` values, and `bot.cards.wording` renders it for the surface. Its `str` is the
-command-line wording, which ``mend`` holds in the documents of contract.md.
+`Advice` consists of texts and `Suggestion` values, and `bot.cards.problem_text` renders it for the surface. Its `str`
+is the command-line wording, which ``mend`` holds in the documents of contract.md.
 """
 
 from __future__ import annotations

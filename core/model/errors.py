@@ -76,7 +76,7 @@ class Problem:
                 object.__setattr__(self, name, writable(text))
 
     def sentence(self) -> str:
-        """The problem as one line for the command line; `bot.cards.wording` renders it for other surfaces."""
+        """The problem as one line for the command line; `bot.cards.problem_text` renders it for other surfaces."""
         return sentence_of(self.message, str(self.mend))
 
     def plain(self) -> str:

@@ -41,7 +41,7 @@ class Job:
     `attempt` counts attempts (one that ends in a transient fault is followed by another); `fence` counts claims: every
     write of a claimant names it, so that the writes of a worker that lost the claim fail; `needs` are the capabilities
     that a node must have, such as ``sandbox``; `rank_ms` is its place in the scheduler's order (see
-    `core.model.placement`); `payload` is versioned by `payload_version`, so that an older worker does not claim newer
+    `core.model.job_order`); `payload` is versioned by `payload_version`, so that an older worker does not claim newer
     jobs.
     """
 

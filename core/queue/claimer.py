@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.model.job import Job
-from core.model.placement import NodeView, rank
+from core.model.job_order import NodeView, rank
 from core.store import claims, workers
 from core.store.switches import paused
 from core.store.unit_of_work import RunsTransactions, Tx, reads, writes

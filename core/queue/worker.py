@@ -12,12 +12,12 @@ from core.jobs.job_context import JobContext
 from core.log import log
 from core.model.errors import CountersignError, TransientError
 from core.model.job import Job
-from core.model.placement import NodeView
+from core.model.job_order import NodeView
 from core.queue.claimer import Claimer
 from core.queue.heartbeat import Heartbeat
 from core.queue.reconciler import Reconciler
 from core.queue.runner import Runner
-from core.queue.sweeper import Sweeper
+from core.queue.sweep_leader import Sweeper
 from core.store import jobs, leaders, queue_queries, workers
 from core.store.tables import WorkerRow
 from core.store.unit_of_work import Tx, reads, writes

@@ -87,7 +87,7 @@ class Authorization:
                 f"Ask {task.requester}.",
             )
 
-    def may_hold_queue(self, actor: Actor, verb: str) -> None:
+    def may_pause_queue(self, actor: Actor, verb: str) -> None:
         """Maintainers and the local operator may pause and resume the queue; `verb` says which of the two."""
         if actor.is_operator:
             return

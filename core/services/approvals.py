@@ -19,7 +19,7 @@ from core.rules.authorization import decided_by
 from core.rules.conversation import notify_of_outcome
 from core.rules.current_requirements import refusal_now, requirements_now
 from core.rules.quorum import needs_of
-from core.rules.typed_digest import digest_problem, not_shown_problem
+from core.rules.typed_digest_check import digest_problem, not_shown_problem
 from core.rules.visibility import visible_task
 from core.settings import Settings, SettingsSource
 from core.store import events, queue_queries, tasks
@@ -48,7 +48,7 @@ class Approvals:
     async def approve(
         self, number: int, digest: str, actor: Actor, typed_in: Place | None = None, origin: MessageOrigin = NOWHERE
     ) -> VerdictOutcome:
-        """Approve `digest` of a task: its 64 hex digits, or a prefix that `core.rules.typed_digest` accepts.
+        """Approve `digest` of a task: its 64 hex digits, or a prefix that `core.rules.typed_digest_check` accepts.
 
         `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal. The
         sender of the message at `origin` is notified of the outcome there.

@@ -44,7 +44,7 @@ class QueueControl:
     @writes
     async def pause(self, tx: Tx, actor: Actor, reason: str) -> QueuePause:
         """Pause the queue: running jobs finish, no other job starts, requests are still accepted."""
-        Authorization(self.settings).may_hold_queue(actor, "pause")
+        Authorization(self.settings).may_pause_queue(actor, "pause")
         pause = QueuePause(reason, actor.person)
         await switches.set_pause(tx, pause.to_json(), actor.person)
         return pause
@@ -52,5 +52,5 @@ class QueueControl:
     @writes
     async def resume(self, tx: Tx, actor: Actor) -> None:
         """Let workers claim jobs again."""
-        Authorization(self.settings).may_hold_queue(actor, "resume")
+        Authorization(self.settings).may_pause_queue(actor, "resume")
         await switches.set_pause(tx, None, actor.person)

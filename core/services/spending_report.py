@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.store import spending_totals
+from core.store import spending_by_day
 from core.store.database import Database, to_ms
-from core.store.spending_totals import SpendingTotal
+from core.store.spending_by_day import SpendingTotal
 from core.store.unit_of_work import Tx, reads
 
 
@@ -20,4 +20,4 @@ class SpendingReport:
     @reads
     async def since(self, tx: Tx, since: datetime | None) -> tuple[SpendingTotal, ...]:
         """The spending since `since`, a row for each day, lane and person."""
-        return tuple(await spending_totals.totals(tx, to_ms(since) if since else 0))
+        return tuple(await spending_by_day.totals(tx, to_ms(since) if since else 0))

@@ -13,7 +13,7 @@ from sqlalchemy import func, update
 from sqlmodel import col, select
 
 from core.model.job import PAYLOAD_VERSION, Job, JobState
-from core.model.placement import NodeView
+from core.model.job_order import NodeView
 from core.store.jobs import capabilities_of, job_of
 from core.store.tables import JobRow, WorkerRow
 from core.store.unit_of_work import Tx

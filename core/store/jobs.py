@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from core.model.change_result import ChangeResult
 from core.model.errors import LostClaimError, Problem
 from core.model.job import ACTIVE, Job, JobKind, JobState
-from core.model.placement import AGE_PER_PRIORITY_MS, rank_ms_of
+from core.model.job_order import AGE_PER_PRIORITY_MS, rank_ms_of
 from core.store.database import from_ms, to_ms
 from core.store.tables import JobRow, JournalRow, TaskRow
 from core.store.unit_of_work import Tx
@@ -174,7 +174,7 @@ async def wake_follow_job(tx: Tx, number: int) -> None:
 
 
 def _rank_ms_at(ready_ms: int) -> ColumnElement[int]:
-    """`core.model.placement.rank_ms_of` in SQL; without the casts PostgreSQL counts in 32 bits."""
+    """`core.model.job_order.rank_ms_of` in SQL; without the casts PostgreSQL counts in 32 bits."""
     return literal(ready_ms, BigInteger) - cast(col(JobRow.priority), BigInteger) * AGE_PER_PRIORITY_MS
 
 

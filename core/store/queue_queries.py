@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, or_
 from sqlmodel import col, select
 
 from core.model.job import ACTIVE, Job, JobKind, JobState, QueuedJob
-from core.model.placement import URGENT, in_order
+from core.model.job_order import URGENT, in_order
 from core.store.database import to_ms
 from core.store.jobs import capabilities_of, job_of
 from core.store.tables import JobRow, TaskRow
@@ -89,7 +89,7 @@ async def queue_line(tx: Tx, limit: int) -> list[QueuedJob]:
 async def position_of(tx: Tx, job: Job) -> int:
     """The position of a ready job in the scheduler's order, whatever its node: 1 is claimed next.
 
-    It counts the jobs that `core.model.placement.in_order` puts before it; a job that is ready later comes after those.
+    It counts the jobs that `core.model.job_order.in_order` puts before it; a job that is ready later comes after those.
     """
     due = col(JobRow.ready_ms) <= tx.now_ms
     is_due = to_ms(job.ready_at) <= tx.now_ms

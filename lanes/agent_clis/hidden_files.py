@@ -3,7 +3,7 @@
 A repository's own settings can redirect a program's requests, start hooks and servers, or widen its permissions
 (CVE-2026-21852, CVE-2025-61260). Programs have switches against some of that; hiding the files covers all of it.
 Instructions for agents (``AGENTS.md``, ``CLAUDE.md``) stay: they are text and grant nothing. The list of files is
-`core.model.steering`.
+`core.model.protected_files`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.model.change import GITLINK
-from core.model.steering import steers_agents
+from core.model.protected_files import steers_agents
 from lanes.executors.tree import TreeEdit, TreeFiles
 from lanes.repository import GitRepository
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from core.model.errors import UsageError
 from core.ports.inventory import EndpointAdmission
 from core.ports.leases import ModelLeases
+from lanes.models.answering_model import Candidate, FallbackModel
 from lanes.models.chat import ChatModel
 from lanes.models.endpoint import CHAT_KINDS, Endpoint, ModelName
-from lanes.models.fallback import Candidate, FallbackModel
 
 
 class ModelRegistry:

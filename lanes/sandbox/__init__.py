@@ -1,7 +1,8 @@
 """Sandboxes that run a lane's commands: host programs are readable, one folder is writable, there is no network."""
 
 from lanes.sandbox.find_bwrap import find_bwrap
-from lanes.sandbox.result import (
+from lanes.sandbox.find_sandbox import Sandboxes
+from lanes.sandbox.interface import (
     OverlaySupport,
     PortForward,
     Sandbox,
@@ -10,7 +11,6 @@ from lanes.sandbox.result import (
     SandboxRun,
     sandbox_capability,
 )
-from lanes.sandbox.sandboxes import Sandboxes
 
 __all__ = [
     "OverlaySupport",

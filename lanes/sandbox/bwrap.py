@@ -19,9 +19,9 @@ from typing import Final
 from lanes.sandbox.bwrap_process import GATE_ARGV, BwrapProcess
 from lanes.sandbox.cgroup import CgroupParent, memory_accounting
 from lanes.sandbox.folders import locked_folder, remove_abandoned
+from lanes.sandbox.interface import OverlaySupport, SandboxResult, SandboxRun
 from lanes.sandbox.mounts import SCRATCH, allow_connections, give_to_run_user, prepare_mounts, sandbox_environment
 from lanes.sandbox.overlay import overlay_prefix
-from lanes.sandbox.result import OverlaySupport, SandboxResult, SandboxRun
 
 _MIB: Final = 1024 * 1024
 

@@ -17,6 +17,7 @@ from core.model.change import show_path
 from core.model.errors import TransientError
 from lanes.sandbox.cgroup import CgroupParent, enter_run_cgroup
 from lanes.sandbox.folders import record_pipe
+from lanes.sandbox.interface import BoundedLog, SandboxResult, SandboxRun
 from lanes.sandbox.mounts import SCRATCH
 from lanes.sandbox.processes import (
     SHARED_USER_PROCESSES,
@@ -25,7 +26,6 @@ from lanes.sandbox.processes import (
     process_stuck_error,
     wait_for_exit,
 )
-from lanes.sandbox.result import BoundedLog, SandboxResult, SandboxRun
 from lanes.sandbox.watch import LimitWatch
 
 _START_TIMEOUT_S: Final = 30.0

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from core.model.errors import TransientError
+from lanes.sandbox.interface import SandboxLimits
 from lanes.sandbox.processes import start_time
-from lanes.sandbox.result import SandboxLimits
 
 _NAME: Final = re.compile(r"countersign-(\d+)-(\d+)-[0-9a-f]+")
 _SLACK_BYTES: Final = 32 * 1024 * 1024

@@ -22,9 +22,9 @@ from typing import Final
 from core.model.change import show_path
 from core.model.errors import PermanentError, TransientError
 from lanes.sandbox.folders import locked_folder, remove_abandoned
+from lanes.sandbox.interface import BoundedLog, OverlaySupport, SandboxResult, SandboxRun
 from lanes.sandbox.mounts import HOME, WORK, allow_connections, give_to_run_user, prepare_mounts, sandbox_environment
 from lanes.sandbox.processes import start_time
-from lanes.sandbox.result import BoundedLog, OverlaySupport, SandboxResult, SandboxRun
 from lanes.sandbox.watch import LimitWatch
 
 LABEL: Final = "countersign.asker"

@@ -17,8 +17,8 @@ from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 from lanes.sandbox.cgroup import find_cgroup_parent
 from lanes.sandbox.folders import locked_folder
 from lanes.sandbox.overlay import find_overlay_argv
-from lanes.sandbox.probe_error import probe_error
 from lanes.sandbox.seccomp import syscall_filter
+from lanes.sandbox.try_program import probe_error
 
 _PROBE_S = 20
 _MEND = "Install it (Debian and Ubuntu: `apt install bubblewrap`), or choose a lane that runs no command."

@@ -12,8 +12,8 @@ from typing import Final
 from core.model.errors import Kind, Problem
 from lanes.sandbox.container import ContainerEngine, ContainerSandbox
 from lanes.sandbox.folders import locked_folder
-from lanes.sandbox.probe_error import probe_error
-from lanes.sandbox.result import SandboxLimits, SandboxRun
+from lanes.sandbox.interface import SandboxLimits, SandboxRun
+from lanes.sandbox.try_program import probe_error
 
 _PROBE_TIMEOUT_S: Final = 30
 _UIDS: Final = (2_000_000_000, 1_000_000)

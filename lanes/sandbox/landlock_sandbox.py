@@ -23,9 +23,9 @@ from core.model.change import show_path
 from core.model.errors import Kind, PermanentError, Problem, TransientError
 from lanes.sandbox.cgroup import Cgroup, CgroupParent, enter_run_cgroup, find_cgroup_parent, memory_accounting
 from lanes.sandbox.folders import locked_folder, remove_abandoned
+from lanes.sandbox.interface import BoundedLog, OverlaySupport, SandboxResult, SandboxRun
 from lanes.sandbox.mounts import program_mounts, sandbox_environment, write_home
 from lanes.sandbox.processes import limit_process, process_stuck_error
-from lanes.sandbox.result import BoundedLog, OverlaySupport, SandboxResult, SandboxRun
 from lanes.sandbox.seccomp import syscall_filter
 from lanes.sandbox.watch import LimitWatch
 

@@ -17,7 +17,7 @@ from core.model.change import show_path
 from core.model.errors import PermanentError
 from lanes.filetree.ownership import change_owner
 from lanes.sandbox import forward
-from lanes.sandbox.result import PortForward, SandboxRun
+from lanes.sandbox.interface import PortForward, SandboxRun
 
 RUN_DIR: Final = "/run/countersign"
 HOME: Final = "/home/lane"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from core.model.errors import TransientError
-from lanes.sandbox.result import SandboxLimits
+from lanes.sandbox.interface import SandboxLimits
 
 if sys.platform != "win32":  # on Windows `find_bwrap` refuses before anything here is called
     import resource

@@ -16,8 +16,8 @@ from typing import Final
 from lanes.filetree.usage import measure
 from lanes.sandbox.cgroup import Cgroup
 from lanes.sandbox.hidden_usage import HiddenUsage, hidden_usage
+from lanes.sandbox.interface import SandboxLimits
 from lanes.sandbox.processes import cpu_s, descendants, memory_use
-from lanes.sandbox.result import SandboxLimits
 
 _INTERVAL_S: Final = 0.1
 _DISK_INTERVAL_S: Final = 0.5

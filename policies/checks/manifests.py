@@ -28,7 +28,7 @@ DEPENDENCIES: Final = Globs((
 ))  # fmt: skip
 
 # security.md 65: files that run code when somebody builds, tests or starts the project. They are part of ordinary
-# changes, so they only warn; files that only configure tools are protected (`core.model.steering`).
+# changes, so they only warn; files that only configure tools are protected (`core.model.protected_files`).
 BUILD_HOOKS: Final = Globs((
     "**/setup.py", "**/conftest.py", "**/noxfile.py", "**/tox.ini", "**/tox.toml", "**/pytest.ini",
     "**/hatch_build.py", "**/*.pth", "**/sitecustomize.py", "**/usercustomize.py", "**/tasks.py", "**/fabfile.py",

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from core.model.placement import NodeView
+from core.model.job_order import NodeView
 from core.queue.reconciler import Reconciler
 from core.store import claims, jobs, pull_requests, queue_queries, tasks, workers
 from core.store.database import Database

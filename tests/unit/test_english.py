@@ -23,7 +23,7 @@ PHRASES = (
 """Phrases that read as translated, in lower case."""
 
 ALLOWED = {
-    "bot/cards/wording.py": {"whoever", "nobody"},  # first words that messages of core may have
+    "bot/cards/problem_text.py": {"whoever", "nobody"},  # first words that messages of core may have
     "bot/interpret/courtesy.py": {"everybody"},  # a word that people write
 }
 """Phrases that a file needs."""

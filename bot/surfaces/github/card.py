@@ -24,8 +24,8 @@ from bot.cards.parts import (
     PullRequestPart,
     StagedPart,
 )
+from bot.cards.problem_text import command_line, render_advice
 from bot.cards.safe import one_line
-from bot.cards.wording import command_line, render_advice
 from bot.surfaces.github.markdown import (
     MAX_CHARACTERS,
     code_block,

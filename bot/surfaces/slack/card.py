@@ -22,8 +22,8 @@ from bot.cards.parts import (
     PullRequestPart,
     StagedPart,
 )
+from bot.cards.problem_text import command_line, render_advice
 from bot.cards.safe import one_line
-from bot.cards.wording import command_line, render_advice
 from bot.surfaces.slack.text import (
     BUDGET,
     MAX_ACTIONS,

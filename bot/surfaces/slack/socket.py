@@ -21,7 +21,7 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from bot.surfaces.slack import payloads
 from bot.surfaces.slack.api import SlackApi, silent_logger
 from bot.surfaces.slack.errors import translate_errors
-from bot.surfaces.slack.http import UNHANDLED_STATUS
+from bot.surfaces.slack.webhook import UNHANDLED_STATUS
 from core.log import fault_of, log
 from core.model.errors import CountersignError, PermanentError, TransientError
 

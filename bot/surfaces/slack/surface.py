@@ -20,7 +20,7 @@ from bot.surfaces.port import (
     RenderedCard,
     SlackConfig,
 )
-from bot.surfaces.slack import checks, http, payloads, socket
+from bot.surfaces.slack import doctor_checks, payloads, socket, webhook
 from bot.surfaces.slack.api import SlackApi
 from bot.surfaces.slack.card import render_slack_card
 from bot.surfaces.slack.catch_up import IsConnected, SlackCatchUp
@@ -99,7 +99,7 @@ class SlackSurface:
         """The routes for signed requests; none without a signing secret."""
         if self._config.signing_secret is None:
             return ()
-        return http.build_routes(self._listener(inbox).app(), self._config.signing_secret)
+        return webhook.build_routes(self._listener(inbox).app(), self._config.signing_secret)
 
     def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as blocks; pure."""
@@ -182,7 +182,7 @@ class SlackSurface:
 
     async def check(self) -> Sequence[Mapping[str, Any]]:
         """The checks that `doctor` runs; asks Slack."""
-        return await checks.check_slack(self._api, self._config)
+        return await doctor_checks.check_slack(self._api, self._config)
 
     async def check_access(self, message: IncomingMessage | ButtonPress) -> str | None:
         """Allow full members of the workspace; refuse guests and people who have left."""

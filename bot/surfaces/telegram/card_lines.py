@@ -17,8 +17,8 @@ from bot.cards.parts import (
     Quote,
     StagedPart,
 )
+from bot.cards.problem_text import capitalize, render_advice
 from bot.cards.safe import one_line
-from bot.cards.wording import capitalize, render_advice
 from bot.surfaces.telegram.entities import Line, TextPiece, join_pieces, truncate, truncate_path
 from core.model.staged_diff import GuardVerdict
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from bot.cards.wording import command_line
+from bot.cards.problem_text import command_line
 from bot.surfaces.telegram.update_parts import Json, bool_at, optional_object, required_int, required_object
 from core.model.advice import CommandName, Suggestion
 

@@ -28,8 +28,8 @@ from bot.surfaces.port import (
     TelegramConfig,
 )
 from bot.surfaces.telegram.card import TelegramCard, render_telegram_card
-from bot.surfaces.telegram.checks import check_telegram
 from bot.surfaces.telegram.client import TelegramClient
+from bot.surfaces.telegram.doctor_checks import check_telegram
 from bot.surfaces.telegram.incoming import (
     ALLOWED_UPDATES,
     SURFACE,

@@ -15,8 +15,8 @@ from core.model.errors import PermanentError
 from core.model.provenance import Usage
 from core.ports.reporting import MemoryUsage
 from lanes.egress import EgressBroker, UsageAccount
+from lanes.egress.repeated_calls import last_call_repeats
 from lanes.egress.routes import endpoint_url
-from lanes.egress.turns import last_call_repeats
 from lanes.egress.usage_reader import UsageReader
 from lanes.models import Endpoint
 from tests.fakes.models import KEY, Fault, Models, Say, always, in_turn, serving

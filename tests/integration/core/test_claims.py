@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from core.model.job import Job, JobKind, JobState
+from core.model.job_order import NodeView, in_order
 from core.model.lifecycle import State
-from core.model.placement import NodeView, in_order
 from core.queue.claimer import Claimer
 from core.store import claims, jobs, queue_queries, tasks
 from core.store.database import Database

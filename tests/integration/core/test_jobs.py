@@ -12,8 +12,8 @@ from sqlalchemy import text
 from core.model.change_result import ChangeResult
 from core.model.errors import LostClaimError
 from core.model.job import MAX_RESCUES, PAYLOAD_VERSION, Job, JobKind, JobState
+from core.model.job_order import NodeView
 from core.model.lifecycle import State
-from core.model.placement import NodeView
 from core.model.provenance import Provenance
 from core.queue.reconciler import Reconciler
 from core.store import claims, jobs, queue_queries, workers

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from core.queue.reconciler import Reconciler
-from core.queue.sweeper import Sweeper
+from core.queue.sweep_leader import Sweeper
 from core.settings import Timing
 from core.store import leaders
 from core.store.database import Database

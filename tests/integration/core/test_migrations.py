@@ -20,7 +20,7 @@ from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, PermanentError
 from core.model.provenance import Usage
 from core.model.webhook_delivery import SENT
-from core.store import cards, deliveries, inbox, notes, spending
+from core.store import cards, deliveries, inbox, notes, spending_ledger
 from core.store.database import Database, Location
 from core.store.migrate import HEAD, alembic_config, current_version, migrate, migrations_directory
 from core.store.tables import TaskRow
@@ -147,11 +147,11 @@ async def test_sums_of_an_older_version_are_entries_of_the_ledger(blank):
         connection.commit()
     assert migrate(blank) is True
     database = Database(blank)
-    whole = await database.read(lambda tx: spending.of_part(tx, "one", ""))
+    whole = await database.read(lambda tx: spending_ledger.of_part(tx, "one", ""))
     assert whole == (Usage("local/a", 3, 30, 5, 0.5), Usage("local/b", 1, 2**40, 1, None))
-    assert await database.read(lambda tx: spending.of_part(tx, "one", "try1")) == ()
-    assert await database.read(lambda tx: spending.of_lane(tx, "code", 7)) == Spending(5, 2**40 + 38, 0.5)
-    assert await database.read(lambda tx: spending.of_revisions(tx, 1, [1])) == Spending(5, 2**40 + 38, 0.5)
+    assert await database.read(lambda tx: spending_ledger.of_part(tx, "one", "try1")) == ()
+    assert await database.read(lambda tx: spending_ledger.of_lane(tx, "code", 7)) == Spending(5, 2**40 + 38, 0.5)
+    assert await database.read(lambda tx: spending_ledger.of_revisions(tx, 1, [1])) == Spending(5, 2**40 + 38, 0.5)
     await database.close()
 
 

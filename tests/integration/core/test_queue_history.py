@@ -15,9 +15,9 @@ from core.model.provenance import Usage
 from core.scheduler.demand import WorkClass
 from core.services.queue_history import QueueHistory
 from core.simulator.trace import parse_trace, write_trace
-from core.store import spending
+from core.store import spending_ledger
 from core.store.database import Database
-from core.store.spending import LedgerEntry
+from core.store.spending_ledger import LedgerEntry
 from core.store.tables import JobRow
 from tests import builders
 
@@ -37,7 +37,7 @@ async def finished(database: Database, usages: list[Usage], **columns: Any) -> N
 
     async def work(tx: Any) -> None:
         for index, usage in enumerate(usages):
-            await spending.append(tx, job, LedgerEntry("", str(index), "code", "ana", usage))
+            await spending_ledger.append(tx, job, LedgerEntry("", str(index), "code", "ana", usage))
         await tx.session.execute(update(JobRow).where(col(JobRow.id) == job_id).values(**{**usual, **columns}))
 
     await database.write(work)

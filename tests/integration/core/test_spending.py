@@ -16,10 +16,10 @@ from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.provenance import Usage
 from core.services.spending_report import SpendingReport
-from core.store import spending
+from core.store import spending_ledger
 from core.store.database import Database, Location, from_ms
-from core.store.spending import LedgerEntry
-from core.store.spending_totals import SpendingTotal
+from core.store.spending_by_day import SpendingTotal
+from core.store.spending_ledger import LedgerEntry
 from tests import builders
 from tests.clock import timed
 
@@ -44,15 +44,15 @@ async def append(
     database: Database, job: Job, part: str, call: str, usage: Usage, at_ms: int = 1000, lane: str = "code"
 ) -> bool:
     entry = LedgerEntry(part, call, lane, "ana", usage)
-    return await database.write(lambda tx: spending.append(timed(tx, at_ms), job, entry))
+    return await database.write(lambda tx: spending_ledger.append(timed(tx, at_ms), job, entry))
 
 
 async def of_lane(database: Database, since_ms: int = 0, lane: str = "code") -> Spending:
-    return await database.read(lambda tx: spending.of_lane(tx, lane, since_ms))
+    return await database.read(lambda tx: spending_ledger.of_lane(tx, lane, since_ms))
 
 
 async def of_part(database: Database, job: Job, part: str) -> tuple[Usage, ...]:
-    return await database.read(lambda tx: spending.of_part(tx, job.id, part))
+    return await database.read(lambda tx: spending_ledger.of_part(tx, job.id, part))
 
 
 async def test_calls_parts_models_and_jobs_add_up(database, job):
@@ -92,7 +92,7 @@ async def test_what_was_spent_before_a_day_began_is_not_of_it(database, job):
 async def test_what_is_spent_before_the_lane_is_known_counts_for_the_lane_it_led_to(database, job):
     await append(database, job, "interpret", "1", Usage("local/a", 1, 10, 5), lane="")
     await append(database, job, "interpret", "2", Usage("local/a", 1, 1, 0), lane="code")
-    await database.write(lambda tx: spending.attribute(tx, job, "docs"))
+    await database.write(lambda tx: spending_ledger.attribute(tx, job, "docs"))
     assert (await of_lane(database, lane="docs")).tokens == 15
     assert (await of_lane(database, lane="code")).tokens == 1, "what has its lane keeps it"
 
@@ -104,7 +104,7 @@ async def test_what_is_spent_before_the_lane_is_known_counts_for_the_lane_it_led
 async def test_a_lane_is_free_again_once_enough_entries_are_older_than_a_day(database, job, limits, at_ms):
     for n, tokens in enumerate((10, 20, 30), 1):
         await append(database, job, "", str(n), Usage("local/a", 1, tokens, 0, 0.5), at_ms=1000 * n)
-    assert await database.read(lambda tx: spending.free_at_ms(tx, "code", 1000, limits)) == at_ms
+    assert await database.read(lambda tx: spending_ledger.free_at_ms(tx, "code", 1000, limits)) == at_ms
 
 
 async def test_of_many_that_report_one_call_at_once_one_is_counted(database, job):

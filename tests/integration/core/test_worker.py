@@ -13,8 +13,8 @@ from core.jobs.job_context import JobContext
 from core.jobs.pull_request_text import branch_of
 from core.model.errors import Kind, PermanentError, Problem, TransientError
 from core.model.job import JobState
+from core.model.job_order import NodeView
 from core.model.lifecycle import State
-from core.model.placement import NodeView
 from core.model.stored import StoredObject
 from core.model.turn import Question
 from core.queue.heartbeat import DeclaredDeadError

@@ -13,9 +13,9 @@ from core.jobs.job_context import JobContext
 from core.jobs.pull_request_text import body_of, branch_of, message_of, task_for_forge, title_of, turns_for_forge
 from core.model.approval import Approval, Verdict
 from core.model.ids import new_id
+from core.model.job_order import NodeView
 from core.model.lane import Lane, LaneCheck, Limits
 from core.model.lifecycle import State
-from core.model.placement import NodeView
 from core.model.task import Task
 from core.model.turn import Actor, Turn
 from core.ports.repository import RepositorySpec

@@ -12,8 +12,8 @@ from bot.interpret.model_interpreter import ModelInterpreter
 from core.jobs.job_context import JobContext
 from core.model.edits import CreateFile
 from core.model.ids import new_id
+from core.model.job_order import NodeView
 from core.model.lane import Lane
-from core.model.placement import NodeView
 from core.ports.executor import Executor, ExecutorResult, WorkOrder
 from core.ports.forge import Forge
 from core.ports.repository import Repository

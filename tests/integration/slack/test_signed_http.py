@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from bot.surfaces.port import ButtonPress
-from bot.surfaces.slack.http import MAX_BODY_BYTES, is_signed
 from bot.surfaces.slack.surface import SlackSurface
+from bot.surfaces.slack.webhook import MAX_BODY_BYTES, is_signed
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.slack.fixtures import running
 from tests.fakes.slack.program import BOT, DEV, LEE, OTHER, SECRET, STRANGER, TEAM

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.cards.wording import command_prefix
-from bot.surfaces.slack.checks import SCOPES
+from bot.cards.problem_text import command_prefix
+from bot.surfaces.slack.doctor_checks import SCOPES
 from bot.surfaces.slack.payloads import SHORTCUT
 from tests.fakes.slack import proxy
 

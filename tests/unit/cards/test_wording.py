@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.cards.build import build_card
-from bot.cards.wording import command_line, problem_sentence, render_advice
+from bot.cards.problem_text import command_line, problem_sentence, render_advice
 from bot.commands.table import COMMANDS, NAMES
 from core.model.advice import BLANK, DOCTOR, Advice, CommandName, Suggestion, advise
 from core.model.errors import Kind, Problem
@@ -122,13 +122,13 @@ _NAMED = "|".join(sorted(NAMES))
 _SPELLED = re.compile(
     rf"(?<![\w/.:`*-])/(?:{_NAMED})(?![\w/.*-])|countersign (?:show|reply|approve|doctor|list|undo|retry|queue|why)\b"
 )
-_OWN_WORDS = ("bot/cli/", "bot/doctor", "bot/cards/wording.py", "bot/commands/")
+_OWN_WORDS = ("bot/cli/", "bot/doctor", "bot/cards/problem_text.py", "bot/commands/")
 """The command line's own words, and the tables that the forms come from."""
 _OPERATORS = (
     "bot/configuration/home.py",
     "bot/wiring/database_file.py",
     "bot/operations/init.py",
-    "bot/surfaces/telegram/checks.py",
+    "bot/surfaces/telegram/doctor_checks.py",
     "bot/surfaces/settings.py",
 )
 """What only ``countersign`` itself prints."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.job import PAYLOAD_VERSION, backoff_s
-from core.model.placement import AGE_PER_PRIORITY, URGENT, NodeView, rank
+from core.model.job_order import AGE_PER_PRIORITY, URGENT, NodeView, rank
 from tests.builders import NOON, job
 
 pytestmark = pytest.mark.queue

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.model.lane import Limits
 from lanes.sandbox import SandboxLimits
-from lanes.sandbox.result import BoundedLog
+from lanes.sandbox.interface import BoundedLog
 
 pytestmark = pytest.mark.lanes
 

@@ -10,7 +10,7 @@ from core.model.circuit_breaker import BreakerThresholds
 from core.model.errors import CountersignError, Kind, PermanentError, TransientError, UsageError
 from core.model.provenance import Usage
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ModelName
-from lanes.models.fallback import Candidate, FallbackModel
+from lanes.models.answering_model import Candidate, FallbackModel
 from lanes.models.registry import ModelRegistry
 from tests.fakes.admission import MemoryAdmission
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.model.decision import Effect
 from core.model.lane import Lane
-from core.model.steering import AGENT_TEXTS, HIDDEN_FROM_AGENTS, STEERING, steers_agents
+from core.model.protected_files import AGENT_TEXTS, HIDDEN_FROM_AGENTS, STEERING, steers_agents
 from policies.protected import PROTECTED, protected
 from tests.unit.policies.cases import ANYWHERE, LANES, blocked, decide, judged, of, policy
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.simulator.policies import run_policy
-from core.simulator.simulation import Outcome, ModelStay
+from core.simulator.simulation import ModelStay, Outcome
 from core.simulator.trace import Request
 from core.simulator.windows import WindowState, counts_of, state_of, windows
 from tests.unit.simulator.worlds import cluster, request, request_lists

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from core.model.errors import Kind, Problem
-from lanes.sandbox.result import Sandbox
+from lanes.sandbox.interface import Sandbox
 
 SandboxFinder = Callable[[], Sandbox | Problem]
 

@@ -11,7 +11,7 @@ from core.store.unit_of_work import Tx, writes
 
 
 @dataclass(frozen=True, slots=True)
-class PullRequests:
+class FollowWakeup:
     """Wakes the jobs that follow pull requests."""
 
     database: Database

@@ -20,6 +20,7 @@ import aiohttp
 from aiohttp import web
 
 from lanes.egress.log import EgressLog
+from lanes.egress.repeated_calls import last_call_repeats
 from lanes.egress.routes import (
     EgressRoute,
     authorization_headers,
@@ -30,7 +31,6 @@ from lanes.egress.routes import (
     refusal_body,
     rewrite_body,
 )
-from lanes.egress.turns import last_call_repeats
 from lanes.egress.usage_account import UsageAccount
 from lanes.egress.usage_reader import UsageReader
 from lanes.models import Endpoint
