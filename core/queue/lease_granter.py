@@ -48,8 +48,9 @@ class LeaseGranter:
                 is_busy = False
                 try:
                     is_busy = await self.step()
-                except CountersignError as error:
+                except CountersignError as error:  # what was decided may not be recorded: begin anew from the rows
                     log.warning("leases_not_granted", problem=error.problem.message)
+                    self._stop()
                 except Exception as error:  # noqa: BLE001 - what is granted wrongly once must not stop the worker
                     log.error("lease_granter_broke", **fault_of(error))
                     self._stop()
@@ -59,26 +60,30 @@ class LeaseGranter:
 
     async def step(self) -> bool:
         """Do what can be done now; returns whether any lease is alive."""
-        if not await self._leads():
+        if not self.inventory.configured() or not await self._leads():
             self._stop()
             return False
         scheduling, moves = await self._current()
-        now_s = time.time()
+        alive = await self.book.alive()
+        now_s = alive.now_s
         if now_s - self._looked_s >= INVENTORY_EVERY_S:
             self._looked_s = now_s
             scheduling.see_endpoints(self._scheduled(await self.inventory.endpoints()), moves.moving, now_s)
         for outcome in moves.take_finished():
             scheduling.see_move(outcome, now_s)
-        leases, expired = await self.book.alive()
-        scheduling.see_leases([lease for lease in leases if lease.id not in set(expired)], now_s)
+        scheduling.see_leases(alive.leases, now_s)
         moves.begin(scheduling.take_moves())
         verdicts = scheduling.take_verdicts(now_s)
-        if verdicts or expired:
+        if verdicts or alive.expired:
             await self.book.record(
-                granted=verdicts.granted, refused=verdicts.refused, reasons=verdicts.reasons, expired=expired
+                granter=self.duty.worker,
+                granted=verdicts.granted,
+                refused=verdicts.refused,
+                reasons=verdicts.reasons,
+                expired=alive.expired,
             )
             self.on_change()
-        return bool(leases) or bool(moves.moving)
+        return bool(alive.leases) or bool(moves.moving)
 
     async def _leads(self) -> bool:
         now_s = time.monotonic()

@@ -84,7 +84,7 @@ class LeaseScheduling:
                 self.scheduler.add_family(family)
             residents = _residents(status, families)
             if name not in self.scheduler.endpoints:
-                spec = EndpointSpec(name, _memory_mib(status), status.snapshot.slots or 1, chat_slots=1)
+                spec = EndpointSpec(name, _memory_mib(status), _slots(status), chat_slots=1)
                 self._tell(EndpointUp(spec, tuple(residents)), now_s)
                 continue
             self._compare(status, residents, moving, now_s)
@@ -235,6 +235,11 @@ def _residents(status: EndpointStatus, families: Collection[str]) -> list[str]:
         f"{status.snapshot.name}/{each.name}" for each in status.snapshot.residents if each.level is Residency.AWAKE
     ]
     return [name for name in names if name in families]
+
+
+def _slots(status: EndpointStatus) -> int:
+    """How many requests an endpoint works on at once: those of one model on each of its GPUs."""
+    return (status.snapshot.slots or 1) * max(1, len(status.snapshot.gpus))
 
 
 def _memory_mib(status: EndpointStatus) -> int:

@@ -17,6 +17,15 @@ _REMEMBERED: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
+class AliveLeases:
+    """The leases that are alive at `now_s`, in seconds since the epoch; `expired` ones were not renewed in time."""
+
+    now_s: float
+    leases: tuple[ModelLease, ...]
+    expired: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelLeaseBook:
     """The leases of all processes; `held_ms` is how long a model stays loaded for an agent between two turns."""
 
@@ -65,22 +74,29 @@ class ModelLeaseBook:
         await model_leases.end(tx, [lease])
 
     @reads
-    async def alive(self, tx: Tx) -> tuple[tuple[ModelLease, ...], tuple[str, ...]]:
-        """The leases that are alive, and the ids of those among them that were not renewed in time."""
+    async def alive(self, tx: Tx) -> AliveLeases:
+        """The leases that are alive now, by the database's clock."""
         leases = await model_leases.alive(tx)
-        return tuple(leases), tuple(lease.id for lease in leases if lease.until_at < tx.now)
+        renewed = tuple(lease for lease in leases if lease.until_at >= tx.now)
+        return AliveLeases(tx.now_ms / 1000, renewed, tuple(lease.id for lease in leases if lease.until_at < tx.now))
 
     @writes
     async def record(
         self,
         tx: Tx,
         *,
+        granter: str,
         granted: Mapping[str, float],
         refused: Mapping[str, str],
         reasons: Mapping[str, str],
         expired: Collection[str],
     ) -> None:
-        """Record decisions: grants with the promised start in seconds since the epoch, and reasons of the others."""
+        """Record decisions: grants with the promised start in seconds since the epoch, and reasons of the others.
+
+        Raises `ConflictError` when the worker `granter` does not have the duty any more: another one decides.
+        """
+        if (await leaders.lease_of(tx, leaders.LEASES))[0] != granter:
+            raise ConflictError("not_granter", "another worker grants model leases now", "")
         await model_leases.grant(
             tx, {lease: round(due_s * 1000) for lease, due_s in granted.items()}, tx.now_ms + LEASE_MS
         )

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import update
 
-from core.model.errors import TransientError
+from core.model.errors import ConflictError, TransientError
 from core.model.model_lease import LeaseState, ModelWork
 from core.store import leaders, model_leases
 from core.store.lease_table import ModelLeaseRow
@@ -48,8 +48,7 @@ async def leased(database, shim) -> AsyncIterator[LeasedModels]:
 
 
 async def alive(leased: LeasedModels) -> list[tuple[str, LeaseState]]:
-    leases, _ = await leased.book.alive()
-    return [(lease.model, lease.state) for lease in leases]
+    return [(lease.model, lease.state) for lease in (await leased.book.alive()).leases]
 
 
 async def alive_is(leased: LeasedModels, *expected: tuple[str, LeaseState]) -> bool:
@@ -81,8 +80,9 @@ async def test_one_who_waits_is_told_why(database):
         work = asyncio.create_task(leased.workers[0].ask("gpu/alpha"))
 
         async def is_told() -> bool:
-            leases, _ = await leased.book.alive()
-            return [each.reason for each in leases] == ["gpu/alpha:latest is being loaded on gpu."]
+            return [each.reason for each in (await leased.book.alive()).leases] == [
+                "gpu/alpha:latest is being loaded on gpu."
+            ]
 
         await eventually(is_told)
         await work
@@ -142,6 +142,18 @@ async def test_an_agents_model_stays_between_its_turns_and_not_for_ever(leased, 
     await asyncio.sleep(0.3)
     assert "alpha:latest" in shim.resident
     assert await other == "gpu/beta"
+
+
+async def test_one_who_lost_the_duty_of_granting_grants_nothing(leased):
+    with pytest.raises(ConflictError, match="another worker grants model leases now"):
+        await leased.book.record(granter="dead", granted={}, refused={}, reasons={}, expired=())
+
+
+async def test_a_job_that_waits_for_a_model_is_known_until_it_has_it(leased):
+    work = asyncio.create_task(leased.workers[0].ask("gpu/alpha", job="job_1"))
+    await eventually(lambda: list(leased.workers[0].client.waiting_jobs) == ["job_1"])
+    await work
+    assert list(leased.workers[0].client.waiting_jobs) == []
 
 
 async def test_without_a_granter_nothing_is_waited_for(database, shim):
