@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from core.model.errors import ConflictError
 from core.model.model_lease import LeaseState, ModelLease, ModelWork
 from core.store import inventory, jobs, leaders, model_leases
 from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
