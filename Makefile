@@ -103,6 +103,10 @@ bench-policy: $(VENV)/.dev ## what a decision of policy costs with 200 rules and
 bench-queue: $(VENV)/.dev ## the scheduler beside Ollama's and llama-swap's rules, simulated; writes build/bench/queue.json
 	@$(BIN)/python -m tests.bench.queue $(ARGS)
 
+.PHONY: bench-leases
+bench-leases: $(VENV)/.dev ## the live queue on four shims, beside Ollama's own rules and the prediction; writes build/bench/leases.json
+	@$(BIN)/python -m tests.bench.leases $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)
