@@ -27,7 +27,7 @@ _STALE_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class EndpointHealth:
-    """Implements `core.ports.EndpointAdmission` by the database's clock.
+    """Implements `core.ports.inventory.EndpointAdmission` by the database's clock.
 
     While the database cannot be reached every endpoint may be asked: its answers are worth more than the count of its
     failures.

@@ -24,7 +24,7 @@ _PROBES: Final[Mapping[str, Callable[[Endpoint], EndpointProbe]]] = {"ollama": O
 
 @dataclass(slots=True)
 class SnapshotTaker:
-    """Implements `core.ports.EndpointWatch` for the endpoints that `endpoints` gives at each look.
+    """Implements `core.ports.inventory.EndpointWatch` for the endpoints that `endpoints` gives at each look.
 
     `here` is the name of the node that asks. Each request of a look is answered within `limit_s`. Without
     `sends_canaries` nothing but questions is sent.
@@ -50,7 +50,7 @@ class SnapshotTaker:
         in_use: frozenset[str],
         now: datetime,
     ) -> tuple[EndpointSnapshot, ...]:
-        """See `core.ports.EndpointWatch.look`."""
+        """See `core.ports.inventory.EndpointWatch.look`."""
         endpoints = self.endpoints()
         for name in self._watches.keys() - endpoints.keys():
             self._watches.pop(name).close()

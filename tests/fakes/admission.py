@@ -1,4 +1,4 @@
-"""Admission to endpoints in memory, for tests of what asks models; conforms to `core.ports.EndpointAdmission`."""
+"""Admission to endpoints in memory, for tests of what asks models, as `core.ports.inventory.EndpointAdmission`."""
 
 from __future__ import annotations
 
