@@ -5,6 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from core.model.errors import TransientError
+
+
+class LeaseRefusedError(TransientError):
+    """A model cannot be had now: its endpoint gets no work, or the model could not be loaded."""
+
 
 class ModelLeases(Protocol):
     """Grants models to those who ask for them."""
@@ -12,7 +18,7 @@ class ModelLeases(Protocol):
     def lease(self, model: str) -> AbstractAsyncContextManager[None]:
         """The right to use `model` (``endpoint/name``) within the block, for `core.model.model_lease.current_work`.
 
-        Entering waits until it is granted. Raises `TransientError` ``model_down`` when the endpoint can serve nothing.
+        Entering waits until it is granted; raises `LeaseRefusedError` ``model_down``.
         """
 
 

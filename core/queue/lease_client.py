@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.log import log
-from core.model.errors import CountersignError, TransientError
+from core.model.errors import CountersignError
 from core.model.model_lease import LeaseState, current_work
+from core.ports.leases import LeaseRefusedError
 from core.services.model_leases import LEASE_MS, ModelLeaseBook
 
 POLL_S: Final = 0.1
@@ -63,7 +64,7 @@ class LeaseClient:
             await asyncio.shield(self._finish(ending))
 
     async def _wait(self, lease: str, model: str, job: str | None) -> None:
-        """Return once the lease is granted; raises `TransientError` when it is refused or was lost."""
+        """Return once the lease is granted; raises `LeaseRefusedError` when it is refused or was lost."""
         self._waiting[lease] = asyncio.get_running_loop().create_future()
         self._leases.add(lease)
         if self._watcher is None or self._watcher.done():
@@ -79,7 +80,7 @@ class LeaseClient:
                 self._waiting_jobs[job] -= 1
         if state is not LeaseState.GRANTED:
             message = reason or f"The lease of {model} was lost, because it was not renewed in time"
-            raise TransientError("model_down", message, "", retry_after_s=_REFUSED_FOR_S)
+            raise LeaseRefusedError("model_down", message, "", retry_after_s=_REFUSED_FOR_S)
 
     async def _watch(self) -> None:
         """Look after the leases until there are none: tell those that wait, and renew all."""

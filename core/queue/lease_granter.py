@@ -95,6 +95,7 @@ class LeaseGranter:
 
     async def _current(self) -> tuple[LeaseScheduling, ModelMoves]:
         if self._scheduling is None or self._moves is None:
+            await self.book.prune()
             self._scheduling = LeaseScheduling(await self.book.history())
             self._moves = ModelMoves(self.control, self.inventory, self.wake.set)
             self._looked_s = 0.0

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from core.scheduler.demand import EndpointSpec, Family, WorkClass
+from core.scheduler.demand import Demand, EndpointSpec, Family, WorkClass
 
 
 @dataclass(slots=True)
 class Resident:
     """A family on an endpoint's GPU, or on its way there.
 
-    `running` counts granted work, `holds` says until when work between two turns keeps it, `has_served` is False from a
-    load until the first grant.
+    `running` counts granted work, `running_work_s` is how long it was expected to take in all. `holds` says until when
+    work between two turns keeps the family; `has_served` is False from a load until the first grant.
     """
 
     family: Family
     is_ready: bool = False
     running: int = 0
     running_chat: int = 0
+    running_work_s: float = 0.0
     has_served: bool = False
     holds: dict[str, float] = field(default_factory=dict)
 
@@ -29,7 +31,10 @@ class Resident:
 
 @dataclass(slots=True)
 class EndpointState:
-    """An endpoint that is up. A family that is being loaded has its memory already."""
+    """An endpoint that is up. A family that is being loaded has its memory already.
+
+    The families in `leaving` get no more work, so that they become idle and make room for `room_for`.
+    """
 
     spec: EndpointSpec
     memory_mib: int
@@ -40,6 +45,8 @@ class EndpointState:
     running_chat: int = 0
     retry_s: dict[str, float] = field(default_factory=dict)
     used_mib: int = 0
+    room_for: str = ""
+    leaving: frozenset[str] = frozenset()
 
     @property
     def free_mib(self) -> int:
@@ -56,21 +63,26 @@ class EndpointState:
         """Whether a chat can be granted beside bulk work that has the slots: people do not wait for a batch to end."""
         return self.running_chat < self.spec.slots and self.running < self.spec.slots + self.spec.chat_slots
 
-    def start(self, family: str, work_class: WorkClass) -> Resident:
+    def start(self, demand: Demand) -> Resident:
         """Granted work begins; returns what it runs on."""
-        resident = self.residents[family]
+        resident = self.residents[demand.family]
         resident.has_served = True
-        self._count(resident, work_class, 1)
+        self._count(resident, demand, 1)
         return resident
 
-    def stop(self, resident: Resident, work_class: WorkClass) -> None:
+    def stop(self, resident: Resident, demand: Demand) -> None:
         """Granted work on a family that is still here ended, or needs no slot for a while."""
-        self._count(resident, work_class, -1)
+        self._count(resident, demand, -1)
 
-    def _count(self, resident: Resident, work_class: WorkClass, step: int) -> None:
+    def make_room(self, family: str, leaving: Iterable[str]) -> None:
+        """Let families become idle for `family`; with an empty name for none."""
+        self.room_for, self.leaving = family, frozenset(leaving)
+
+    def _count(self, resident: Resident, demand: Demand, step: int) -> None:
         resident.running += step
+        resident.running_work_s = resident.running_work_s + step * demand.work.p50_s if resident.running else 0.0
         self.running += step
-        if work_class is WorkClass.CHAT:
+        if demand.work_class is WorkClass.CHAT:
             self.running_chat += step
             resident.running_chat += step
 

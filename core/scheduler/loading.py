@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from core.scheduler.demand import Family
+from core.scheduler.demand import Family, WorkClass
 from core.scheduler.endpoint_state import EndpointState, Resident
 from core.scheduler.group import DemandGroup
 from core.scheduler.reasons import Reason, ReasonCode
@@ -28,13 +28,18 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """A load with its evictions. `margin` is by how much it is worth more than what it must beat."""
+    """A load with its evictions. `margin` is by how much it is worth more than what it must beat.
+
+    With `is_busy` work still runs on what is to be evicted: it gets no more, and the load is planned again once idle.
+    That is done for chats that would wait for bulk work only; between equals it costs more than it saves.
+    """
 
     endpoint: EndpointState
     family: Family
     victims: tuple[Victim, ...]
     margin: float
     reason: Reason
+    is_busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +79,30 @@ class LoadPlanner:
         best: LoadPlan | None = None
         for group in self._absent(state, now_s, only):
             victims = self._victims(state, group.family, now_s)
-            if victims is None:
+            is_busy = victims is None
+            if victims is None and group.best(WorkClass.CHAT) is not None:
+                victims = self._victims(state, group.family, now_s, is_busy=True)
+            if victims is None or (is_busy and self._has_chats(victims)):
                 continue
             load_s = state.load_s(group.family)
-            value = group.index(load_s, self._cost_s(victims, now_s))
+            idle_in_s = max((state.residents[each.family.name].running_work_s for each in victims), default=0.0)
+            value = group.index(load_s, self._cost_s(victims, now_s) + (idle_in_s if is_busy else 0.0))
             must_beat = (1 + self.weights.hysteresis) * other_value if victims else 0.0
             first = group.earliest()
             if first is not None and first.latest_s - load_s < now_s:
                 reason = Reason(ReasonCode.PROMISED, group.family.name, state.spec.name)
-                plan = LoadPlan(state, group.family, victims, float("inf"), reason)
+                plan = LoadPlan(state, group.family, victims, float("inf"), reason, is_busy)
             else:
                 reason = Reason(ReasonCode.BEST_LOAD, group.family.name, state.spec.name, value, other, other_value)
-                plan = LoadPlan(state, group.family, victims, value - must_beat, reason)
+                plan = LoadPlan(state, group.family, victims, value - must_beat, reason, is_busy)
             if plan.margin > 0 and (best is None or plan.margin > best.margin):
                 best = plan
         return best
+
+    def _has_chats(self, victims: Iterable[Victim]) -> bool:
+        """Whether a chat waits for one of these families: then its work goes on, and nobody makes room."""
+        groups = (self.waiting.group(victim.family.name) for victim in victims)
+        return any(group is not None and group.best(WorkClass.CHAT) is not None for group in groups)
 
     def _absent(self, state: EndpointState, now_s: float, only: str) -> Iterable[DemandGroup]:
         """The groups that could be loaded here, the most valuable first."""
@@ -119,16 +133,18 @@ class LoadPlanner:
                     best = (name, value)
         return best
 
-    def _victims(self, state: EndpointState, family: Family, now_s: float) -> tuple[Victim, ...] | None:
+    def _victims(
+        self, state: EndpointState, family: Family, now_s: float, *, is_busy: bool = False
+    ) -> tuple[Victim, ...] | None:
         """What must be evicted so that `family` fits; None when running work leaves too little.
 
         The least likely to be needed again for its load time and size goes first; then each that is not needed after
-        all is kept.
+        all is kept. With `is_busy`, work may still run on it.
         """
         missing_mib = family.memory_mib - state.free_mib
         if missing_mib <= 0:
             return ()
-        idle = [each for each in state.residents.values() if self._is_evictable(each, now_s)]
+        idle = [each for each in state.residents.values() if self._is_evictable(each, now_s, is_busy=is_busy)]
         idle.sort(key=lambda each: self._keep(state, each.family, now_s))
         chosen: list[Family] = []
         for each in idle:
@@ -152,9 +168,9 @@ class LoadPlanner:
             family.name, family.load_s
         ) / family.memory_mib
 
-    def _is_evictable(self, resident: Resident, now_s: float) -> bool:
+    def _is_evictable(self, resident: Resident, now_s: float, *, is_busy: bool) -> bool:
         """Whether nothing runs on it, nothing holds it, and it served since it was loaded or is not waited for."""
-        if not resident.is_ready or resident.running or resident.is_held(now_s):
+        if not resident.is_ready or (resident.running and not is_busy) or resident.is_held(now_s):
             return False
         return resident.has_served or not self.waiting.has(resident.family.name)
 

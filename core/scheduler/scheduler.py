@@ -119,7 +119,7 @@ class Scheduler:
         grant = self._grants.pop(demand_id)
         state = self._place_of(grant)
         if state is not None and grant.resident.holds.pop(demand_id, None) is None:
-            state.stop(grant.resident, grant.demand.work_class)
+            state.stop(grant.resident, grant.demand)
         return self.endpoints.get(grant.endpoint)
 
     def _hold(self, demand_id: str, until_s: float) -> EndpointState | None:
@@ -127,7 +127,7 @@ class Scheduler:
         state = self._place_of(grant)
         if state is not None:
             if demand_id not in grant.resident.holds:
-                state.stop(grant.resident, grant.demand.work_class)
+                state.stop(grant.resident, grant.demand)
             grant.resident.holds[demand_id] = until_s
         return state
 
@@ -166,7 +166,7 @@ class Scheduler:
 
     def _adopt(self, demand: Demand, endpoint: str) -> None:
         state = self._appear(endpoint, demand.family)
-        resident = state.start(demand.family, demand.work_class)
+        resident = state.start(demand)
         self._grants[demand.id] = _GrantedWork(demand, endpoint, resident)
 
     def _forget(self, endpoint: str) -> list[str]:
@@ -218,22 +218,38 @@ class Scheduler:
     def _serve(self, state: EndpointState, now_s: float) -> list[Decision]:
         """Grant waiting demands while the endpoint has a slot and a resident family is waited for."""
         decisions: list[Decision] = []
+        if state.room_for and not self._makes_room(state):
+            state.make_room("", ())
         while state.has_slot or state.has_chat_slot:
             choice = self.waiting.next_for(state, now_s, None if state.has_slot else WorkClass.CHAT)
             if choice is None:
                 break
             waiting, reason = choice
             self.waiting.grant(waiting)
-            resident = state.start(waiting.demand.family, waiting.demand.work_class)
+            resident = state.start(waiting.demand)
             self._grants[waiting.demand.id] = _GrantedWork(waiting.demand, state.spec.name, resident)
             decisions.append(Grant(waiting.demand.id, state.spec.name, reason, waiting.due_s))
         return decisions
 
     def _consider_load(self, states: list[EndpointState], now_s: float, family: str = "") -> list[Decision]:
         """Load the most valuable absent group on one of these endpoints, if that is worth what it evicts."""
-        idle = [state for state in states if state.loading is None]
+        idle = [state for state in states if state.loading is None and (not family or not self._makes_room(state))]
         plan = self._planner.best(idle, now_s, family)
-        return self._carry_out(plan) if plan is not None else []
+        made_room = [state for state in idle if state.leaving]
+        for state in idle:
+            state.make_room("", ())
+        decisions: list[Decision] = []
+        if plan is not None and plan.is_busy:
+            plan.endpoint.make_room(plan.family.name, (victim.family.name for victim in plan.victims))
+        elif plan is not None:
+            decisions += self._carry_out(plan)
+        for state in made_room:  # what was to leave and stays may get work again
+            decisions += self._serve(state, now_s)
+        return decisions
+
+    def _makes_room(self, state: EndpointState) -> bool:
+        """Whether families become idle on this endpoint for one that is still waited for."""
+        return bool(state.room_for) and self.waiting.has(state.room_for)
 
     def _carry_out(self, plan: LoadPlan) -> list[Decision]:
         state, family = plan.endpoint, plan.family

@@ -92,7 +92,10 @@ class WaitingRoom:
         groups = [
             group
             for name, resident in state.residents.items()
-            if resident.is_ready and (group := self._groups.get(name)) is not None and group.best(only) is not None
+            if resident.is_ready
+            and name not in state.leaving
+            and (group := self._groups.get(name)) is not None
+            and group.best(only) is not None
         ]
         if not groups:
             return None

@@ -14,6 +14,8 @@ from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
 LEASE_MS: Final = 15_000
 """How long a lease lasts without being renewed, in milliseconds of the database's clock."""
 HELD_MS: Final = 30_000
+KEPT_MS: Final = 30 * 24 * 3600 * 1000
+"""How long leases that ended are kept: the expected work is learned from them."""
 _REMEMBERED: Final = 2_000
 
 
@@ -37,16 +39,19 @@ class ModelLeaseBook:
     async def request(self, tx: Tx, model: str, work: ModelWork) -> str | None:
         """Ask for a model; the id of the lease, or None when nothing has to be waited for.
 
-        A lease is only needed on an endpoint whose memory is known, while some worker grants leases.
+        A lease is only needed for a model of an endpoint whose memory is known, while some worker grants leases. What
+        the endpoint did not list when it was looked at last is asked for directly, and the endpoint answers for it.
         """
-        endpoint = model.partition("/")[0]
+        endpoint, _, name = model.partition("/")
         row = (await inventory.endpoints(tx)).get(endpoint)
         snapshot = row.snapshot if row is not None else None
         granter, _ = await leaders.lease_of(tx, leaders.LEASES)
         if granter is None or snapshot is None or not snapshot.is_scheduled:
             return None
+        if not {name, f"{name}:latest"} & {each.name for each in snapshot.models}:
+            return None
         if work.job is not None:
-            await model_leases.end_held_of(tx, work.job)
+            await model_leases.end_held(tx, [work.job], model)
         person, lane = await jobs.asked_by(tx, work.job) if work.job is not None else (None, None)
         kind = (lane or "", model)
         return await model_leases.add(tx, model, work, key=person or "", kind=kind, until_ms=tx.now_ms + LEASE_MS)
@@ -104,6 +109,11 @@ class ModelLeaseBook:
         await model_leases.refuse(tx, refused)
         await model_leases.explain(tx, reasons)
         await model_leases.end(tx, expired)
+
+    @writes
+    async def prune(self, tx: Tx) -> None:
+        """Delete leases that ended more than `KEPT_MS` ago."""
+        await model_leases.prune(tx, tx.now_ms - KEPT_MS)
 
     @reads
     async def history(self, tx: Tx) -> list[tuple[tuple[str, ...], float]]:

@@ -12,6 +12,7 @@ from core.model.change_result import ChangeResult
 from core.model.errors import LostClaimError, Problem
 from core.model.job import ACTIVE, Job, JobKind, JobState
 from core.model.job_order import AGE_PER_PRIORITY_MS, rank_ms_of
+from core.store import model_leases
 from core.store.database import from_ms, to_ms
 from core.store.tables import JobRow, JournalRow, TaskRow
 from core.store.unit_of_work import Tx
@@ -41,7 +42,7 @@ async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
     await tx.session.execute(
         update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=tx.now_ms, result=null())
     )
-    await _clear_journal(tx, [job_id])
+    await _forget_work(tx, [job_id])
 
 
 async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None) -> None:
@@ -54,7 +55,7 @@ async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None)
         error=problem.to_json() if problem else None,
         result=null(),
     )
-    await _clear_journal(tx, [job.id])
+    await _forget_work(tx, [job.id])
 
 
 async def check_claim(tx: Tx, job: Job) -> None:
@@ -120,7 +121,7 @@ async def cancel_jobs(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list
             .where(col(JobRow.id).in_(cancelled))
             .values(state=JobState.CANCELLED.value, finished_ms=tx.now_ms, fence=col(JobRow.fence) + 1, result=null())
         )
-        await _clear_journal(tx, cancelled)
+        await _forget_work(tx, cancelled)
     return cancelled
 
 
@@ -185,8 +186,9 @@ async def put_follow_job_back(tx: Tx, job: Job, ready_ms: int) -> None:
     await put_back(tx, job, tx.now_ms if woken else ready_ms, attempt=job.attempt + 1)
 
 
-async def _clear_journal(tx: Tx, job_ids: list[str]) -> None:
-    """Delete the journals of ended jobs: like their results, they are only read to continue a job."""
+async def _forget_work(tx: Tx, job_ids: list[str]) -> None:
+    """Remove what was kept for the next worker of these jobs, and what keeps models loaded for them."""
+    await model_leases.end_held(tx, job_ids)
     await tx.session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
 from core.model.model_lease import ALIVE, LeaseState, ModelLease, ModelWork
@@ -79,12 +79,25 @@ async def hold(tx: Tx, lease: str, until_ms: int) -> None:
     await _update(tx, [lease], [LeaseState.GRANTED.value], values)
 
 
-async def end_held_of(tx: Tx, job: str) -> None:
-    """End what a job holds, because its next turn begins or there is none."""
+async def end_held(tx: Tx, jobs: Collection[str], model: str | None = None) -> None:
+    """End what these jobs hold, of one model if it is named: the next turn begins, or there is none."""
+    held = [col(ModelLeaseRow.job).in_(jobs), col(ModelLeaseRow.state) == LeaseState.HELD.value]
+    if model is not None:
+        held.append(col(ModelLeaseRow.model) == model)
     await tx.session.execute(
         update(ModelLeaseRow)
-        .where(col(ModelLeaseRow.job) == job, col(ModelLeaseRow.state) == LeaseState.HELD.value)
+        .where(*held)
         .values(state=LeaseState.ENDED.value)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def prune(tx: Tx, before_ms: int) -> None:
+    """Delete leases that ended before `before_ms`."""
+    over = [LeaseState.ENDED.value, LeaseState.REFUSED.value]
+    await tx.session.execute(
+        delete(ModelLeaseRow)
+        .where(col(ModelLeaseRow.state).in_(over), col(ModelLeaseRow.arrived_ms) < before_ms)
         .execution_options(synchronize_session=False)
     )
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from core.model.errors import CountersignError, PermanentError, TransientError
 from core.ports.inventory import EndpointAdmission, EndpointRefusal
-from core.ports.leases import ModelLeases
+from core.ports.leases import LeaseRefusedError, ModelLeases
 from lanes.models.chat import ChatModel, ChatReply, ChatRequest
 from lanes.models.endpoint import ModelName
 
@@ -53,6 +53,8 @@ class FallbackModel:
             try:
                 async with self._lease(candidate.name):
                     reply = await candidate.model.ask(request)
+            except LeaseRefusedError as error:  # nothing was asked, so it says nothing of the endpoint
+                errors.append(error)
             except TransientError as error:
                 await self._admission.record_failure(endpoint, error.retry_after_s, error.problem.message)
                 errors.append(error)

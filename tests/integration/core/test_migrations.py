@@ -20,7 +20,7 @@ from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, PermanentError
 from core.model.provenance import Usage
 from core.model.webhook_delivery import SENT
-from core.store import cards, deliveries, inbox, notes, spending_ledger
+from core.store import cards, deliveries, inbox, inventory, model_leases, notes, spending_ledger
 from core.store.database import Database, Location
 from core.store.migrate import HEAD, alembic_config, current_version, migrate, migrations_directory
 from core.store.tables import TaskRow
@@ -38,6 +38,7 @@ def tables_in(location: Location) -> set[str]:
         return set(inspect(connection).get_table_names())
 
 
+_TABLES_OF = (inventory, model_leases)  # imported so that the metadata is whole
 EVERY_TABLE = {*SQLModel.metadata.tables, "alembic_version"}
 
 

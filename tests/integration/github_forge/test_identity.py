@@ -27,7 +27,7 @@ pytestmark = pytest.mark.surfaces
 async def test_a_pinned_repository_is_followed_through_a_rename(hub, forge, hub_repo):
     pull = await published(forge, hub_repo)
     hub.rename(NAME, "acme/site")
-    assert (await forge.poll(hub_repo, pull)).url == f"{hub.hub_repo}/acme/site/pull/1"
+    assert (await forge.poll(hub_repo, pull)).url == f"{hub.web}/acme/site/pull/1"
     head = await commit(hub_repo, "print(10)\n")
     await forge.push(hub_repo, BRANCH, head, pull.head)
     assert (await forge.open(hub_repo, proposal(head, revision=2))).head == head

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import update
 
-from core.model.errors import ConflictError, TransientError
+from core.model.errors import ConflictError, PermanentError, TransientError
 from core.model.model_lease import LeaseState, ModelWork
 from core.store import leaders, model_leases
 from core.store.lease_table import ModelLeaseRow
@@ -168,3 +168,16 @@ async def _granter(tx: Tx) -> str | None:
 
 async def _forget_renewals(tx: Tx) -> None:
     await tx.session.execute(update(ModelLeaseRow).values(until_ms=tx.now_ms - 1))
+
+
+async def test_a_model_that_is_not_there_is_missing_and_does_not_shut_the_endpoint(leased):
+    for _ in range(4):
+        with pytest.raises(PermanentError, match="nosuch"):
+            await leased.workers[0].ask("gpu/nosuch")
+    assert await leased.workers[0].ask("gpu/small") == "gpu/small"
+
+
+async def test_a_job_that_ends_gives_its_model_back(leased):
+    assert await leased.workers[0].ask("gpu/alpha", job="job_1", is_chat=False) == "gpu/alpha"
+    await leased.database.write(lambda tx: model_leases.end_held(tx, ["job_1"]))
+    assert await alive(leased) == []

@@ -171,3 +171,24 @@ def test_a_negative_weight_is_refused():
 def test_weights_that_are_none_are_refused(value):
     with pytest.raises(UsageError):
         Weights.from_json(value)
+
+
+def test_a_chat_does_not_wait_until_a_bulk_backlog_of_another_family_is_over():
+    coder, chat = Family("coder", 20_000, 20.0), Family("chat", 6_000, 8.0)
+    scheduler = Scheduler((coder, chat))
+    scheduler.handle(EndpointUp(EndpointSpec("e", 24_000, chat_slots=1), ("coder",)), 0.0)
+    for number in range(20):
+        scheduler.handle(Arrived(a_demand(f"b{number}", "coder", p50_s=60.0, work_class=WorkClass.BULK)), 0.0)
+    assert scheduler.handle(Arrived(a_demand("c", "chat", at_s=20.0)), 20.0) == ()
+    assert scheduler.why("c", 20.0).code is ReasonCode.WAITS_FOR_MEMORY
+    assert [type(each) for each in scheduler.handle(Finished("b0"), 60.0)] == [Evict, Load]
+    assert granted(scheduler.handle(Loaded("e", "chat"), 68.0)) == ["c"]
+    assert [each.family for each in loads(scheduler.handle(Finished("c"), 73.0))] == ["coder"]
+
+
+def test_bulk_work_makes_no_room_for_other_bulk_work_that_is_worth_less():
+    scheduler = a_scheduler("small")
+    for number in range(5):
+        scheduler.handle(Arrived(a_demand(f"b{number}", work_class=WorkClass.BULK)), 0.0)
+    scheduler.handle(Arrived(a_demand("l", "large", p50_s=60.0, work_class=WorkClass.BULK)), 1.0)
+    assert granted(scheduler.handle(Finished("b0"), 5.0)) == ["b1"]
