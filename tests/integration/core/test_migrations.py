@@ -271,7 +271,7 @@ import aiosqlite, alembic.command, alembic.config, sqlalchemy.dialects.sqlite
 from core.model.budget import Spending
 from core.model.errors import CountersignError
 from core.model.provenance import Usage
-from core.store import spending
+from core.store import spending_ledger
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from core.store.tables import SettingRow
