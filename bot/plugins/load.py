@@ -12,7 +12,7 @@ from bot.plugins.ports import PluginContext
 from bot.plugins.settings import EnabledPlugin, names_of
 from core.log import log
 from core.model.errors import CountersignError, Kind, PermanentError, Problem, UsageError
-from core.model.place import Place
+from core.model.place import Place, ScopeOfPlace
 
 if TYPE_CHECKING:
     from bot.integrations.webhooks.sender import WebhookReceivers
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lanes.sandbox import Sandbox
 
 FOLDER = "plugins"
-ScopeOfPlace = Callable[[Place], tuple[str, ...] | None]
 
 
 def _any_sandbox(kind: str) -> Sandbox | Problem:
