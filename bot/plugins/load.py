@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.integrations.webhooks.sender import WebhookReceivers
     from bot.surfaces.port import Surface
     from core.model.lane import LaneCheck
+    from core.model.masking import Mask
     from core.ports.executor import Executor
     from core.ports.forge import FollowedForge, Forge
     from core.ports.policy import Guard
@@ -82,12 +83,12 @@ class Plugins:
         extra = self._all("guards")
         return PluginGuards(builtin, extra) if extra else builtin
 
-    def receivers(self, builtin: WebhookReceivers) -> WebhookReceivers:
-        """Our webhook receivers and the notifiers of plugins."""
+    def receivers(self, builtin: WebhookReceivers, mask: Mask) -> WebhookReceivers:
+        """Our webhook receivers and the notifiers of plugins; `mask` removes secrets from what those receive."""
         from bot.plugins.notify import PluginNotifiers
 
         notifiers = self._all("notifiers")
-        return PluginNotifiers(builtin, notifiers) if notifiers else builtin
+        return PluginNotifiers(builtin, notifiers, mask) if notifiers else builtin
 
     def channel_scopes(self, builtin: ScopeOfPlace, surfaces: Mapping[str, object]) -> ScopeOfPlace:
         """Which repositories a place is for; a plugin's surface may answer with ``repositories(place)``."""

@@ -149,8 +149,8 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     client = CheckedClient()
     comments = TicketComments(app.trackers, client)
     # also without hooks, so that its cursor advances: a hook that is added later receives only events from then on
-    receivers = app.plugins().receivers(comments)
     mask = app.settings().mask
+    receivers = app.plugins().receivers(comments, mask)
     outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, mask=mask)
     return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
 

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("bot", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+FOLDERS = ("bot", "core", "docs", "lanes", "policies", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 """What is held to the phrases and the names: folders and pages."""
 
 PHRASES = (
