@@ -19,7 +19,7 @@ def checked_text(text: str) -> str:
     """The text without surrounding space; raises `UsageError` for one that is empty, too long or not Unicode."""
     text = text.strip()
     if not text:
-        raise UsageError("empty", "nothing was asked", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
+        raise UsageError("empty", "the request is empty", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
     if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
         raise UsageError("too_long", f"the text is longer than {MAX_TEXT_BYTES} bytes", "Shorten it.")
     if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or "\0" in text:
