@@ -1,1 +1,1 @@
-"""The heart of Countersign: the domain, its rules of motion, and the store that remembers them."""
+"""The domain of Countersign: its model, rules, services, jobs, queue and store."""

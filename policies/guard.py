@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -36,10 +36,7 @@ CONTENT_CHECKS: Final = ("blobs", "binaries", "unicode", "secrets")
 
 
 class TreeGuard:
-    """`core.ports.policy.Guard` with the checks of `policies.checks`; every lane protects `protect` as well."""
-
-    def __init__(self, protect: Iterable[str] = ()) -> None:
-        self._protect = tuple(protect)
+    """`core.ports.policy.Guard` with the checks of `policies.checks`."""
 
     async def judge(
         self, change: Change, lane: Lane, requirements: ApprovalRequirements, read: BlobReader
@@ -64,7 +61,7 @@ class TreeGuard:
         The reason continues a sentence that begins with the path, as in "may not be changed in any lane (by **/.env)".
         Raises `ValueError` for a lane with invalid globs.
         """
-        write, protect = Globs(lane.write), protected(self._protect, lane.protect)
+        write, protect = Globs(lane.write), protected(lane.protect)
         whole = Globs(lane.whole or lane.write)
 
         def refusal(path: str) -> str:
@@ -107,8 +104,7 @@ class TreeGuard:
 
     def _scope(self, change: Change, lane: Lane, requirements: ApprovalRequirements) -> Scope:
         limits = lane.limits.tightened(requirements.limits) if requirements.limits else lane.limits
-        protect = protected(self._protect, lane.protect)
-        return Scope(change.files, lane, limits, Globs(lane.write), protect, change.beside)
+        return Scope(change.files, lane, limits, Globs(lane.write), protected(lane.protect), change.beside)
 
 
 def checked_paths(change: Change) -> frozenset[bytes]:

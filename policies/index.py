@@ -20,7 +20,7 @@ from core.model.lane import Lane
 from core.model.person import People, Person
 from core.model.repository_path import PathError, check_path
 from policies.globs import Globs, covering
-from policies.protected import protected
+from policies.protected import protected, protected_reason
 from policies.rules import AskEffect, Rule, Rules
 
 
@@ -189,7 +189,7 @@ class PolicyIndex:
             except PathError as error:
                 return str(error)
             if pattern := self.everywhere.denies(path_bytes(path)):
-                return f"{shown(path)} may not be changed in any lane (by {pattern})"
+                return f"{shown(path)} {protected_reason(pattern)}"
         return None
 
 

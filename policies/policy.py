@@ -45,7 +45,7 @@ class RulePolicy:
             "domain": DIGEST_DOMAIN,
             "rules": [_digest_content(rule) for rule in self._rules.rules],
             "protect": [*PROTECTED, *self._rules.protect],
-            "lanes": {name: {**asdict(lane), "source": ""} for name, lane in sorted(self._lanes.items())},
+            "lanes": {name: _lane_content(lane) for name, lane in sorted(self._lanes.items())},
         }
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -98,6 +98,11 @@ def _digest_content(rule: Rule) -> dict[str, Any]:
     if isinstance(rule.then, AllowEffect):
         then = {"terms": then["requirements"]}
     return {"name": rule.name, "when": asdict(rule.when), "then": then, "line": None, "does": type(rule.then).__name__}
+
+
+def _lane_content(lane: Lane) -> dict[str, Any]:
+    """A lane's content for the digest: without its file, and without `everywhere`, which repeats globs of `protect`."""
+    return {key: value for key, value in asdict(lane).items() if key != "everywhere"} | {"source": ""}
 
 
 def check_lane(lane: Lane) -> None:

@@ -15,7 +15,7 @@ from core.model.lane import Lane
 from core.model.protected_files import STEERING
 from policies.globs import Globs
 
-# security.md 45: the home of Countersign, if somebody keeps it in a repository
+# security.md 45: the home of Countersign, if someone keeps it in a repository
 _OWN_HOME: Final = ("**/.countersign/**",)
 
 PROTECTED: Final = (*STEERING, *_OWN_HOME)
@@ -23,7 +23,19 @@ PROTECTED: Final = (*STEERING, *_OWN_HOME)
 
 def with_protected(lanes: Mapping[str, Lane], patterns: tuple[str, ...]) -> dict[str, Lane]:
     """The lanes with the globs that a policy file protects in every lane; the guard reads them from the lane."""
-    return {name: replace(lane, protect=(*lane.protect, *patterns)) for name, lane in lanes.items()}
+    return {
+        name: replace(lane, protect=(*lane.protect, *patterns), everywhere=patterns) for name, lane in lanes.items()
+    }
+
+
+def protected_reason(pattern: str, lane: Lane | None = None) -> str:
+    """Why a path that matches a protected `pattern` may not be changed, as the rest of a sentence about the path.
+
+    Without a `lane` the pattern is one that is protected in every lane.
+    """
+    is_own = lane is not None and pattern not in {*PROTECTED, *lane.everywhere}
+    where = f"lane {lane.name}" if lane is not None and is_own else "any lane"
+    return f"may not be changed in {where} (by {pattern})"
 
 
 @lru_cache(maxsize=256)

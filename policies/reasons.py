@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from core.model.decision import PolicyRequest
 from core.model.person import Person
 from policies.index import CompiledLane, PathFit, PolicyIndex, shown
+from policies.protected import protected_reason
 from policies.rules import AskEffect, DenyEffect, Rule
 
 
 def unknown_person(request: PolicyRequest) -> str:
     """The requester is not configured."""
-    return f"nobody called {request.person!r} is in countersign.yaml"
+    return f"no person called {request.person!r} is in countersign.yaml"
 
 
 def no_such_lane(index: PolicyIndex, request: PolicyRequest) -> str:
@@ -37,7 +38,7 @@ def denied_by(rule: Rule, path: str | None = None) -> str:
 def protected_path(lane: CompiledLane, request: PolicyRequest) -> str:
     """The lane protects a path."""
     path, pattern = protected_paths(lane, request)[0]
-    return f"{shown(path)} may not be changed in lane {lane.name} (by {pattern})"
+    return f"{shown(path)} {protected_reason(pattern, lane.lane)}"
 
 
 def outside(path: str, lanes: Sequence[CompiledLane], request: PolicyRequest) -> str:

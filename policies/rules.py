@@ -105,7 +105,7 @@ def warnings(rules: Rules, people: People) -> list[str]:
             problems.append(f"{where} is never reached: rule {above.name} above it decides all its requests")
         requesters = people.matching(rule.when.people)
         if not requesters:
-            problems.append(f"{where} matches nobody: no person is, or has a role, in {_list(rule.when.people)}")
+            problems.append(f"{where} matches no one: no person is, or has a role, in {_list(rule.when.people)}")
         if isinstance(rule.then, AllowEffect):
             problems.extend(f"{where} {text}" for text in _unsatisfiable(rule.then.requirements, requesters, people))
     return problems
@@ -122,12 +122,12 @@ def _unsatisfiable(requirements: ApprovalRequirements, requesters: tuple[str, ..
     stuck = [p for p in requesters if len(eligible) - (own if p in eligible else 0) < requirements.count]
     if not stuck:
         return []
-    who = "requests by anybody" if len(stuck) == len(requesters) else f"requests by {_list(tuple(stuck))}"
+    who = "requests by anyone" if len(stuck) == len(requesters) else f"requests by {_list(tuple(stuck))}"
     return [
         f"can never be satisfied for {who}: it needs {requirements.count} of {_list(requirements.approvers)}, "
-        f"who are {_list(eligible)}" + (", and nobody approves their own" if own else "")
+        f"who are {_list(eligible)}" + (", and no one approves their own" if own else "")
     ]
 
 
 def _list(names: tuple[str, ...]) -> str:
-    return ", ".join(names) if names else "nobody"
+    return ", ".join(names) if names else "no one"

@@ -44,8 +44,8 @@ _BLANKS: Final[Mapping[CommandName, str]] = {
     CommandName.LINK: "NAME",
 }
 _OWN_FIRST_WORDS: Final = frozenset(
-    {"a", "an", "another", "everything", "it", "needs", "no", "nobody", "nothing", "policy", "that", "the", "there"}
-    | {"this", "what", "whoever"}
+    {"a", "an", "another", "everything", "it", "needs", "no", "nothing", "policy", "that", "the", "there"}
+    | {"this", "what"}
 )
 """First words of our own messages; any other word may be a name or a value."""
 _ASK_OPERATOR: Final = "Ask the operator of Countersign."

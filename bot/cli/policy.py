@@ -74,12 +74,13 @@ def explain(
     from bot.cli.context import speaker
     from bot.cli.explanation import one_repository, print_explanation
     from core.rules.planning import RequestOrigin
+    from core.services.request_checks import checked_text
 
     async def work() -> int:
         async with context.open() as app:
             actor, settings = speaker(app, person), app.settings()
             origin = RequestOrigin(actor.person or "", SURFACE, one_repository(settings, repo), lane)
-            intent = await _read(app, origin, text, with_model=with_model)
+            intent = await _read(app, origin, checked_text(text), with_model=with_model)
             plan = await app.preview.plan(origin, intent)
             print_explanation(plan, intent.title, settings.policy.trace(plan.request), as_json=as_json)
             return 0
@@ -92,8 +93,6 @@ async def _read(app: App, origin: RequestOrigin, text: str, *, with_model: bool)
     from bot.interpret import GrammarInterpreter
     from core.model.intent import Unclear
 
-    if not text.strip():
-        raise UsageError("empty", "the request is empty", "Give the request's text.")
     interpreter = app.interpreter() if with_model else GrammarInterpreter()
     interpretation = await app.preview.read(origin, text, interpreter)
     if isinstance(interpretation, Unclear):

@@ -40,15 +40,24 @@ class ChannelScopes:
         """The repositories that a place is for: None for all of them, empty for a channel that is not configured."""
         if place.private:
             return None
-        channel = self._former_ids.get((place.surface, place.channel), place.channel)
         configured = self.configured
         if place.surface == "github":
-            name = configured.github.repositories.get(channel) if configured.github else None
+            name = configured.github.repositories.get(place.channel) if configured.github else None
             return (name,) if name else ()
         telegram = configured.telegram.chats if configured.telegram else {}
         slack = configured.slack.channels if configured.slack else {}
         listed = telegram if place.surface == "telegram" else slack
-        return (listed[channel] or None) if channel in listed else ()
+        for channel in self._ids_of(place):
+            if channel in listed:
+                return listed[channel] or None
+        return ()
+
+    def _ids_of(self, place: Place) -> list[str]:
+        """Every id that the place's channel has or had, the one that the place names first."""
+        surface, channel = place.surface, place.channel
+        first = self._former_ids.get((surface, channel), channel)
+        later = [to for (name, to), former in self._former_ids.items() if (name, former) == (surface, first)]
+        return [channel, first, *later]
 
 
 def announcement_places(configured: Surfaces) -> list[Place]:

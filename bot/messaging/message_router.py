@@ -15,9 +15,9 @@ from bot.messaging.command_dispatcher import CommandDispatcher
 from bot.messaging.identities import CODE, IdentityDirectory
 from bot.messaging.quotations import with_quoted
 from bot.messaging.rate_limits import RateLimits
-from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response, Surface
+from bot.surfaces.port import ButtonPress, IncomingMessage, Response, Surface
 from core.model.advice import BLANK, CommandName, Suggestion, advise
-from core.model.place import RepositoryScope
+from core.model.place import RepositoryScope, ScopeOfPlace
 from core.services.conversations import NO_TASK, Conversations, MessageSubject
 
 _UNKNOWN: Final = advise(
@@ -26,9 +26,6 @@ _UNKNOWN: Final = advise(
 
 UNKNOWN_ACCOUNT_S: Final = 3600.0
 """Minimum time between two answers to the same unknown account."""
-
-ScopeOfPlace = Callable[[Place], tuple[str, ...] | None]
-"""The repositories that a place is for; None for all of them."""
 
 
 @dataclass(slots=True)

@@ -12,19 +12,19 @@ from bot.plugins.ports import PluginContext
 from bot.plugins.settings import EnabledPlugin, names_of
 from core.log import log
 from core.model.errors import CountersignError, Kind, PermanentError, Problem, UsageError
-from core.model.place import Place
+from core.model.place import Place, ScopeOfPlace
 
 if TYPE_CHECKING:
     from bot.integrations.webhooks.sender import WebhookReceivers
     from bot.surfaces.port import Surface
     from core.model.lane import LaneCheck
+    from core.model.masking import Mask
     from core.ports.executor import Executor
     from core.ports.forge import FollowedForge, Forge
     from core.ports.policy import Guard
     from lanes.sandbox import Sandbox
 
 FOLDER = "plugins"
-ScopeOfPlace = Callable[[Place], tuple[str, ...] | None]
 
 
 def _any_sandbox(kind: str) -> Sandbox | Problem:
@@ -83,12 +83,12 @@ class Plugins:
         extra = self._all("guards")
         return PluginGuards(builtin, extra) if extra else builtin
 
-    def receivers(self, builtin: WebhookReceivers) -> WebhookReceivers:
-        """Our webhook receivers and the notifiers of plugins."""
+    def receivers(self, builtin: WebhookReceivers, mask: Mask) -> WebhookReceivers:
+        """Our webhook receivers and the notifiers of plugins; `mask` removes secrets from what those receive."""
         from bot.plugins.notify import PluginNotifiers
 
         notifiers = self._all("notifiers")
-        return PluginNotifiers(builtin, notifiers) if notifiers else builtin
+        return PluginNotifiers(builtin, notifiers, mask) if notifiers else builtin
 
     def channel_scopes(self, builtin: ScopeOfPlace, surfaces: Mapping[str, object]) -> ScopeOfPlace:
         """Which repositories a place is for; a plugin's surface may answer with ``repositories(place)``."""

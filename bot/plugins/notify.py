@@ -15,6 +15,7 @@ from core.model.errors import CountersignError, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from core.model.event import Event
+    from core.model.masking import Mask
     from core.model.task import Task
     from core.model.turn import Turn
     from core.model.webhook_delivery import WebhookDelivery
@@ -26,10 +27,14 @@ NOTIFY_S: Final = 45.0
 
 @dataclass(frozen=True, slots=True)
 class PluginNotifiers:
-    """Webhook receivers that add one named ``plugin:NAME`` for each notifier to `builtin`."""
+    """Webhook receivers that add one named ``plugin:NAME`` for each notifier to `builtin`.
+
+    `mask` removes secrets from what the notifiers receive.
+    """
 
     builtin: WebhookReceivers
     notifiers: Mapping[str, Notifier]
+    mask: Mask
     notify_s: float = NOTIFY_S
 
     @property
@@ -46,7 +51,7 @@ class PluginNotifiers:
         deliveries = dict(self.builtin.owed(event, task, turns))
         for name, notifier in self.notifiers.items():
             include_text = getattr(notifier, "include_text", False) is True
-            deliveries[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text)
+            deliveries[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text, mask=self.mask)
         return deliveries
 
     async def deliver(self, delivery: WebhookDelivery) -> None:

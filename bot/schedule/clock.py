@@ -15,6 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from bot.schedule.recurrence import Recurrence, read_recurrence
 from core.log import log
 from core.model.errors import CountersignError, TransientError
+from core.model.place import EVERY_REPOSITORY, RepositoryScope, ScopeOfPlace
 from core.model.schedule import Schedule
 from core.model.turn import Actor
 from core.services.requests import NewRequest, Requests
@@ -34,14 +35,18 @@ def dedup_of(schedule: Schedule, at: datetime) -> str:
     return f"schedule:{schedule.id}:{round(at.timestamp() * 1000)}"
 
 
-def asker(requests: Requests) -> Ask:
-    """Makes requests as the schedule's author, with the author's permissions at that moment."""
+def asker(requests: Requests, scope_of: ScopeOfPlace) -> Ask:
+    """Makes requests as the schedule's author, with the author's permissions at that moment.
+
+    A schedule that was added in a conversation is limited to the repositories that the conversation is for then.
+    """
 
     async def ask(schedule: Schedule, at: datetime) -> None:
+        scope = RepositoryScope(scope_of(schedule.place)) if schedule.place is not None else EVERY_REPOSITORY
         await requests.ask(
             NewRequest(
                 text=schedule.text,
-                actor=Actor(schedule.person, schedule.surface),
+                actor=Actor(schedule.person, schedule.surface, scope=scope),
                 repo=schedule.repo,
                 lane=schedule.lane,
                 parameters=schedule.parameters,

@@ -31,6 +31,7 @@ from bot.messaging.task_views import TaskViews
 from bot.messaging.unreadable_messages import UnreadableMessages
 from bot.surfaces.port import Surface
 from bot.wiring.serving import ServeProcess
+from core.model.place import ScopeOfPlace
 from core.services.card_buttons import CardButtons
 from core.services.card_outbox import CardOutbox
 from core.services.follow_wakeup import FollowWakeup
@@ -62,6 +63,7 @@ def serve_surfaces(
     deliveries = {name: _delivery(app, surface, builder, buttons, notes) for name, surface in surfaces.items()}
     directory, limits = IdentityDirectory(app.identities), RateLimits(time.monotonic)
     commands = _commands(app, surfaces, builder, directory)
+    scope_of = app.plugins().channel_scopes(scopes.of, surfaces)
     router = MessageRouter(
         conversations=app.conversations,
         directory=directory,
@@ -69,7 +71,7 @@ def serve_surfaces(
         commands=commands,
         button_actions=ButtonActions(buttons, notes, commands),
         limits=limits,
-        scope_of=app.plugins().channel_scopes(scopes.of, surfaces),
+        scope_of=scope_of,
     )
 
     def wake_deliveries() -> None:
@@ -89,7 +91,7 @@ def serve_surfaces(
         deliveries=deliveries,
         web=_web(surfaces, inbox, host, port),
         announcement_places=announcement_places(app.config.surfaces()),
-        loops=_loops(app),
+        loops=_loops(app, scope_of),
     )
 
 
@@ -137,7 +139,7 @@ def _ticket_links(app: App, text: str) -> tuple[TicketLink, ...]:
     return tuple(TicketLink(ticket.key, ticket.url) for ticket in tickets_in(text, app.trackers()))
 
 
-def _loops(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
+def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable[None]]]:
     """The loops beside the surfaces: recurring requests and outbound webhooks."""
     from bot.integrations.tickets import TicketComments
     from bot.integrations.webhooks.client import CheckedClient
@@ -147,10 +149,10 @@ def _loops(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
     client = CheckedClient()
     comments = TicketComments(app.trackers, client)
     # also without hooks, so that its cursor advances: a hook that is added later receives only events from then on
-    receivers = app.plugins().receivers(comments)
     mask = app.settings().mask
+    receivers = app.plugins().receivers(comments, mask)
     outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, mask=mask)
-    return {"schedules": ScheduleClock(app.schedules, asker(app.requests)).run, "webhooks": outbound.run}
+    return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
 
 
 def _web(surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None) -> WebServer | None:

@@ -152,7 +152,7 @@ async def judge(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutp
     report = await context.guard.judge(change, lane, requirements, repository.read_blob)
     report = report.beside(map(_finding, result.provenance.checks))
     patch = await repository.diff_text(change.base, change.tree)
-    if report.blocked:  # nobody can approve it, so nobody needs all of it, and it may contain what the guard found
+    if report.blocked:  # no one can approve it, so no one needs all of it, and it may contain what the guard found
         patch = await context.guard.masked(change, patch, repository.read_blob)
     await context.keep_artifact(job, PATCH, patch)
     await _hold_tree(context, repository, task, change)

@@ -200,7 +200,7 @@ def _moved(task: Task, theirs: PullRequest, what: str) -> Problem:
     return Problem(
         Kind.CONFLICT,
         _HEAD_MOVED,
-        f"{theirs.branch} {what} at {theirs.head[:12]}, which nobody countersigned",
+        f"{theirs.branch} {what} at {theirs.head[:12]}, which no one countersigned",
         f"Move it back to {task.pull_request.head[:12] if task.pull_request else 'what was approved'}, reply, or undo.",
     )
 

@@ -131,6 +131,6 @@ def _moved(task: Task, current: PullRequest) -> Problem:
     return Problem(
         Kind.CONFLICT,
         "head_moved",
-        f"the head of {current.branch} moved to {current.head[:12]}, which nobody countersigned",
+        f"the head of {current.branch} moved to {current.head[:12]}, which no one countersigned",
         f"Move it back to {task.pull_request.head[:12] if task.pull_request else 'the approved commit'}, or undo.",
     )

@@ -15,6 +15,7 @@ from core.model.task import Basis, Task
 from core.model.turn import Question
 from core.ports.interpretation import InterpretationContext
 from core.rules.planning import RequestOrigin, RequestPlan, parameter_question, plan_request
+from core.rules.repository_scope import offered_repositories
 from core.settings import Settings
 from core.store import jobs, spending_ledger, tasks
 from core.store.transition import OwedWork
@@ -39,7 +40,7 @@ async def decide(context: JobContext, job: Job, _outputs: StepOutput) -> StepOut
         await _ask(context, job, None, _question(intent, interpretation_context))
         return OVER
     if task.repo is None:
-        names = tuple(sorted(settings.repositories))
+        names = offered_repositories(settings, task.scope)
         # what only a model can read, and what depends on the files, is read once the repository is known
         known = intent if intent.edits and intent.is_located else None
         await _ask(context, job, known, Question("repository", "Which repository?", names))

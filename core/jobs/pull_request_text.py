@@ -20,7 +20,7 @@ _LIVE = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-# full-width characters read the same, but mention nobody, close no issue and hide nothing (security.md 142)
+# full-width characters read the same, but mention no one, close no issue and hide nothing (security.md 142)
 _INERT = {
     "@": "\uff20", "#": "\uff03", "<": "\uff1c", "//": "\uff0f\uff0f", "-": "\uff0d", ".": "\uff0e", "&": "\uff06",
     "\\": "\uff3c",

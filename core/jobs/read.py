@@ -20,6 +20,7 @@ from core.model.turn import Turn, TurnDraft
 from core.rules.authorization import Authorization, refused
 from core.rules.basis import next_basis
 from core.rules.planning import RequestOrigin, plan_request
+from core.settings import Settings
 from core.store import jobs, spending_ledger, tasks
 from core.store.transition import OwedWork, take_step
 from core.store.unit_of_work import Tx
@@ -53,7 +54,8 @@ async def read(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutpu
         return OVER
     if reply.intent is not None and reply.intent.read_by:
         await _attribute_spending(context, job, reply, reply.intent)
-    await context.database.write(lambda tx: _begin_revision(tx, job, reply))
+    settings = context.settings()
+    await context.database.write(lambda tx: _begin_revision(tx, settings, job, reply))
     return OVER
 
 
@@ -66,7 +68,7 @@ async def _read_reply(context: JobContext, job: Job, draft: TurnDraft) -> _ReadR
         await authorization.check_speaking(tx, task, draft.actor, picks=False)
         turns = await tasks.turns_of(tx, job.number)
         n = len(turns) + 1
-        basis, intent, _changes = await next_basis(tx, task, draft.text, n)
+        basis, intent, _changes = await next_basis(tx, context.settings(), task, draft, n)
         turn = Turn(n, draft.actor.person or "", draft.actor.surface or "", draft.text, job.created_at, task.revision)
         return _ReadReply(task, draft, basis, intent), (*turns, turn)
 
@@ -112,7 +114,7 @@ async def _attribute_spending(context: JobContext, job: Job, reply: _ReadReply, 
         await context.database.write(lambda tx: spending_ledger.attribute(tx, job, lane))
 
 
-async def _begin_revision(tx: Tx, job: Job, reply: _ReadReply) -> None:
+async def _begin_revision(tx: Tx, settings: Settings, job: Job, reply: _ReadReply) -> None:
     """Begin the revision if the task is unchanged since the reply was read; else have the reply read again soon."""
     draft = reply.draft
     task = await tasks.load(tx, job.number, lock=True)
@@ -120,7 +122,7 @@ async def _begin_revision(tx: Tx, job: Job, reply: _ReadReply) -> None:
         await jobs.put_back(tx, job, tx.now_ms + SOON_MS, attempt=job.attempt + 1)
         return
     n = len(await tasks.turns_of(tx, job.number)) + 1
-    basis, known, changes = await next_basis(tx, task, draft.text, n)
+    basis, known, changes = await next_basis(tx, settings, task, draft, n)
     await jobs.end(tx, job, JobState.DONE)
     author = draft.actor.person or ""
     await take_step(

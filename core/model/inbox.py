@@ -57,7 +57,7 @@ class RecordedResponse:
     """The response to a delivery, as it is recorded with it.
 
     `form` names the text that a button still needs, `about` is the task that the response concerns, and `choices` are
-    (label, command line) of the buttons below it. A `personal` response concerns nobody but the sender.
+    (label, command line) of the buttons below it. A `personal` response concerns no one but the sender.
     """
 
     text: str = ""

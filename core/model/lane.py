@@ -94,10 +94,11 @@ class Lane:
     """Which paths may be written, by which executor, within which limits.
 
     `write` and `protect` are anchored globs in gitignore style, matched from the repository's root; `protect` adds to
-    what every lane protects. `models` are ``endpoint/name``; the first that answers is used. `checks` judge the result;
-    a failing one goes back to the executor at most `retries` times. With the executor `workflow` the lane works in
-    `steps` according to the request's `parameters`; `version` is that of its file. If this lane is one step of another,
-    `whole` is what that one may write, which the step may not exceed.
+    what every lane protects, and `everywhere` are those in it that a policy file protects in every lane. `models` are
+    ``endpoint/name``; the first that answers is used. `checks` judge the result; a failing one goes back to the
+    executor at most `retries` times. With the executor `workflow` the lane works in `steps` according to the request's
+    `parameters`; `version` is that of its file. If this lane is one step of another, `whole` is what that one may
+    write, which the step may not exceed.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Lane:
     steps: tuple[WorkflowStep, ...] = ()
     source: str = ""
     whole: tuple[str, ...] = ()
+    everywhere: tuple[str, ...] = ()
 
     @property
     def executors(self) -> frozenset[str]:

@@ -42,7 +42,7 @@ class People:
             raise NotFoundError(
                 "no_such_person",
                 f"no person called {name} is configured",
-                f"Known: {', '.join(sorted(self.by_name)) or 'nobody yet'}.",
+                f"Known: {', '.join(sorted(self.by_name)) or 'no one yet'}.",
             )
         return person
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,20 +59,43 @@ class RepositoryScope:
     names: tuple[str, ...] | None = None
 
     def covers(self, repo: str | None) -> bool:
-        """True for a repository of the scope, and for a task that has no repository yet."""
+        """True for a repository of the scope, and for a request that names none."""
         return self.names is None or repo is None or repo in self.names
+
+    def overlaps(self, other: RepositoryScope) -> bool:
+        """True if some repository can be in both scopes; an empty scope overlaps only a scope without limits."""
+        return self.names is None or other.names is None or not set(self.names).isdisjoint(other.names)
+
+    def check(self, repo: str | None, conversation: str = "this channel") -> None:
+        """Raise `RefusedError` for a repository outside the scope, which is that of `conversation`."""
+        if not self.covers(repo):
+            mend = f"It is for: {', '.join(self.names or ()) or 'no repository'}."
+            raise RefusedError("not_here", f"{repo} is not a repository of {conversation}", mend)
 
     def resolve(self, repo: str | None) -> str | None:
         """The repository of a request that names `repo`: that one, else the only one of the scope, else None.
 
-        Raises `RefusedError` for a repository outside the scope.
+        Raises `RefusedError` for a repository outside the scope, and for any request in an empty scope.
         """
-        if not self.covers(repo):
-            mend = f"It is for: {', '.join(self.names or ()) or 'no repository'}."
-            raise RefusedError("not_here", f"{repo} is not a repository of this channel", mend)
+        self.check(repo)
+        if self.names == ():
+            mend = "Ask where a repository is discussed, or in a direct message."
+            raise RefusedError("not_here", "this channel is not for any repository", mend)
         if repo is None and self.names is not None and len(self.names) == 1:
             return self.names[0]
         return repo
 
+    def to_json(self) -> list[str] | None:
+        """The scope in its stored form; None for every repository."""
+        return None if self.names is None else list(self.names)
+
+    @classmethod
+    def from_json(cls, value: Sequence[str] | None) -> RepositoryScope:
+        """The scope that `to_json` wrote."""
+        return EVERY_REPOSITORY if value is None else cls(tuple(value))
+
 
 EVERY_REPOSITORY: Final = RepositoryScope()
+
+ScopeOfPlace = Callable[[Place], tuple[str, ...] | None]
+"""The repositories that a place is for; None for all of them."""

@@ -11,6 +11,7 @@ from core.model.decision import ApprovalRequirements
 from core.model.errors import Problem
 from core.model.intent import Intent
 from core.model.lifecycle import State
+from core.model.place import EVERY_REPOSITORY, RepositoryScope
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
 from core.model.stored import StoredObject
@@ -135,7 +136,8 @@ class Revision:
 class Task:
     """A snapshot of one task and its current revision.
 
-    `version` grows with every change and is compared by every save; `number` is what people see.
+    `version` grows with every change and is compared by every save; `number` is what people see. `scope` are the
+    repositories of the conversation in which it was requested; `repo` is one of them.
     """
 
     id: str
@@ -159,6 +161,7 @@ class Task:
     current: Revision
     escalated: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
+    scope: RepositoryScope = EVERY_REPOSITORY
 
     @property
     def revision(self) -> int:

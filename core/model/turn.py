@@ -72,6 +72,7 @@ class TurnDraft:
             "place": self.origin.place.to_json() if self.origin.place else None,
             "reply_to": self.origin.reply_to,
             "only_to": self.origin.only_to,
+            "scope": self.actor.scope.to_json(),
         }
 
     @classmethod
@@ -80,7 +81,9 @@ class TurnDraft:
         stored = StoredObject(value, "a reply")
         place = Place.from_json(stored["place"]) if stored.get("place") else None
         origin = MessageOrigin(place, stored.get("reply_to"), stored.get("only_to"))
-        return cls(stored["text"], Actor(stored["person"], stored["surface"]), stored.get("dedup"), origin)
+        scope = RepositoryScope.from_json(stored.get("scope"))
+        actor = Actor(stored["person"], stored["surface"], scope=scope)
+        return cls(stored["text"], actor, stored.get("dedup"), origin)
 
 
 @dataclass(frozen=True, slots=True)

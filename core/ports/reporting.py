@@ -36,7 +36,7 @@ class UsageReporter(Protocol):
 
 
 class MemoryUsage:
-    """A `UsageReporter` in memory, for work that is charged to nobody.
+    """A `UsageReporter` in memory, for work that is charged to no one.
 
     `entries` are those of all parts, by part and call, in the order of their first report.
     """

@@ -96,7 +96,7 @@ class Reconciler:
         """Expire tasks that waited too long for a person; an expiry is not a rejection."""
         expired = 0
         for number in await self._due_to_expire():
-            message = f"nobody decided on #{number} in time"
+            message = f"no one decided on #{number} in time"
             problem = Problem(Kind.CONFLICT, "expired", message, "Reply to it to start its next revision.")
             expired += await self._step_if_possible(number, Fact.EXPIRED, problem)
         return expired
@@ -106,7 +106,7 @@ class Reconciler:
         return await tasks.due_to_expire(tx, tuple(sorted(WAITING_FOR_PEOPLE)), BATCH)
 
     async def _remind(self) -> int:
-        """Remind people of what waits for them and, if nobody answers, escalate; expiry comes last."""
+        """Remind people of what waits for them and, if no one answers, escalate; expiry comes last."""
         reminded = 0
         for number in await self._due_to_remind():
             try:

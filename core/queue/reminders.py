@@ -49,10 +49,10 @@ def _next(requirements: ApprovalRequirements, now_ms: int, escalate_ms: int | No
 async def _reminder(tx: Tx, settings: Settings, task: Task, *, escalates: bool) -> str:
     needs = await needs_of(tx, settings, task)
     approvers = ", ".join(needs.missing) if needs else ""
-    waits = f"#{task.number} waits for {approvers or 'somebody who may approve it'}"
+    waits = f"#{task.number} waits for {approvers or 'someone who may approve it'}"
     until = f" It expires on {task.expires_at:%Y-%m-%d %H:%M} UTC." if task.expires_at else ""
     escalation = (
-        f" Nobody answered, so {', '.join(task.current.requirements.escalate_to)} may approve it too."
+        f" No one answered, so {', '.join(task.current.requirements.escalate_to)} may approve it too."
         if escalates and task.current.requirements
         else ""
     )

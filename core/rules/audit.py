@@ -61,7 +61,7 @@ def _requests(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     turns = [
         (event, body) for event, body in recorded if event.kind in ("task.requested", f"task.{Fact.REPLIED.value}")
     ]
-    first = turns[0][0].person if turns else "nobody"
+    first = turns[0][0].person if turns else "no one"
     if first != rows.task.requester:
         yield f"the task names {rows.task.requester} as its requester, its events name {first}"
     if len(turns) != len(rows.turns):
@@ -89,7 +89,7 @@ def _staging(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     if rows.revision.staged is None:
         return
     if not any(event.kind in _STAGED and body.get("revision") == rows.revision.n for event, body in recorded):
-        yield f"no event says that revision {rows.revision.n} was staged"
+        yield f"no event records that revision {rows.revision.n} was staged"
     yield from _staging_differences(rows.task, rows.revision, recorded)
 
 
@@ -122,7 +122,7 @@ def _approvals(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     for approval in rows.counted:
         key = (approval.person, approval.surface, approval.digest)
         if approval.verdict is Verdict.APPROVE and key not in recorded_approvals:
-            yield f"no event says that {approval.person} approved {short_digest(approval.digest)}"
+            yield f"no event records that {approval.person} approved {short_digest(approval.digest)}"
 
 
 def _state(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:

@@ -124,7 +124,7 @@ class Authorization:
             raise RefusedError(
                 "may_not_merge",
                 f"policy does not let {person.name} merge #{task.number}",
-                f"It may be merged by {', '.join(settings.people.matching(allowed)) or 'nobody'}.",
+                f"It may be merged by {', '.join(settings.people.matching(allowed)) or 'no one'}.",
             )
 
 

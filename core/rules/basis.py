@@ -8,7 +8,10 @@ from core.model.errors import ConflictError
 from core.model.intent import Intent
 from core.model.lifecycle import State
 from core.model.task import Basis, Revision, Task
+from core.model.turn import TurnDraft
 from core.rules.planning import PARAMETER
+from core.rules.repository_scope import answered_repository
+from core.settings import Settings
 from core.store import tasks
 from core.store.unit_of_work import Tx
 
@@ -18,28 +21,34 @@ _HIDES_EARLIER_TURNS = ("start over", "from scratch")
 _RETRIES = frozenset({"retry", "try again", "again", "run it again"})
 
 
-async def next_basis(tx: Tx, task: Task, text: str, n: int) -> tuple[Basis, Intent | None, dict[str, object]]:
-    """What the revision that `text`, turn `n`, begins builds on: an answer, a retry, a fresh start, or the work so far.
+async def next_basis(
+    tx: Tx, settings: Settings, task: Task, draft: TurnDraft, n: int
+) -> tuple[Basis, Intent | None, dict[str, object]]:
+    """What the revision that `draft`, turn `n`, begins builds on: an answer, a retry, a fresh start, or earlier work.
 
     Returns the basis, the intent if nothing has to be read, and columns of the task to change. Parameters stay with the
-    task, so everyone who may have set one remains an author.
+    task, so everyone who may have set one remains an author. Raises `RefusedError` for an answer that names a
+    repository outside the scope of the request or of the writer's conversation.
     """
-    basis, intent, changes = await _next(tx, task, text, n)
+    basis, intent, changes = await _next(tx, settings, task, draft, n)
     return basis.written_by(_authors(task.current)) if task.parameters else basis, intent, changes
 
 
-async def _next(tx: Tx, task: Task, text: str, n: int) -> tuple[Basis, Intent | None, dict[str, object]]:
-    reply = " ".join(text.lower().split()).strip(" .!")
+async def _next(
+    tx: Tx, settings: Settings, task: Task, draft: TurnDraft, n: int
+) -> tuple[Basis, Intent | None, dict[str, object]]:
+    reply = " ".join(draft.text.lower().split()).strip(" .!")
     current, about = task.current, task.question.about if task.question else ""
     same_work = replace(current.basis, authors=_authors(current))
     if about.startswith(PARAMETER) and not reply.startswith(_STARTS_AFRESH):
-        parameters = {**task.parameters, about.removeprefix(PARAMETER): text.strip()}
+        parameters = {**task.parameters, about.removeprefix(PARAMETER): draft.text.strip()}
         return same_work, current.intent, {"parameters": parameters}
-    column = {"repository": "repo", "lane": "asked_lane"}.get(about)
-    if task.question is not None and column is not None:
+    if about == "repository" and (repo := answered_repository(settings, task, reply, draft.actor)) is not None:
+        return same_work, current.intent, {"repo": repo}
+    if task.question is not None and about == "lane":
         for option in task.question.options:
             if reply == option.lower():
-                return same_work, current.intent, {column: option}
+                return same_work, current.intent, {"asked_lane": option}
     if reply in _RETRIES:
         return same_work, current.intent, {}
     if reply.startswith(_STARTS_AFRESH):

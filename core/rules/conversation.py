@@ -17,7 +17,7 @@ async def notify_of_outcome(tx: Tx, number: int, action: str, origin: MessageOri
 
 
 async def show_where_asked(tx: Tx, number: int, origin: MessageOrigin) -> None:
-    """Show the task's card in the conversation from which somebody replied, unless that channel has one already.
+    """Show the task's card in the conversation from which someone replied, unless that channel has one already.
 
     If a channel is a whole repository, only a card in the same thread counts.
     """

@@ -18,9 +18,9 @@ MOST_AT_ONCE: Final = 20
 async def notify_approvers(tx: Tx, task: Task, needs: QuorumStatus, people: People, place: Place, card: str) -> None:
     """Owe a message below `card` that mentions everyone for whom `task` waits and who was not notified yet.
 
-    Cards are edited, and platforms notify nobody of edits, so this is a separate message, once for each revision and
+    Cards are edited, and platforms notify no one of edits, so this is a separate message, once for each revision and
     person wherever else the task is shown. People without an account on the surface are left out; in a direct message
-    nobody is mentioned.
+    no one is mentioned.
     """
     if place.private:
         return

@@ -194,7 +194,7 @@ def _problem_of(
 
 def _refusal(decision: Decision) -> Problem:
     explain = Suggestion(CommandName.EXPLAIN)
-    otherwise = "Reply to change the request, or ask somebody whom a rule allows to do it."
+    otherwise = "Reply to change the request, or ask someone whom a rule allows to make it."
     mend = advise("See every rule's answer with ", explain, ".", otherwise=otherwise)
     return Problem(Kind.REFUSED, "refused_by_policy", decision.reason, mend)
 

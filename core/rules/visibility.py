@@ -9,13 +9,18 @@ from core.store import tasks
 from core.store.unit_of_work import Tx
 
 
+def is_visible(task: Task, actor: Actor) -> bool:
+    """Whether a task is inside the actor's scope: its repository, or, while it has none, one that it may get."""
+    return actor.scope.covers(task.repo) if task.repo is not None else actor.scope.overlaps(task.scope)
+
+
 async def visible_task(tx: Tx, number: int, actor: Actor, *, lock: bool = False) -> Task:
     """The task `number`; with `lock` it is locked until this transaction ends.
 
-    Raises `NotFoundError` if there is none, or if its repository is outside the actor's scope.
+    Raises `NotFoundError` if there is none, or if it is outside the actor's scope.
     """
     task = await tasks.load(tx, number, lock=lock)
-    if not actor.scope.covers(task.repo):
+    if not is_visible(task, actor):
         raise NotFoundError(
             "not_here",
             f"#{number} is not a task of this channel's repositories",

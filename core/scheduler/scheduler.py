@@ -157,7 +157,7 @@ class Scheduler:
         return state
 
     def _appear(self, endpoint: str, family: str) -> EndpointState:
-        """A family is resident, whoever loaded it; one that is being loaded here is left to that."""
+        """A family is resident, also if another program loaded it; nothing changes if it is being loaded from here."""
         state = self.endpoints[endpoint]
         if family not in state.residents:
             state.add(Resident(self.waiting.families[family], is_ready=True, has_served=True))

@@ -18,7 +18,7 @@ class Weights:
     evicts must be worth more than `1 + hysteresis` times what is resident. A family is taken to be needed again if it
     is likely to be within `horizon_s`, from arrivals of which the older ones fade with `memory_s`. The promised start
     is `promise_backlog` of the fair share of the backlog, `promise_s`, and `promise_work` times the expected work
-    after the arrival. A class may go on for `turns` rounds of its keys before whoever waits longest goes first. A
+    after the arrival. A class may go on for `turns` rounds of its keys before the longest wait goes first. A
     family is loaded on another endpoint as well when its backlog is worth `replicate` loads.
     """
 

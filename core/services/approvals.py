@@ -164,7 +164,7 @@ class Approvals:
         await tasks.save_revision(tx, task.number, n, decided)
 
     async def _objection(self, tx: Tx, task: Task, digest: str | None) -> Problem | None:
-        """Why nobody can give a verdict on `digest` now, or None."""
+        """Why no one can give a verdict on `digest` now, or None."""
         number = task.number
         if digest is not None and (stale := await digest_problem(tx, task, digest)) is not None:
             return stale
@@ -216,7 +216,7 @@ class Approvals:
             return None
         is_author = verdict is Verdict.APPROVE and person in eligible(promised, live, settings.people, ())
         participle = "approved" if verdict is Verdict.APPROVE else "rejected"
-        mend = f"It may be {participle} by {', '.join(may)}." if may else f"Nobody may {verdict.value} it now."
+        mend = f"It may be {participle} by {', '.join(may)}." if may else f"No one may {verdict.value} it now."
         reason = (
             "is one of its authors and may not approve it"
             if is_author
@@ -226,7 +226,7 @@ class Approvals:
 
 
 async def _forged(tx: Tx, task: Task) -> Problem | None:
-    """Why nobody can approve the staged diff: its row does not agree with the events of its staging."""
+    """Why no one can approve the staged diff: its row does not agree with the events of its staging."""
     found = forged_staging(task, await events.chain_of(tx, task.number))
     if not found:
         return None

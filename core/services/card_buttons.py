@@ -74,7 +74,7 @@ class CardButtons:
         """What a button that `identity` pressed in `place` stands for.
 
         Raises `NotFoundError` for an id that is not known in that channel (security.md 5, 34) and for a task outside
-        the actor's scope, and `RefusedError` for a question to somebody else.
+        the actor's scope, and `RefusedError` for a question to someone else.
         """
         button = await cards.button(tx, button_id)
         if button is None:
@@ -90,7 +90,7 @@ class CardButtons:
             raise _unknown_button()
         if choice.identity != identity:
             mend = "Write the command with the task's number."
-            raise RefusedError("not_yours", "this question is for somebody else", mend)
+            raise RefusedError("not_yours", "this question is for someone else", mend)
         return choice
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from core.model.place import Place
 from core.model.task import Task
 from core.model.turn import Actor
-from core.rules.visibility import visible_task
+from core.rules.visibility import is_visible, visible_task
 from core.store import cards, identities, messages, notes, tasks
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads, writes
@@ -59,7 +59,7 @@ class Conversations:
         whole_channel = place.thread is None and place.thread_is_about_one_thing
         numbers = await messages.shown_in(tx, place, whole_channel=whole_channel)
         shown = [await tasks.load(tx, number) for number in numbers[:limit]]
-        return tuple(task for task in shown if actor.scope.covers(task.repo))
+        return tuple(task for task in shown if is_visible(task, actor))
 
     @reads
     async def check_visible(self, tx: Tx, number: int, actor: Actor) -> None:

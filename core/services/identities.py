@@ -65,7 +65,7 @@ class Identities:
     async def claim(self, account: ClaimedAccount) -> str:
         """Create a code for an unknown account that only the person it names can confirm; returns the code.
 
-        A name that nobody has gets a code too, so that strangers do not learn who is configured.
+        A name that no one has gets a code too, so that strangers do not learn who is configured.
         """
         code = self.make_code()
         await self._open_claim(code, account)
@@ -87,7 +87,7 @@ class Identities:
     ) -> ClaimedAccount | None:
         """The account that a code belongs to, linked to `person` if they `confirmed` it.
 
-        None for a code that is wrong, used, expired or for somebody else; that counts as a wrong code of `person`.
+        None for a code that is wrong, used, expired or for someone else; that counts as a wrong code of `person`.
         """
         claim = await identities.claim_of(tx, code)
         if claim is None or claim.person != person or claim.expires_ms <= tx.now_ms or claim.tries >= MAX_WRONG_CODES:

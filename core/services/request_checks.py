@@ -9,6 +9,7 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import UsageError
 from core.model.turn import Actor
 from core.model.workflow import values_of
+from core.rules.repository_scope import offered_repositories
 from core.settings import Settings
 
 MAX_TEXT_BYTES: Final = 64 * 1024
@@ -18,7 +19,7 @@ def checked_text(text: str) -> str:
     """The text without surrounding space; raises `UsageError` for one that is empty, too long or not Unicode."""
     text = text.strip()
     if not text:
-        raise UsageError("empty", "nothing was asked", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
+        raise UsageError("empty", "the request is empty", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
     if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
         raise UsageError("too_long", f"the text is longer than {MAX_TEXT_BYTES} bytes", "Shorten it.")
     if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or "\0" in text:
@@ -29,11 +30,13 @@ def checked_text(text: str) -> str:
 def resolved_repository(settings: Settings, actor: Actor, repo: str | None) -> str | None:
     """The repository of a request that names `repo`: that one, else the only one in the actor's scope, else None.
 
-    Raises `RefusedError` for one outside the scope.
+    Raises `RefusedError` for one outside the scope, and if no repository of the scope is configured.
     """
-    known = settings.repositories
-    only = next(iter(known)) if len(known) == 1 else None
-    return actor.scope.resolve(actor.scope.resolve(repo) or only)
+    named = actor.scope.resolve(repo)
+    if named is not None:
+        return named
+    names = offered_repositories(settings, actor.scope)
+    return names[0] if len(names) == 1 else None
 
 
 def check_names(settings: Settings, repo: str | None, lane: str | None) -> None:

@@ -113,6 +113,7 @@ class Requests:
         return {
             "state": START.to.value,
             "repo": request.repo,
+            "scope": request.actor.scope.to_json(),
             "requester": settings.people.named(request.actor.person or "").name,
             "surface": request.actor.surface or "",
             "title": Intent(text).titled(settings.mask),
@@ -162,7 +163,7 @@ class Requests:
         await self._authorization.check_speaking(tx, task, actor, picks=pick is not None)
         n = len(await tasks.turns_of(tx, number)) + 1
         basis, intent, changes = (
-            await next_basis(tx, task, draft.text, n)
+            await next_basis(tx, self._settings(), task, draft, n)
             if pick is None
             else await picked_basis(tx, task, pick, n, actor.person or "")
         )
@@ -244,6 +245,7 @@ class Requests:
             id=tx.new_id("task"),
             state=START.to.value,
             repo=task.repo,
+            scope=actor.scope.to_json(),
             requester=actor.person or task.requester,
             surface=actor.surface or task.surface,
             title=shortened(f"Undo #{number}: {task.title}", 72),

@@ -42,12 +42,12 @@ class StagedDiffs:
         """The staged diff of a task's current revision, or None if nothing is staged.
 
         Raises `PermanentError` if git has something else under the digest (security.md 156), and errors of git. If
-        nobody is asked to approve, a missing repository only leaves the diff out.
+        no one is asked to approve, a missing repository only leaves the diff out.
         """
         if task.staged is None or task.repo is None:
             return None
         try:
-            if task.staged.guard.blocked:  # nobody can approve it, and the guard's findings stay masked
+            if task.staged.guard.blocked:  # no one can approve it, and the guard's findings stay masked
                 artifact = await self._masked_patch(task.number, task.revision)
                 return await self.files.read(artifact.sha256) if artifact else None
             return await self._generate(task, task.repo, task.staged)

@@ -42,7 +42,7 @@ def model_of_size(
 
 
 def assumed_size_gb(name: str) -> float:
-    """The size to assume of a model that nobody described: from the billions of weights in its name, else 8 GB."""
+    """The size to assume of a model that no one described: from the billions of weights in its name, else 8 GB."""
     match = _WEIGHTS.search(name.lower())
     billions = float(match[1]) if match else 0.0
     return round(_GB_A_BILLION * billions + _CACHE_GB, 1) if billions else _UNKNOWN_GB

@@ -43,7 +43,7 @@ class ModelStay:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the requests: seconds of the simulation's clock by request, and what the endpoints did."""
+    """The outcome of the requests: seconds of the simulation's clock by request, and what the endpoints did."""
 
     requests: Sequence[Request]
     work_s: list[float]

@@ -22,7 +22,8 @@ class Row(SQLModel):
 class TaskRow(Row, table=True):
     """One task. `version` is compared by every save; `digest` is the current staged diff's, if any.
 
-    `nudge_ms` is when the next reminder is due; `escalated` is set once further approvers were asked.
+    `scope` are the repositories of the conversation in which it was requested (null: all of them). `nudge_ms` is when
+    the next reminder is due; `escalated` is set once further approvers were asked.
     """
 
     __tablename__ = "tasks"
@@ -39,6 +40,7 @@ class TaskRow(Row, table=True):
     state: str
     revision: int = 1
     repo: str | None = None
+    scope: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     requester: str
     surface: str
     title: str = Field(sa_type=Text)

@@ -16,6 +16,7 @@ from core.model.errors import ConflictError, NotFoundError, Problem
 from core.model.event import canonical_sha256
 from core.model.intent import Intent
 from core.model.lifecycle import State
+from core.model.place import RepositoryScope
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
 from core.model.task import FIRST_BASIS, Basis, Revision, Task, TaskSummary
@@ -273,4 +274,5 @@ def _task(row: TaskRow, opened: PullRequestRow | None, revision: Revision) -> Ta
         current=revision,
         escalated=row.escalated,
         parameters=row.parameters or {},
+        scope=RepositoryScope.from_json(row.scope),
     )

@@ -22,7 +22,7 @@ def check_own_branch(branch: str) -> str:
 async def push_branch(repository: GitRepository, branch: str, commit: str, expected: str | None) -> None:
     """Move `branch` on the remote from `expected` (None: absent) to `commit`; succeeds if it is at `commit` already.
 
-    Raises `ConflictError` when somebody else moved it.
+    Raises `ConflictError` when someone else moved it.
     """
     ref = check_own_branch(branch)
     now = (await repository.remote_refs(ref)).get(ref)
@@ -40,5 +40,5 @@ def branch_moved(branch: str, expected: str | None, now: str | None) -> Conflict
     """The error for a branch that is not at the commit where Countersign left it."""
     before = f"at {expected[:12]}" if expected else "absent"
     after = f"at {now[:12]}" if now else "deleted"
-    message = f"The branch {branch} was {before} and is now {after}: somebody else moved it"
+    message = f"The branch {branch} was {before} and is now {after}: someone else moved it"
     return ConflictError("branch_moved", message, "Look at the branch, then reply to the task to repeat the change.")

@@ -77,7 +77,7 @@ class LocalForge:
     """
 
     async def push(self, repository: Repository, branch: str, commit: str, expected: str | None) -> None:
-        """Move `branch` to `commit` if it is at `expected`; raises `ConflictError` when somebody else moved it."""
+        """Move `branch` to `commit` if it is at `expected`; raises `ConflictError` when someone else moved it."""
         await push_branch(as_git(repository), branch, commit, expected)
 
     async def open(self, repository: Repository, proposal: PullRequestDraft) -> PullRequest:
@@ -99,7 +99,7 @@ class LocalForge:
         return await _do(repository, _merge, as_git(repository), pull_request, message, method)
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:
-        """Close without merging, and delete the branch unless somebody else moved it."""
+        """Close without merging, and delete the branch unless someone else moved it."""
         git = as_git(repository)
         await _do(repository, _close, git, pull_request)
         ref = check_own_branch(pull_request.branch)
@@ -183,7 +183,7 @@ def _merge(git: GitRepository, pull_request: PullRequest, message: str, method: 
 
 
 def _merge_now(git: GitRepository, bare: Bare, pull_request: PullRequest, message: str, method: str) -> str:
-    """The commit that merges the head: an existing one, from before a crash or by somebody else, or a new one."""
+    """The commit that merges the head: an existing one, from before a crash or by someone else, or a new one."""
     store, head = git.store, pull_request.head
     for _ in range(_ATTEMPTS):
         _, record = _read_record(bare, pull_request)

@@ -107,7 +107,7 @@ def _refused_error(origin: FaultOrigin, status: int, quote: str) -> PermanentErr
 
 
 def _pull_advice(origin: FaultOrigin) -> Advice:
-    ask = f"Ask whoever runs Countersign to pull {origin}."
+    ask = f"Ask the operator of Countersign to pull {origin}."
     return advise("Pull it with ", Suggestion(CommandName.PULL_MODEL, args=(str(origin),)), ".", otherwise=ask)
 
 

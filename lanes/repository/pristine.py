@@ -1,4 +1,4 @@
-"""A read-only checkout of a repository that tasks share, one after the other and side by side.
+"""A read-only checkout of a repository that tasks share, one after the other and at the same time.
 
 Writing out 100,000 files takes a minute, and two trees of a repository usually differ in few files. Therefore one
 folder stays on disk and is updated from tree to tree while it is not in use. A task that needs another tree meanwhile

@@ -27,7 +27,7 @@ DEPENDENCIES: Final = Globs((
     "**/mise.lock",
 ))  # fmt: skip
 
-# security.md 65: files that run code when somebody builds, tests or starts the project. They are part of ordinary
+# security.md 65: files that run code when someone builds, tests or starts the project. They are part of ordinary
 # changes, so they only warn; files that only configure tools are protected (`core.model.protected_files`).
 BUILD_HOOKS: Final = Globs((
     "**/setup.py", "**/conftest.py", "**/noxfile.py", "**/tox.ini", "**/tox.toml", "**/pytest.ini",

@@ -13,7 +13,7 @@ from policies.checks.neighbours import bare_repositories
 from policies.checks.scope import Scope, block, capped, count, passed, warn
 from policies.checks.tests import check_deleted_tests
 from policies.globs import spellings
-from policies.protected import PROTECTED
+from policies.protected import protected_reason
 
 _ATTRIBUTES: Final = frozenset({".gitattributes", ".gitmodules"})
 
@@ -56,16 +56,8 @@ def check_paths(scope: Scope) -> list[Finding]:
 def check_protected(scope: Scope) -> list[Finding]:
     """Block protected paths in any spelling, also when they are deleted or renamed."""
     matched = ((f, scope.protect.denies(f.path)) for f in scope.files)
-    findings = (
-        block("protected", f"may not be changed in {_protected_where(pattern, scope)} (by {pattern})", f)
-        for f, pattern in matched
-        if pattern
-    )
+    findings = (block("protected", protected_reason(pattern, scope.lane), f) for f, pattern in matched if pattern)
     return capped("protected", findings, "no protected path is touched")
-
-
-def _protected_where(pattern: str, scope: Scope) -> str:
-    return "any lane" if pattern in PROTECTED else f"lane {scope.lane.name}"
 
 
 def check_attributes(scope: Scope) -> list[Finding]:

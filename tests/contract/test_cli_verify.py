@@ -232,4 +232,4 @@ def test_guard_12_what_was_forged_before_publishing_is_not_published(home: CliHo
     home.call("worker", "--drain")
     fallen = home.document("show", 1)
     assert (fallen["state"], fallen["pull_request"]) == ("failed", None)
-    assert "no event says that max approved" in fallen["error"]["message"]
+    assert "no event records that max approved" in fallen["error"]["message"]

@@ -84,7 +84,7 @@ def test_lanes_10_its_parameters_are_set_when_it_is_asked_for(home: CliHome):
                 await schedules.set_state(tx, found.id, "active", tx.now_ms - 1000)
 
             await app.database.write(due)
-            await ScheduleClock(app.schedules, asker(app.requests)).sweep()
+            await ScheduleClock(app.schedules, asker(app.requests, lambda _place: ())).sweep()
 
     asyncio.run(sweep())
     assert home.call("worker", "--drain").code == 0

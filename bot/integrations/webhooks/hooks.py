@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from core.model.masking import Mask, masked, no_mask
+from core.model.masking import Mask, masked
 
 if TYPE_CHECKING:  # most commands read a configuration and deliver nothing
     from core.model.event import Event
@@ -45,7 +45,7 @@ class Hook:
         return any(fnmatchcase(kind, pattern) for pattern in self.events)
 
 
-def body_of(event: Event, task: Task | None, *, include_text: bool, mask: Mask = no_mask) -> str:
+def body_of(event: Event, task: Task | None, *, include_text: bool, mask: Mask) -> str:
     """The message about an event, as one line of JSON: the event's document and a summary of its task.
 
     Without `include_text` it contains nothing that a person or a model wrote, and `withheld` names the omitted keys.

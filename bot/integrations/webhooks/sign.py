@@ -16,8 +16,3 @@ def sign(secret: str, timestamp_s: int, body: bytes) -> str:
     if not secret:
         raise ValueError("the secret is empty")
     return f"sha256={hmac.new(secret.encode(), b'%d.%s' % (timestamp_s, body), hashlib.sha256).hexdigest()}"
-
-
-def verified(secret: str, timestamp_s: int, body: bytes, signature: str) -> bool:
-    """Whether `signature` is valid, compared in constant time."""
-    return hmac.compare_digest(sign(secret, timestamp_s, body).encode(), signature.encode("utf-8", "replace"))

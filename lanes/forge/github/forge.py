@@ -32,7 +32,7 @@ class GitHubForge:
         self.client = client
 
     async def push(self, repository: Repository, branch: str, commit: str, expected: str | None) -> None:
-        """Move `branch` to `commit` if it is at `expected`; raises `ConflictError` when somebody else moved it."""
+        """Move `branch` to `commit` if it is at `expected`; raises `ConflictError` when someone else moved it."""
         check_own_branch(branch)
         await self.client.repository(repository.spec)
         await push_branch(as_git(repository), branch, commit, expected)
@@ -64,7 +64,7 @@ class GitHubForge:
         )
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:
-        """Close without merging, and delete the branch unless somebody else moved it."""
+        """Close without merging, and delete the branch unless someone else moved it."""
         ref, git = check_own_branch(pull_request.branch), as_git(repository)
         await self.client.at(repository.spec, lambda repo: pulls.close_pull(repo, pull_request))
         try:

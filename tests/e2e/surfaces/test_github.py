@@ -107,7 +107,7 @@ async def test_a_head_moved_by_hand_turns_red_and_does_not_merge(hub, github):
         await place.until(lambda: place.memory().cards[-1].shown.problem, "the trouble on the card")
         trouble = place.memory().cards[-1].shown.problem
         assert trouble is not None
-        assert "nobody countersigned" in trouble.message
+        assert "no one countersigned" in trouble.message
         assert not github.pull(REPO, 1).merge_sha
 
 

@@ -16,6 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlmodel import SQLModel
 
+import core.store.inventory_tables
+import core.store.lease_table  # noqa: F401 (with the imports below: fills the metadata)
 from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, PermanentError
 from core.model.provenance import Usage

@@ -295,7 +295,7 @@ async def test_who_may_merge_is_for_the_rule_in_force_to_say(services):
     with pytest.raises(RefusedError, match="lee"):
         await services.requests.merge(number, LEE)
     services.policy.terms = None
-    with pytest.raises(RefusedError, match="nobody"):
+    with pytest.raises(RefusedError, match="no one"):
         await services.requests.merge(number, BO)
     services.policy.terms = terms(merge_from=("bo",))
     await services.requests.merge(number, BO)

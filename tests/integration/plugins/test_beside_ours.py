@@ -13,9 +13,12 @@ from bot.plugins.notify import PluginNotifiers
 from core.model.change import Change
 from core.model.decision import ApprovalRequirements
 from core.model.errors import PermanentError, TransientError
+from core.model.event import Event
 from core.model.lane import Lane
+from core.model.masking import no_mask
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from core.model.webhook_delivery import WebhookDelivery
+from tests.builders import NOON
 
 pytestmark = pytest.mark.lanes
 
@@ -98,6 +101,7 @@ async def test_lanes_06_what_a_plugin_calls_a_secret_is_masked_beside_ours():
 class Listener:
     def __init__(self, *faults: Exception) -> None:
         self.faults, self.told = list(faults), []  # type: ignore[var-annotated]
+        self.include_text = False
 
     async def notify(self, event: object) -> None:
         if self.faults:
@@ -111,7 +115,7 @@ def delivery(name: str) -> WebhookDelivery:
 
 async def test_a_notifier_that_breaks_is_told_again_and_one_that_is_gone_is_not():
     listener = Listener(OSError("full"), PermanentError("no", "never"))
-    notifiers = PluginNotifiers(SimpleNamespace(prefixes=("jira:",)), {"ear": listener}, notify_s=5)
+    notifiers = PluginNotifiers(SimpleNamespace(prefixes=("jira:",)), {"ear": listener}, no_mask, notify_s=5)
     assert notifiers.prefixes == ("jira:", "plugin:")
     with pytest.raises(TransientError, match="the notifier ear failed: OSError: full"):
         await notifiers.deliver(delivery("plugin:ear"))
@@ -123,12 +127,26 @@ async def test_a_notifier_that_breaks_is_told_again_and_one_that_is_gone_is_not(
         await notifiers.deliver(delivery("plugin:gone"))
 
 
+@pytest.mark.parametrize("include_text", [True, False])
+def test_a_notifier_receives_no_secret(include_text):
+    notifier = Listener()
+    notifier.include_text = include_text
+    builtin = SimpleNamespace(prefixes=(), owed=lambda *_: {"hook": "{}"})
+    notifiers = PluginNotifiers(builtin, {"ear": notifier}, lambda text: text.replace("hunter2", "[redacted]"))
+    body = json.dumps({"text": "the key is hunter2", "reason": "hunter2 was blocked", "rule": "hunter2"})
+    event = Event(1, 1, 1, "task.requested", NOON, 0, "ana", "terminal", body, "0" * 64, "0" * 64)
+    owed = notifiers.owed(event, None, ())
+    assert owed.keys() == {"hook", "plugin:ear"}
+    assert "hunter2" not in owed["plugin:ear"]
+    assert ("the key is [redacted]" in owed["plugin:ear"]) == include_text
+
+
 async def test_a_notifier_that_never_answers_is_given_up_for_now():
     class Deaf:
         async def notify(self, _event: object) -> None:
             await asyncio.Event().wait()
 
     with pytest.raises(TransientError, match="did not finish within"):
-        await PluginNotifiers(SimpleNamespace(prefixes=()), {"ear": Deaf()}, notify_s=0.1).deliver(
+        await PluginNotifiers(SimpleNamespace(prefixes=()), {"ear": Deaf()}, no_mask, notify_s=0.1).deliver(
             delivery("plugin:ear")
         )

@@ -153,7 +153,7 @@ def published() -> dict[str, Any]:
 
 def failed() -> dict[str, Any]:
     said = error(
-        "not_understood", "nobody could read that as a change", 'Say it like "set a.b to 1 in x.yaml".', "failed"
+        "not_understood", "no one could read that as a change", 'Say it like "set a.b to 1 in x.yaml".', "failed"
     )
     return document("failed", error=said, lane=None, rule=None, reason="")
 

@@ -262,7 +262,10 @@ def cards(draw):
         files=draw(st.lists(rows, min_size=1, max_size=40).map(tuple)),
         checks=draw(st.lists(checks, max_size=12).map(tuple)),
     )
-    actions = st.builds(Action, st.sampled_from(ActionKind), WORDS, WORDS)
+    suggestions = st.builds(
+        Suggestion, st.sampled_from(CommandName), st.none() | BIG, st.lists(WORDS, max_size=3).map(tuple)
+    )
+    actions = st.builds(Action, st.sampled_from(ActionKind), WORDS, suggestions)
     changed = replace(
         card,
         title=draw(WORDS),

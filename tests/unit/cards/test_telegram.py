@@ -38,6 +38,7 @@ from bot.surfaces.telegram.entities import (
     truncate_path,
 )
 from bot.surfaces.utf16 import utf16_length
+from core.model.advice import CommandName, Suggestion
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
 from tests.counterparts import package
@@ -325,7 +326,10 @@ staged = st.builds(
     removed=st.integers(0, 10**9),
     checks=st.lists(checks, max_size=12).map(tuple),
 )
-actions = st.builds(Action, st.sampled_from(ActionKind), text, text)
+suggestions = st.builds(
+    Suggestion, st.sampled_from(CommandName), st.none() | st.integers(1, 10**9), st.lists(text, max_size=3).map(tuple)
+)
+actions = st.builds(Action, st.sampled_from(ActionKind), text, suggestions)
 cards = st.builds(
     Card,
     number=st.integers(1, 10**9),

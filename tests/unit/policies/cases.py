@@ -102,8 +102,8 @@ def _oid(content: bytes) -> str:
 ANYWHERE = Lane("any", "all", ("**",), "edit")
 
 
-async def judge(tree: Tree, lane: Lane = ANYWHERE, guard: TreeGuard | None = None, **promised: Any) -> GuardReport:
-    return await (guard or TreeGuard()).judge(tree.change, lane, terms(**promised), tree)
+async def judge(tree: Tree, lane: Lane = ANYWHERE, **promised: Any) -> GuardReport:
+    return await TreeGuard().judge(tree.change, lane, terms(**promised), tree)
 
 
 async def judged(after: Side, before: Side | None = None, lane: Lane = ANYWHERE, **promised: Any) -> GuardReport:

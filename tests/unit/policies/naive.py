@@ -85,7 +85,7 @@ class NaivePolicy:
     def _route(self, request: PolicyRequest) -> NaiveDecision:
         person = self.people.get(request.person)
         if person is None:
-            return NaiveDecision(Effect.DENY, f"nobody called {request.person!r} is in countersign.yaml")
+            return NaiveDecision(Effect.DENY, f"no person called {request.person!r} is in countersign.yaml")
         for path in request.paths:
             try:
                 check_path(path)

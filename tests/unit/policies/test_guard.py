@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from core.model.change import EXECUTABLE, GITLINK, SYMLINK
 from core.model.lane import Lane, Limits
 from core.model.staged_diff import GuardVerdict
-from policies.guard import TreeGuard
+from policies.protected import with_protected
 from tests.unit.policies.cases import ANYWHERE, LANES, Tree, blocked, judge, judged, of, warned
 
 pytestmark = pytest.mark.law
@@ -81,8 +83,15 @@ async def test_both_sides_of_a_rename_are_judged():
 
 async def test_the_policy_and_the_lane_protect_more():
     tree = Tree({}, {"secrets/a": b"x"})
-    assert blocked(await judge(tree, guard=TreeGuard(["secrets/**"])), "protected")
-    assert blocked(await judge(tree, Lane("l", "l", ("**",), "edit", protect=("secrets",))), "protected")
+    own = Lane("l", "l", ("**",), "edit", protect=("secrets",))
+    policys = with_protected({"l": replace(own, protect=())}, ("secrets/**",))["l"]
+    for lane, reason in (
+        (own, "may not be changed in lane l (by secrets)"),
+        (policys, "may not be changed in any lane (by secrets/**)"),
+    ):
+        report = await judge(tree, lane)
+        assert blocked(report, "protected")
+        assert [finding.detail for finding in of(report, "protected")] == [reason]
     assert not blocked(await judge(tree), "protected")
 
 

@@ -140,7 +140,10 @@ rules:
             for rule, then, does in zip(rules, effects, ("DenyEffect", "AskEffect", "AllowEffect"), strict=True)
         ],
         "protect": [*PROTECTED, "secrets/**"],
-        "lanes": {name: {**asdict(lane), "source": ""} for name, lane in LANES.items()},
+        "lanes": {
+            name: {key: "" if key == "source" else value for key, value in asdict(lane).items() if key != "everywhere"}
+            for name, lane in LANES.items()
+        },
     }
     canonical = json.dumps(spelled, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     assert policy(text).digest == hashlib.sha256(canonical.encode()).hexdigest()

@@ -217,7 +217,7 @@ def test_unknown_keys_are_always_refused(key, place):
 def test_a_rule_that_can_never_be_satisfied_is_warned_of():
     rules = parsed(RULE + "allow: {approvals: {count: 3, from: [maintainer]}}")
     (warning,) = warnings(rules, CREW)
-    assert "policy.yaml:3: rule one can never be satisfied for requests by anybody" in warning
+    assert "policy.yaml:3: rule one can never be satisfied for requests by anyone" in warning
 
 
 def test_who_is_stuck_without_their_own_approval_is_named():
@@ -227,7 +227,7 @@ def test_who_is_stuck_without_their_own_approval_is_named():
     )
     (warning,) = warnings(rules, CREW)
     assert "requests by lee, max:" in warning
-    assert "nobody approves their own" in warning
+    assert "no one approves their own" in warning
 
 
 def test_rules_for_nobody_and_rules_never_reached_are_warned_of():
@@ -238,7 +238,7 @@ def test_rules_for_nobody_and_rules_never_reached_are_warned_of():
     )
     told = warnings(rules, people(ana="member"))
     assert any("rule late is never reached: rule all" in w for w in told)
-    assert any("rule idle matches nobody" in w for w in told)
+    assert any("rule idle matches no one" in w for w in told)
 
 
 def test_the_policy_does_not_load_the_secret_scanners():

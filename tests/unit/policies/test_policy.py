@@ -120,7 +120,7 @@ def test_what_no_rule_matches_is_denied():
 
 
 def test_strangers_and_unknown_lanes_are_denied():
-    assert "nobody called 'mallory'" in decide(STARTER, "README.md", person="mallory").reason
+    assert "no person called 'mallory'" in decide(STARTER, "README.md", person="mallory").reason
     assert "no lane called 'nope'" in decide(STARTER, "README.md", lane="nope").reason
 
 

@@ -46,6 +46,10 @@ def wanted(**others) -> WantedSchedule:
     return WantedSchedule(**{**given, **others})
 
 
+def every_repository(_place: Place) -> None:
+    """A place that is for all repositories."""
+
+
 def schedule(**others) -> Schedule:
     given = {
         "id": "sch_1",
@@ -150,7 +154,7 @@ async def test_only_its_author_and_maintainers_may_change_it(known):
 async def test_a_due_one_becomes_a_task_of_its_author_once(services, known, database):
     made = await known.add(wanted(repo="web", place=Place("telegram", "-5")))
     at_ms = await make_due(database, made.id)
-    clock = ScheduleClock(known, asker(services.requests))
+    clock = ScheduleClock(known, asker(services.requests, every_repository))
     assert await clock.sweep() == 1
     assert await clock.sweep() == 0
     assert await numbers(database) == [1]
@@ -160,10 +164,30 @@ async def test_a_due_one_becomes_a_task_of_its_author_once(services, known, data
     assert (after.last_ms, after.next_ms) == (at_ms, made.next_ms)
 
 
+async def test_a_due_one_stays_within_the_repositories_that_its_channel_is_for_then(services, known, database):
+    web = services.settings.repositories["web"]
+    services.configure(repositories={name: replace(web, name=name, id=name) for name in ("api", "docs", "web")})
+    channel = Place("telegram", "-5")
+    for repo in (None, "docs"):
+        await make_due(database, (await known.add(wanted(repo=repo, place=channel))).id)
+    assert await ScheduleClock(known, asker(services.requests, lambda _place: ("api", "web"))).sweep() == 1
+    task = await services.task(1)
+    assert (task.repo, task.scope.names) == (None, ("api", "web")), "the question offers only these"
+    (paused,) = [one for one in await known.list() if one.state == PAUSED]
+    assert (paused.repo, paused.problem) == ("docs", "docs is not a repository of this channel")
+
+
+async def test_one_from_a_channel_that_is_no_longer_configured_is_paused(services, known, database):
+    await make_due(database, (await known.add(wanted(place=Place("telegram", "-5")))).id)
+    assert await ScheduleClock(known, asker(services.requests, lambda _place: ())).sweep() == 0
+    (paused,) = await known.list()
+    assert (paused.state, paused.problem) == (PAUSED, "this channel is not for any repository")
+
+
 async def test_two_hosts_make_one_task(services, known, database):
     for actor in (ANA, BO, LEE):
         await make_due(database, (await known.add(wanted(actor=actor))).id)
-    hosts = [ScheduleClock(known, asker(services.requests)) for _ in range(4)]
+    hosts = [ScheduleClock(known, asker(services.requests, every_repository)) for _ in range(4)]
     await asyncio.gather(*(host.sweep() for host in hosts))
     assert len(await numbers(database)) == 3
 
@@ -172,9 +196,9 @@ async def test_a_crash_between_asking_and_moving_on_makes_no_second_task(service
     made = await known.add(wanted())
     at_ms = await make_due(database, made.id)
     before = await row(database, made.id)
-    await asker(services.requests)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
+    await asker(services.requests, every_repository)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
     assert (await row(database, made.id)).next_ms == at_ms
-    await ScheduleClock(known, asker(services.requests)).sweep()
+    await ScheduleClock(known, asker(services.requests, every_repository)).sweep()
     assert await numbers(database) == [1]
     assert (await row(database, made.id)).next_ms == made.next_ms
 
@@ -225,7 +249,7 @@ async def test_an_author_who_is_gone_asks_for_nothing(services, known, database)
     made = await known.add(wanted())
     await make_due(database, made.id)
     services.configure(people=builders.people(lee="maintainer"))
-    clock = ScheduleClock(known, asker(services.requests))
+    clock = ScheduleClock(known, asker(services.requests, every_repository))
     assert await clock.sweep() == 0
     assert await clock.sweep() == 0
     assert await numbers(database) == []
