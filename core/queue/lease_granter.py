@@ -87,7 +87,8 @@ class LeaseGranter:
 
     async def _leads(self) -> bool:
         now_s = time.monotonic()
-        if self._scheduling is None or now_s - self._led_s >= _LEAD_EVERY_S:
+        every_s = min(_LEAD_EVERY_S, self.duty.settings().timing.lease_s / 4)
+        if self._scheduling is None or now_s - self._led_s >= every_s:
             if not await self.duty.is_ours():
                 return False
             self._led_s = now_s
