@@ -85,7 +85,7 @@ ROWS = {
     "approval's surface": ("UPDATE approvals SET surface = 'slack' WHERE number = 1", "approv"),
     "approval's time": ("UPDATE approvals SET at_ms = at_ms - 1 WHERE number = 1", "approv"),
     "approval gone": ("DELETE FROM approvals WHERE number = 1", "approv"),
-    "requester": ("UPDATE tasks SET requester = 'bo' WHERE number = 1", "requester is bo"),
+    "requester": ("UPDATE tasks SET requester = 'bo' WHERE number = 1", "names bo as its requester"),
     "turn's words": ("UPDATE turns SET text = 'set nothing' WHERE number = 1", "turn"),
     "turn's person": ("UPDATE turns SET person = 'bo' WHERE number = 1", "turn"),
     "turn added": (ONE_TURN_MORE, "turns"),

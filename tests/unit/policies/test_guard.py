@@ -84,10 +84,10 @@ async def test_both_sides_of_a_rename_are_judged():
 async def test_the_policy_and_the_lane_protect_more():
     tree = Tree({}, {"secrets/a": b"x"})
     own = Lane("l", "l", ("**",), "edit", protect=("secrets",))
-    policys = with_protected({"l": replace(own, protect=())}, ("secrets/**",))["l"]
+    in_policy = with_protected({"l": replace(own, protect=())}, ("secrets/**",))["l"]
     for lane, reason in (
         (own, "may not be changed in lane l (by secrets)"),
-        (policys, "may not be changed in any lane (by secrets/**)"),
+        (in_policy, "may not be changed in any lane (by secrets/**)"),
     ):
         report = await judge(tree, lane)
         assert blocked(report, "protected")
