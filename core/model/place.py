@@ -78,7 +78,7 @@ class RepositoryScope:
         Raises `RefusedError` for a repository outside the scope, and for any request in an empty scope.
         """
         self.check(repo)
-        if self.names == ():
+        if self.names is not None and not self.names:
             mend = "Ask where a repository is discussed, or in a direct message."
             raise RefusedError("not_here", "this channel is not for any repository", mend)
         if repo is None and self.names is not None and len(self.names) == 1:
