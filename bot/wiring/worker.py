@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from bot.wiring.inventory import build_refresher
-from bot.wiring.leases import build_granter
+from bot.wiring.late_duty import LateDuty
 from bot.wiring.model_adapters import LiveInterpreter, LiveMapping
 from core.jobs.job_context import JobContext
 from core.model.errors import Problem
@@ -14,7 +13,7 @@ from core.model.ids import new_id
 from core.model.job_order import NodeView
 from core.queue.lazy_engine import LazyEngine
 from core.queue.reconciler import Reconciler
-from core.queue.worker import Worker
+from core.queue.worker import BackgroundDuty, Worker
 from core.signing import Keys
 
 if TYPE_CHECKING:
@@ -41,9 +40,21 @@ def build_worker(app: App, node: str | None = None) -> Worker:
         id=identity,
         node=NodeView(here, _offers(app)),
         reconciler=Reconciler(app.database, app.settings),
-        duties=(build_refresher(app, identity, here), build_granter(app, identity)),
+        duties=(LateDuty(lambda: _refresher(app, identity, here)), LateDuty(lambda: _granter(app, identity))),
         jobs_waiting_for_models=lambda: app.lease_client.waiting_jobs,
     )
+
+
+def _refresher(app: App, worker: str, node: str) -> BackgroundDuty:
+    from bot.wiring.inventory import build_refresher
+
+    return build_refresher(app, worker, node)
+
+
+def _granter(app: App, worker: str) -> BackgroundDuty:
+    from bot.wiring.leases import build_granter
+
+    return build_granter(app, worker)
 
 
 def _job_context(app: App) -> JobContext:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.model.job import JobState, QueuedJob
 from core.model.model_lease import LeaseState
-from core.store import model_leases, queue_queries, switches
+from core.store import queue_queries, switches
 from core.store.database import to_ms
 from core.store.unit_of_work import Tx
 
@@ -28,6 +28,8 @@ async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
 
 
 async def _model_reason(tx: Tx, job_id: str) -> str:
+    from core.store import model_leases  # noqa: PLC0415 - its table is slow to build, and few tasks run when looked at
+
     waiting = [each for each in await model_leases.of_jobs(tx, [job_id]) if each.state is LeaseState.WAITING]
     if not waiting:
         return ""

@@ -12,7 +12,6 @@ from core.model.change_result import ChangeResult
 from core.model.errors import LostClaimError, Problem
 from core.model.job import ACTIVE, Job, JobKind, JobState
 from core.model.job_order import AGE_PER_PRIORITY_MS, rank_ms_of
-from core.store import model_leases
 from core.store.database import from_ms, to_ms
 from core.store.tables import JobRow, JournalRow, TaskRow
 from core.store.unit_of_work import Tx
@@ -188,6 +187,8 @@ async def put_follow_job_back(tx: Tx, job: Job, ready_ms: int) -> None:
 
 async def _forget_work(tx: Tx, job_ids: list[str]) -> None:
     """Remove what was kept for the next worker of these jobs, and what keeps models loaded for them."""
+    from core.store import model_leases  # noqa: PLC0415 - its table is slow to build, and most commands end no job
+
     await model_leases.end_held(tx, job_ids)
     await tx.session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
 
