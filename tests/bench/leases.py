@@ -78,6 +78,7 @@ async def measure(number: int, load: float, speed: float, seed: int) -> dict[str
     leased, bare = await asyncio.gather(_with_leases(requests, speed), _without_leases(requests, speed))
     predicted = _predicted(requests)
     return {
+        "mean_of_prediction": mean(leased.took_s) / predicted[0],
         "mean_off_prediction": abs(mean(leased.took_s) / predicted[0] - 1),
         "mean_of_ollama": mean(leased.took_s) / mean(bare.took_s),
         "p95_of_ollama": quantile(leased.took_s, 0.95) / quantile(bare.took_s, 0.95),
