@@ -100,7 +100,7 @@ class LoadPlanner:
         return best
 
     def _has_chats(self, victims: Iterable[Victim]) -> bool:
-        """Whether a chat waits for one of these families: then its work goes on, and nobody makes room."""
+        """Whether a chat waits for one of these families: then its work goes on, and no room is made."""
         groups = (self.waiting.group(victim.family.name) for victim in victims)
         return any(group is not None and group.best(WorkClass.CHAT) is not None for group in groups)
 
