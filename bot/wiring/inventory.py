@@ -3,20 +3,59 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from core.model.endpoint_snapshot import EndpointSnapshot
+from core.model.inventory import HostHardware
 from core.queue.duty_lease import DutyLease
 from core.queue.inventory_refresher import LEAST_LEASE_S, InventoryRefresher
 from core.store import leaders
 from lanes.inventory.host import HostReader
-from lanes.inventory.snapshots import SnapshotTaker
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
+    from core.ports.inventory import EndpointWatch
 
 QUICK_LOOK_S: Final = 3.0
 """How long each request may take while a person waits for the list."""
+
+
+@dataclass(slots=True)
+class LateWatch:
+    """`core.ports.inventory.EndpointWatch` whose clients are imported when there is an endpoint to look at.
+
+    A `serve` without models keeps several MiB less in memory.
+    """
+
+    app: App
+    node: str
+    _watch: EndpointWatch | None = None
+
+    def names(self) -> frozenset[str]:
+        """The names of the configured endpoints."""
+        return frozenset(self.app.config.endpoint_kinds)
+
+    async def look(
+        self,
+        known: Mapping[str, EndpointSnapshot],
+        hardware: Mapping[str, HostHardware],
+        in_use: frozenset[str],
+        now: datetime,
+    ) -> tuple[EndpointSnapshot, ...]:
+        """See `core.ports.inventory.EndpointWatch.look`."""
+        if self._watch is None:
+            from lanes.inventory.snapshots import SnapshotTaker
+
+            self._watch = SnapshotTaker(lambda: self.app.config.models().endpoints, self.node)
+        return await self._watch.look(known, hardware, in_use, now)
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        if self._watch is not None:
+            self._watch.close()
 
 
 def build_refresher(app: App, worker: str, node: str) -> InventoryRefresher:
@@ -24,7 +63,7 @@ def build_refresher(app: App, worker: str, node: str) -> InventoryRefresher:
     return InventoryRefresher(
         inventory=app.inventory,
         lease=DutyLease(app.database, app.settings, leaders.INVENTORY, worker, LEAST_LEASE_S),
-        watch=SnapshotTaker(lambda: app.config.models().endpoints, node),
+        watch=LateWatch(app, node),
         hardware=HostReader(),
         node=node,
     )
@@ -35,6 +74,8 @@ async def look_now(app: App) -> None:
 
     Raises `ConfigError` when the configuration of models is not valid.
     """
+    from lanes.inventory.snapshots import SnapshotTaker
+
     here = socket.gethostname()
     state = await app.inventory.state()
     hardware = {**state.hardware, here: await HostReader().read()}

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.queue.duty_lease import DutyLease
 from core.queue.lease_granter import LeaseGranter
 from core.services.model_leases import ModelLeaseBook
 from core.store import leaders
-from lanes.inventory.control import ModelControl
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
+    from core.ports.leases import EndpointControl
+
+
+@dataclass(frozen=True, slots=True)
+class LateControl:
+    """`core.ports.leases.EndpointControl` whose clients are imported with the first load."""
+
+    app: App
+
+    async def load(self, endpoint: str, model: str) -> None:
+        """Load a model."""
+        await self._control().load(endpoint, model)
+
+    async def unload(self, endpoint: str, model: str) -> None:
+        """Unload a model."""
+        await self._control().unload(endpoint, model)
+
+    def _control(self) -> EndpointControl:
+        from lanes.inventory.control import ModelControl
+
+        return ModelControl(lambda: self.app.config.models().endpoints)
 
 
 def build_granter(app: App, worker: str) -> LeaseGranter:
@@ -21,7 +42,7 @@ def build_granter(app: App, worker: str) -> LeaseGranter:
         book=ModelLeaseBook(app.database),
         inventory=app.inventory,
         duty=DutyLease(app.database, app.settings, leaders.LEASES, worker),
-        control=ModelControl(lambda: app.config.models().endpoints),
+        control=LateControl(app),
         on_change=client.notify,
     )
     client.wake_granter = granter.wake.set

@@ -40,7 +40,10 @@ def build_worker(app: App, node: str | None = None) -> Worker:
         id=identity,
         node=NodeView(here, _offers(app)),
         reconciler=Reconciler(app.database, app.settings),
-        duties=(LateDuty(lambda: _refresher(app, identity, here)), LateDuty(lambda: _granter(app, identity))),
+        duties=(
+            LateDuty(lambda: _refresher(app, identity, here)),
+            LateDuty(lambda: _granter(app, identity), is_needed=lambda: bool(app.config.endpoint_kinds)),
+        ),
         jobs_waiting_for_models=lambda: app.lease_client.waiting_jobs,
     )
 
