@@ -124,7 +124,7 @@ async def _with_leases(requests: Sequence[Request], speed: float) -> Measured:
         async def ask(index: int, model: str) -> None:
             if index == dies_after:
                 await leased.kill_granter("w1")
-            await leased.workers[index % 2].ask(model, is_chat=False)
+            await leased.workers[index % 2].ask(model, is_chat=False, tokens=TOKENS)
 
         took_s = await _send(requests, speed, ask)
     return _measured(took_s, shims)
