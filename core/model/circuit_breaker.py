@@ -56,10 +56,6 @@ class CircuitBreaker:
             return replace(self, until_s=now_s + self.thresholds.open_s, is_trial_running=True), True
         return self, state is BreakerState.CLOSED
 
-    def after_success(self) -> CircuitBreaker:
-        """The breaker after a success: closed, with no failures."""
-        return CircuitBreaker(self.thresholds)
-
     def after_failure(self, now_s: float, retry_after_s: float | None = None) -> CircuitBreaker:
         """The breaker after a failure; `retry_after_s` is what the endpoint asked for, capped at `max_open_s`."""
         requested_s = min(retry_after_s or 0.0, self.thresholds.max_open_s)

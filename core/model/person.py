@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.model.errors import NotFoundError, RefusedError, UsageError
+from core.model.errors import NotFoundError, UsageError
 
 MAINTAINER: Final = "maintainer"
 """The role of those who may pause the queue and change the recurring requests of others."""
@@ -49,19 +49,6 @@ class People:
     def get(self, name: str) -> Person | None:
         """The person called `name`, or None if they were removed."""
         return self.by_name.get(name)
-
-    def speaking(self, surface: str, identity: str) -> Person:
-        """The person whose id on `surface` is `identity`; raises `RefusedError` for an unknown one."""
-        for person in self.by_name.values():
-            if person.identities.get(surface) == identity:
-                return person
-        raise RefusedError(
-            "stranger",
-            f"the {surface} user {identity!r} is not known to Countersign",
-            "Say who you are with --as PERSON, or add the identity in countersign.yaml."
-            if surface == "terminal"
-            else "Ask an operator to add the identity in countersign.yaml.",
-        )
 
     def matching(self, names: Iterable[str]) -> tuple[str, ...]:
         """The sorted names of all people whose name or role is in `names`."""

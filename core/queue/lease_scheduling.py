@@ -111,7 +111,7 @@ class LeaseScheduling:
                 self._begin(lease, now_s)
             if lease.state is LeaseState.HELD and (before is None or before.state is not LeaseState.HELD):
                 self._observe(lease, now_s)
-                if lease.id in self.scheduler.granted:
+                if self.scheduler.is_granted(lease.id):
                     self._tell(Held(lease.id, lease.until_at.timestamp()), now_s)
 
     def take_moves(self) -> list[Evict | Load]:
@@ -161,7 +161,7 @@ class LeaseScheduling:
     def _end(self, lease: ModelLease, now_s: float) -> None:
         self._unknown.discard(lease.id)
         self._explained.pop(lease.id, None)
-        if lease.id in self.scheduler.granted:
+        if self.scheduler.is_granted(lease.id):
             if lease.state is not LeaseState.HELD:
                 self._observe(lease, now_s)
             self._tell(Finished(lease.id), now_s)
@@ -192,7 +192,7 @@ class LeaseScheduling:
         """Waiting leases that nothing can be done for, each with the reason."""
         hopeless: dict[str, str] = {}
         for lease in self._leases.values():
-            if lease.state is not LeaseState.WAITING or lease.id in self.scheduler.granted:
+            if lease.state is not LeaseState.WAITING or self.scheduler.is_granted(lease.id):
                 continue
             if lease.endpoint not in self.scheduler.endpoints:
                 hopeless[lease.id] = f"The endpoint {lease.endpoint} gets no work now"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -54,16 +53,6 @@ class DemandGroup:
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    def __iter__(self) -> Iterator[Waiting]:
-        return iter(self._waiting.values())
-
-    def __contains__(self, demand: str) -> bool:
-        return demand in self._waiting
-
-    def get(self, demand: str) -> Waiting:
-        """A waiting demand; raises `KeyError` when it does not wait here."""
-        return self._waiting[demand]
 
     def add(self, waiting: Waiting) -> None:
         """Add a demand."""

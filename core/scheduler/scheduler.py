@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -46,10 +46,9 @@ class Scheduler:
         self._idle_loaders: dict[str, None] = {}
         """The endpoints that are up and load nothing, those first that were looked at longest ago."""
 
-    @property
-    def granted(self) -> Mapping[str, str]:
-        """The demands that were granted and are not finished, each with its endpoint."""
-        return {demand: grant.endpoint for demand, grant in self._grants.items()}
+    def is_granted(self, demand: str) -> bool:
+        """Whether a demand was granted and is not finished."""
+        return demand in self._grants
 
     def add_family(self, family: Family) -> None:
         """Make a family known, or correct what is known of it; what is resident keeps what it has."""

@@ -65,10 +65,6 @@ class WaitingRoom:
         self._reorder(demand.family)
         return waiting
 
-    def promised_s(self, demand: str) -> float:
-        """The start that a waiting demand was promised."""
-        return self._groups[self._family_of[demand]].get(demand).due_s
-
     def withdraw(self, demand: str) -> None:
         """A demand no longer waits; raises `KeyError` when it did not."""
         self._remove(demand, granted=False)

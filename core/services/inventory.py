@@ -202,9 +202,8 @@ class Inventory:
     @writes
     async def record_load_time(self, tx: Tx, endpoint: str, model: str, seconds: float) -> None:
         """Learn how long a load of a model took, if the endpoint's last snapshot knows the model."""
-        row = (await inventory.endpoints(tx)).get(endpoint)
-        known = row.snapshot.models if row is not None and row.snapshot is not None else ()
-        for each in known:
+        snapshot = await inventory.snapshot_of(tx, endpoint)
+        for each in snapshot.models if snapshot is not None else ():
             if each.name == model:
                 await inventory.add_timing(tx, endpoint, each.family.key, TimingKind.LOAD, seconds)
 

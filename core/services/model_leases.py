@@ -43,10 +43,9 @@ class ModelLeaseBook:
         the endpoint did not list when it was looked at last is asked for directly, and the endpoint answers for it.
         """
         endpoint, _, name = model.partition("/")
-        row = (await inventory.endpoints(tx)).get(endpoint)
-        snapshot = row.snapshot if row is not None else None
         granter, _ = await leaders.lease_of(tx, leaders.LEASES)
-        if granter is None or snapshot is None or not snapshot.is_scheduled:
+        snapshot = await inventory.snapshot_of(tx, endpoint) if granter is not None else None
+        if snapshot is None or not snapshot.is_scheduled:
             return None
         if not {name, f"{name}:latest"} & {each.name for each in snapshot.models}:
             return None

@@ -132,18 +132,6 @@ async def counts(tx: Tx) -> dict[tuple[str, str], int]:
     return {(str(hook), str(state)): int(count) for hook, state, count in rows}
 
 
-async def last_problem(tx: Tx, hook: str) -> str | None:
-    """Why the newest delivery to a receiver failed; None if it succeeded."""
-    rows = await tx.session.exec(
-        select(DeliveryRow)
-        .where(DeliveryRow.hook == hook, DeliveryRow.attempt > 0)
-        .order_by(col(DeliveryRow.event_id).desc())
-        .limit(1)
-    )
-    row = rows.first()
-    return row.problem if row is not None and row.state != SENT else None
-
-
 async def last_failure(tx: Tx, hook: str) -> str | None:
     """Why the newest delivery that failed for good did."""
     rows = await tx.session.exec(

@@ -51,6 +51,12 @@ class StoredNode:
     measured_at: datetime | None
 
 
+async def snapshot_of(tx: Tx, endpoint: str) -> EndpointSnapshot | None:
+    """The newest snapshot of an endpoint; None if it was never looked at."""
+    value = (await tx.session.exec(select(EndpointRow.snapshot).where(EndpointRow.name == endpoint))).first()
+    return EndpointSnapshot.from_json(value) if value else None
+
+
 async def endpoints(tx: Tx) -> dict[str, StoredEndpoint]:
     """Every endpoint that was ever looked at or drained, configured now or not."""
     rows = await tx.session.exec(select(EndpointRow))

@@ -183,7 +183,7 @@ async def test_a_receiver_that_says_no_is_not_asked_again(database):
             await out.round()
         assert len(receiver.got) == 1
         assert (await rows(database))[0].state == FAILED
-        assert "404" in (await database.read(lambda s: deliveries.last_problem(s, "ci")) or "")
+        assert "404" in ((await rows(database))[0].problem or "")
 
 
 async def test_a_private_address_is_never_called(database):

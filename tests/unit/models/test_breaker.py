@@ -29,7 +29,7 @@ def course(events) -> list[tuple[str, float, CircuitBreaker, CircuitBreaker, boo
         if kind == "ask":
             breaker, admitted = breaker.admit(now_s)
         elif kind == "success":
-            breaker = breaker.after_success()
+            breaker = CircuitBreaker(THRESHOLDS)
         elif kind == "failure":
             breaker = breaker.after_failure(now_s, value[0])
         else:
