@@ -13,8 +13,6 @@ from core.ports.inventory import EndpointWatch, HardwareReader
 from core.queue.duty_lease import DutyLease
 from core.services.inventory import Inventory
 
-FIRST_AFTER_S: Final = 1.0
-"""A worker that a command waits for is often done before."""
 REFRESH_EVERY_S: Final = 5.0
 LEAST_LEASE_S: Final = 3 * REFRESH_EVERY_S
 """The leader keeps its duty between two looks, and with it what it knows of the canaries."""
@@ -34,12 +32,10 @@ class InventoryRefresher:
     watch: EndpointWatch
     hardware: HardwareReader
     node: str
-    first_after_s: float = FIRST_AFTER_S
     every_s: float = REFRESH_EVERY_S
 
     async def run(self) -> None:
         """Refresh again and again, until cancelled."""
-        await asyncio.sleep(self.first_after_s)
         try:
             rounds = 0
             while True:

@@ -258,7 +258,7 @@ async def test_a_node_whose_workers_ended_may_be_another_host(database):
 async def test_a_look_that_fails_is_logged_and_the_next_one_is_made(database, failure):
     await register(database, "w1")
     watch = FakeWatch(failure=failure)
-    looks = replace(refresher(database, "w1", watch), first_after_s=0.0, every_s=0.02)
+    looks = replace(refresher(database, "w1", watch), every_s=0.02)
     running = asyncio.create_task(looks.run())
     await eventually(lambda: len(watch.looks) > 2)
     watch.failure = None
