@@ -16,6 +16,7 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.model.change import Change
 from core.model.change_result import ChangeResult
 from core.model.errors import Kind, PermanentError, Problem, WorkError
+from core.model.event import canonical_sha256
 from core.model.intent import Intent
 from core.model.job import Job
 from core.model.lane import Lane
@@ -26,7 +27,6 @@ from core.model.task import Revision, Task
 from core.model.workflow import EDIT, WorkflowPart, awaited, part_after
 from core.ports.executor import Executor, ExecutorResult, WorkOrder, reads_in
 from core.ports.repository import Commit, Repository
-from core.rules.audit import report_hash
 from core.store import jobs, tasks
 from core.store.journal import JobJournal
 from core.store.transition import take_step
@@ -185,7 +185,7 @@ def _outcome(
             "blocked": report.blocked,
             "lane_version": lane.version,
             "authors": sorted(task.authors_of(replace(task.current, basis=basis))),
-            "guard_sha256": report_hash(report),
+            "guard_sha256": canonical_sha256(report.to_json()),
             "patch_sha256": hashlib.sha256(patch).hexdigest(),
             **({"awaits": provenance.awaits} if provenance.awaits else {}),
         },

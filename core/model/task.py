@@ -109,8 +109,9 @@ FIRST_BASIS = Basis((1,))
 class Revision:
     """One round of a task: its intent, decision and staged diff; `author` wrote the turn that began it.
 
-    `requirements_sha256` is the hash of the approval requirements in exactly the form in which they are stored. A newer
-    version of `ApprovalRequirements` has more fields, so it is not computed from the value.
+    `requirements_sha256` and `guard_sha256` are the hashes of the approval requirements and of the guard's report in
+    exactly the form in which they are stored. A newer version of these values has more fields, so the hashes are not
+    computed from the values.
     """
 
     n: int
@@ -125,6 +126,7 @@ class Revision:
     staged: StagedDiff | None
     provenance: Provenance | None = None
     requirements_sha256: str = ""
+    guard_sha256: str = ""
 
     @property
     def authors(self) -> frozenset[str]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.model.approval import Approval, Verdict
-from core.model.event import Event, broken_link, canonical_sha256
+from core.model.event import Event, broken_link
 from core.model.lifecycle import Fact
-from core.model.staged_diff import GuardReport, short_digest
+from core.model.staged_diff import short_digest
 from core.model.task import Revision, Task
 from core.model.turn import Turn
 
@@ -37,11 +37,6 @@ class AuditRows:
         """The verdicts on what this revision staged."""
         digest = self.revision.staged.digest if self.revision.staged else ""
         return tuple(approval for approval in self.approvals if approval.digest == digest)
-
-
-def report_hash(report: GuardReport) -> str:
-    """The hash of a guard report in the event of its staged diff."""
-    return canonical_sha256(report.to_json())
 
 
 def contradictions(rows: AuditRows, chain: Sequence[Event]) -> tuple[str, ...]:
@@ -108,7 +103,7 @@ def _staging_differences(task: Task, revision: Revision, recorded: _EventBodies)
         yield f"revision {n} has the digest {short_digest(staged.digest)}, which its event does not name"
     if not staged.is_as_digested:
         yield f"the files of revision {n} do not match its digest"
-    if "guard_sha256" in body and body["guard_sha256"] != report_hash(staged.guard):
+    if "guard_sha256" in body and body["guard_sha256"] != revision.guard_sha256:
         yield f"the guard's report on revision {n} was changed"
     if "authors" in body and sorted(task.authors_of(revision)) != body["authors"]:
         yield f"the authors of revision {n} are not those that its event names"

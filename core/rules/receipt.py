@@ -45,10 +45,8 @@ def statement(
     it to the task's history; `needs` is the quorum as it was counted. Receipts of older versions have no `parameters`,
     `lane_version`, `making` and `needs`.
     """
-    staged, requirements, last = task.staged, task.current.requirements, chain[-1]
+    staged, pull_request = task.staged, published.pull_request
     assert staged is not None
-    assert requirements is not None
-    pull_request = published.pull_request
     return {
         "_type": STATEMENT_TYPE,
         "subject": [
@@ -64,22 +62,29 @@ def statement(
             "authors": sorted(task.authors),
             "turns": [turn.to_json() for turn in turns],
             "parameters": dict(task.parameters),
-            "decision": {
-                "lane": task.current.lane,
-                "lane_version": _lane_version(chain),
-                "rule": task.current.rule,
-                "reason": task.current.reason,
-                "policy_digest": task.current.policy_digest,
-                "terms": requirements.to_json(),
-            },
+            "decision": _decision(task, chain),
             "making": _provenance(task),
             "staged": staged.to_json(),
             "needs": needs.to_json() if needs else None,
             "approvals": [a.to_json() for a in approvals if a.digest == staged.digest],
             "published": {"branch": pull_request.branch, "head": pull_request.head, "tree": published.tree},
             "at": published.at.isoformat(),
-            "event": {"seq": last.seq, "hash": last.hash},
+            "event": {"seq": chain[-1].seq, "hash": chain[-1].hash},
         },
+    }
+
+
+def _decision(task: Task, chain: Sequence[Event]) -> dict[str, Any]:
+    """What policy decided before the work, and the version of the lane that did it."""
+    requirements = task.current.requirements
+    assert requirements is not None
+    return {
+        "lane": task.current.lane,
+        "lane_version": _lane_version(chain),
+        "rule": task.current.rule,
+        "reason": task.current.reason,
+        "policy_digest": task.current.policy_digest,
+        "terms": requirements.to_json(),
     }
 
 

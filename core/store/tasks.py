@@ -247,6 +247,7 @@ def _revision(row: RevisionRow) -> Revision:
         staged=StagedDiff.from_json(row.staged) if row.staged else None,
         provenance=Provenance.from_json(row.making) if row.making else None,
         requirements_sha256=canonical_sha256(row.terms),
+        guard_sha256=canonical_sha256(row.staged["guard"]) if row.staged else "",
     )
 
 

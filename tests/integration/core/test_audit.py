@@ -8,7 +8,7 @@ import pytest
 
 from core.model.event import canonical_sha256
 from core.model.lifecycle import State
-from core.rules.audit import AuditRows, contradictions
+from core.rules.audit import AuditRows, contradictions, forged_staging
 from core.store import events, tasks
 from core.store.database import Database
 from core.store.unit_of_work import Tx
@@ -52,3 +52,38 @@ async def test_requirements_that_were_changed_later_contradict_the_event(databas
     hashed = BEFORE_MERGING if "merge" not in stored else REQUIREMENTS
     found = await contradictions_of(database, stored, hashed)
     assert "the approval requirements of revision 1 are not those that policy set" in found
+
+
+async def staging_contradictions(database: Database, stored: dict[str, Any], hashed: list[Any]) -> tuple[str, ...]:
+    """Those of a task that has `stored` staged, and whose event has the hash of the guard's report `hashed`."""
+    number = await builders.put_task(database, State.STAGED)
+
+    async def stage(tx: Tx) -> None:
+        await tasks.save_revision(tx, number, 1, {"staged": stored})
+        body = {"revision": 1, "digest": stored["digest"], "guard_sha256": canonical_sha256(hashed)}
+        await events.append(tx, number=number, kind="task.staged", body=body)
+
+    async def audit(tx: Tx) -> tuple[str, ...]:
+        return forged_staging(await tasks.load(tx, number), await events.chain_of(tx, number))
+
+    await database.write(stage)
+    return await database.read(audit)
+
+
+FINDING = {"check": "paths", "verdict": "pass", "detail": "in the lane", "path": None}
+STAGED = {"digest": "0" * 64, "repository": "web", "base": "1" * 40, "tree": "2" * 40, "files": [{"path": "a"}]}
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [FINDING, {key: FINDING[key] for key in ("check", "verdict", "detail")}, FINDING | {"severity": "block"}],
+    ids=["today", "with fewer fields", "with more fields"],
+)
+async def test_a_guard_report_of_another_version_agrees_with_the_event_of_its_staging(database, finding):
+    assert not await staging_contradictions(database, STAGED | {"guard": [finding]}, [finding])
+
+
+async def test_a_guard_report_that_was_changed_later_contradicts_the_event(database):
+    stored = STAGED | {"guard": [FINDING]}
+    found = await staging_contradictions(database, stored, [FINDING | {"verdict": "block"}])
+    assert found == ("the guard's report on revision 1 was changed",)
