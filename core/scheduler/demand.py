@@ -19,14 +19,18 @@ class Family:
     """Weights together with the load options that force a reload, and what it costs to have them resident.
 
     `memory_mib` is what it takes on the GPU; `load_s` is a load from disk, `wake_s` from main memory, None when the
-    server cannot put it to sleep there. `only_on` names the one endpoint that has it; empty: every endpoint can.
+    server cannot put it to sleep there. `only_on` names the endpoints that have it; empty: every endpoint can.
     """
 
     name: str
     memory_mib: int
     load_s: float
     wake_s: float | None = None
-    only_on: str = ""
+    only_on: frozenset[str] = frozenset()
+
+    def can_be_on(self, endpoint: str) -> bool:
+        """Whether this endpoint has it."""
+        return not self.only_on or endpoint in self.only_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ class Demand:
     """A piece of work that waits for a family.
 
     `key` is what shares are fair between, such as a person or a team. `deadline_s` is when a person wants it started;
-    the scheduler promises a start of its own when there is none. Times are seconds of the caller's clock.
+    the scheduler promises a start of its own when there is none. `only_on` is the one endpoint that may serve it; empty:
+    every endpoint that has the family. `weight` multiplies what it is worth. Times are seconds of the caller's clock.
     """
 
     id: str
@@ -68,3 +73,5 @@ class Demand:
     work_class: WorkClass = WorkClass.CHAT
     key: str = ""
     deadline_s: float | None = None
+    only_on: str = ""
+    weight: float = 1.0
