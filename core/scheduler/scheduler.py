@@ -52,7 +52,7 @@ class Scheduler:
 
     def add_family(self, family: Family) -> None:
         """Make a family known, or correct what is known of it; what is resident keeps what it has."""
-        self.waiting.families[family.name] = family
+        self.waiting.add_family(family)
 
     def handle(self, event: Event, now_s: float) -> tuple[Decision, ...]:
         """Take note of an event, and decide what it makes possible; evictions come before the load that needs them.

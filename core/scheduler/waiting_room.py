@@ -43,6 +43,12 @@ class WaitingRoom:
         """A waiting demand; raises `KeyError` when it does not wait."""
         return self._groups[self._family_of[demand]].demand(demand)
 
+    def add_family(self, family: Family) -> None:
+        """Make a family known, or correct what is known of it."""
+        self.families[family.name] = family
+        if family.name in self._groups:
+            self._groups[family.name].family = family
+
     def has(self, family: str) -> bool:
         """Whether anything waits for this family."""
         return family in self._groups

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from core.model.model_lease import ModelWork, working_for
 from core.queue.duty_lease import DutyLease
@@ -45,7 +44,7 @@ class LeasedWorker:
     async def ask(self, *names: str, job: str | None = None, is_chat: bool = True, tokens: int = 8) -> str:
         """One question to the first of these models that answers; the name of that model."""
         request = ChatRequest((ChatMessage("user", "hello"),), max_tokens=tokens)
-        with working_for(ModelWork(job, is_chat)):
+        with working_for(ModelWork(job, is_chat, is_agent=not is_chat)):
             return (await self.models.model_for(names).ask(request)).model
 
 
@@ -69,9 +68,7 @@ class LeasedModels:
     async def look(self) -> None:
         """Look at the shims, as the refresher of a worker does."""
         state = await self.inventory.state()
-        await self.inventory.record(
-            await self.taker.look(state.snapshots, state.hardware, state.in_use, datetime.now(UTC))
-        )
+        await self.inventory.record(await self.taker.look(state.snapshots, state.hardware, state.in_use, state.now))
 
     def add_worker(self, name: str) -> LeasedWorker:
         """A worker whose granter runs."""
