@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.model.endpoint_snapshot import KnownModel, ResidentModel
+from core.model.inventory import ModelFamily
 from core.model.model_lease import ModelPlace
 from core.scheduler.demand import EndpointSpec, Family
 from core.scheduler.load_time import expected_load_s
@@ -55,8 +56,13 @@ class LeaseFamilies:
     _adjusted: dict[tuple[str, str], str] = field(default_factory=dict)
     """What a server made of a family's options, such as a context that it shortened: its residents are that family."""
 
-    def see(self, status: EndpointStatus) -> list[str]:
-        """Take note of what an endpoint has; returns the families that are loaded there, known models or not."""
+    def see(self, status: EndpointStatus, in_use: Collection[str] = ()) -> list[str]:
+        """Take note of what an endpoint has; returns the families that are loaded there, known models or not.
+
+        Families `in_use` have work of ours. If their weights are loaded with other options now, that work did it: agent
+        programs ask Ollama in protocols that cannot name a context. They count as loaded, or each turn would load
+        twice.
+        """
         snapshot = status.snapshot
         before = self._endpoints.get(snapshot.name)
         now = _EndpointFamilies(load_s=before.load_s if before is not None else {})
@@ -68,7 +74,7 @@ class LeaseFamilies:
             residents = list(now.names)
         else:
             ready = (each for each in snapshot.residents if snapshot.is_ready(each))
-            residents = list(dict.fromkeys(self._resident(now, snapshot.name, each) for each in ready))
+            residents = list(dict.fromkeys(self._resident(now, snapshot.name, each, in_use) for each in ready))
         for family, name in now.names.items():
             self._places[snapshot.name, family] = ModelPlace(snapshot.name, name, now.contexts[family])
         return residents
@@ -126,7 +132,7 @@ class LeaseFamilies:
         )
 
     def _add_known(self, now: _EndpointFamilies, status: EndpointStatus, model: KnownModel) -> None:
-        family, memory_mib = model.family.key, _COUNTED
+        family, memory_mib = _key(model.name, model.family), _COUNTED
         if _is_measured(status):
             size = status.needed_bytes(model) or model.size_bytes
             if not size:
@@ -136,13 +142,13 @@ class LeaseFamilies:
         load_s = status.load_s(model)
         now.add(family, model.name, model.context_tokens, memory_mib, load_s or expected_load_s(memory_mib))
 
-    def _resident(self, now: _EndpointFamilies, endpoint: str, resident: ResidentModel) -> str:
+    def _resident(self, now: _EndpointFamilies, endpoint: str, resident: ResidentModel, in_use: Collection[str]) -> str:
         """The family of what is loaded: a known one, or one of its own for what others loaded with other options."""
-        key, known = resident.family.key, now.by_name.get(resident.name)
+        key, known = _key(resident.name, resident.family), now.by_name.get(resident.name)
         if key in now.names:
             self._expected.discard((endpoint, key))
             return key
-        if known is not None and (endpoint, known) in self._expected:
+        if known is not None and ((endpoint, known) in self._expected or known in in_use):
             self._expected.discard((endpoint, known))
             self._adjusted[(endpoint, key)] = known
         adjusted = self._adjusted.get((endpoint, key))
@@ -151,6 +157,11 @@ class LeaseFamilies:
         size_mib = max(_COUNTED, ((resident.vram_bytes or 0) + (resident.ram_bytes or 0)) // _MIB)
         now.add(key, resident.name, resident.family.options.context_tokens, size_mib, expected_load_s(size_mib))
         return key
+
+
+def _key(name: str, family: ModelFamily) -> str:
+    """The family's key where the weights have a digest; else the name that the server was configured with."""
+    return family.key if family.weights.startswith("sha256:") else f"name:{name}"
 
 
 def memory_mib_of(status: EndpointStatus) -> int:

@@ -81,7 +81,7 @@ class LeaseScheduling:
         for name in self.scheduler.endpoints.keys() - usable.keys():
             self.families.forget(name)
             self._tell(EndpointDown(name), now_s)
-        residents = {name: self.families.see(status) for name, status in usable.items()}
+        residents = {name: self.families.see(status, self._in_use(name)) for name, status in usable.items()}
         self._update_families()
         for name, status in usable.items():
             if name in self.scheduler.endpoints:
@@ -149,6 +149,11 @@ class LeaseScheduling:
         self._failures.clear()
         verdicts.reasons = self._reasons(now_s)
         return verdicts
+
+    def _in_use(self, endpoint: str) -> list[str]:
+        """The families that leases use on an endpoint, or keep loaded there."""
+        state = self.scheduler.endpoints.get(endpoint)
+        return [name for name, each in state.residents.items() if each.running or each.holds] if state else []
 
     def _update_families(self) -> None:
         current = {family.name: family for family in self.families.families()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -61,7 +61,8 @@ class LeasedModels:
     def __post_init__(self) -> None:
         settings = builders.always(builders.settings())
         self.book = ModelLeaseBook(self.database, self.held_ms)
-        self.inventory = Inventory(self.database, settings, lambda: dict.fromkeys(self.endpoints, "ollama"))
+        kinds = {name: endpoint.kind for name, endpoint in self.endpoints.items()}
+        self.inventory = Inventory(self.database, settings, lambda: kinds)
         self.taker = SnapshotTaker(lambda: self.endpoints, "here", sends_canaries=False)
         self.settings = settings
 
@@ -116,7 +117,17 @@ class LeasedModels:
 @asynccontextmanager
 async def leased_models(database: Database, *workers: str, **shims: GpuShim) -> AsyncIterator[LeasedModels]:
     """Workers with these names on shims with these names, all started."""
-    leased = LeasedModels(database, {name: endpoint_of(name, shim) for name, shim in shims.items()})
+    endpoints = {name: endpoint_of(name, shim) for name, shim in shims.items()}
+    async with leased_endpoints(database, workers, endpoints) as leased:
+        yield leased
+
+
+@asynccontextmanager
+async def leased_endpoints(
+    database: Database, workers: Iterable[str], endpoints: Mapping[str, Endpoint]
+) -> AsyncIterator[LeasedModels]:
+    """Workers with these names on these endpoints, whose servers run."""
+    leased = LeasedModels(database, endpoints)
     await leased.look()
     looking = asyncio.create_task(leased.keep_looking())
     try:
