@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.model.errors import NotFoundError, PermanentError
 from core.model.lane import Lane
@@ -32,7 +32,7 @@ class Settings:
     """The configuration in force; it is read for every decision, so that an edit applies at the next click.
 
     `mask` masks secrets in displayed requests and events. `zone` is the time zone of recurring requests that name none,
-    an IANA name.
+    an IANA name. `surface_classes` are the classes of work, chat or bulk, of requests from some surfaces.
     """
 
     people: People
@@ -42,6 +42,7 @@ class Settings:
     timing: Timing = Timing()
     mask: Mask = no_mask
     zone: str = "UTC"
+    surface_classes: Mapping[str, str] = field(default_factory=dict)
 
     def repository(self, name: str) -> RepositorySpec:
         """The repository called `name`; raises `NotFoundError`."""

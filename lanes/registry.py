@@ -106,6 +106,7 @@ class LaneFile(StrictModel):
     version: int = Field(1, ge=1, le=1_000_000)
     parameters: dict[str, ParameterFile] = Field(default_factory=dict)
     steps: tuple[StepFile, ...] = ()
+    work_class: Literal["chat", "bulk"] | None = Field(None, alias="class")
 
 
 SharedChecks = Callable[[str], LaneCheck]
@@ -181,6 +182,7 @@ def lane_from_document(document: YamlDocument, shared: SharedChecks = no_shared_
         parameters=parameters,
         steps=steps,
         source=document.path,
+        work_class=file.work_class or "",
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from core.model.errors import Kind, PermanentError, Problem
 from core.model.workflow import WORKFLOW
 from core.ports.executor import Executor
+from core.ports.leases import ModelLeases
 from lanes.agent_clis import NAMES as AGENTS
 from lanes.agent_clis import ProgramPlace
 from lanes.executors.checks import CheckedExecutor, CheckRunner
@@ -38,6 +39,7 @@ class ExecutorResources:
         read_sentence: Parses the sentences of a workflow's edit steps.
         leaks: Says whether a text contains a secret, which models must not see; None if that is unknown.
         refusals: Says what the guard would refuse in a lane; None if that is unknown.
+        leases: Grants models to agent programs; None if they may be asked at once.
     """
 
     scratch: Path
@@ -48,6 +50,7 @@ class ExecutorResources:
     read_sentence: ReadSentence = no_grammar
     leaks: HasSecret | None = None
     refusals: Refusals | None = None
+    leases: ModelLeases | None = None
 
 
 class LazyExecutors(Mapping[str, Executor]):
@@ -118,7 +121,12 @@ def _built_in_factories(resources: ExecutorResources, checks: CheckRunner) -> di
         from lanes.agent_clis.executor import create_agent_executor  # noqa: PLC0415 - see `LazyExecutors`
 
         return create_agent_executor(
-            name, resources.scratch, resources.endpoints, resources.find_sandbox, resources.agent_places
+            name,
+            resources.scratch,
+            resources.endpoints,
+            resources.find_sandbox,
+            resources.agent_places,
+            resources.leases,
         )
 
     factories = {"edit": edit, "command": command, "ollama": builtin_agent}

@@ -78,6 +78,7 @@ class _Config(StrictModel):
     interpreter: RawInterpreter = RawInterpreter()
     agents: dict[str, RawAgent] = Field(default_factory=dict)
     plugins: RawPlugins = RawPlugins()
+    classes: dict[str, Literal["chat", "bulk"]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ class Config:
     github_access: Callable[[], GitHubAccess | None] = lambda: None
     """How GitHub is reached as a forge, without the secrets of any surface; all that a worker needs."""
     plugins: tuple[EnabledPlugin, ...] = ()
+    surface_classes: Mapping[str, str] = field(default_factory=dict)
+    """The class of work, chat or bulk, of requests from a surface."""
 
     def sections(self) -> dict[str, Callable[[], object]]:
         """The sections that need secrets, by name; each call reads one as `serve` does, and raises `ConfigError`."""
@@ -154,6 +157,7 @@ def load_config(path: Path) -> Config:
         endpoint_kinds={name: endpoint.kind for name, endpoint in raw.models.items()},
         zone=_zone(document, raw.zone),
         plugins=plugins,
+        surface_classes=dict(raw.classes),
     )
 
 
@@ -168,6 +172,10 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
     for name in raw.repositories:
         if not _NAME.fullmatch(name):
             raise document.error(("repositories", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
+    for surface in raw.classes:
+        known = SURFACES | raw.plugins.surfaces.keys()
+        if surface not in known:
+            raise document.error(("classes", surface), "is not a surface", f"Known: {', '.join(sorted(known))}.")
     owners: dict[tuple[str, str], str] = {}
     for name, person in raw.people.items():
         if not _NAME.fullmatch(name):

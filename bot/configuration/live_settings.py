@@ -66,6 +66,7 @@ def load_snapshot(home: Home, plugins: BuildPlugins | None = None) -> Snapshot:
         timing=config.timing,
         mask=mask_text,
         zone=config.zone,
+        surface_classes=config.surface_classes,
     )
     return Snapshot(settings, config, rules)
 

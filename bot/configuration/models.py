@@ -14,6 +14,7 @@ from pydantic import Field
 from bot.secret import secret
 from core.model.errors import UsageError
 from core.model.lane import Lane
+from core.model.model_lease import ANY_ENDPOINT
 from core.strict_yaml import KeyPath, StrictModel, YamlDocument, load
 from lanes.models import Endpoint, ModelName
 from lanes.models.endpoint import CHAT_KINDS, key_variable
@@ -39,7 +40,7 @@ class RawEndpoint(StrictModel):
     gpu_memory_mib: tuple[Annotated[int, Field(gt=0, le=10_000_000)], ...] = ()
     ram_mib: int | None = Field(None, gt=0, le=100_000_000)
     reserve_mib: int = Field(512, ge=0, le=10_000_000)
-    parallel: int = Field(1, ge=1, le=1024)
+    parallel: int | None = Field(None, ge=1, le=1024)
 
 
 class RawInterpreter(StrictModel):
@@ -116,9 +117,9 @@ def checked_names(
     for n, text in enumerate(interpreter.models):
         key = ("interpreter", "models", n)
         name = _checked_name(document, key, text, frozenset(endpoints))
-        kind = endpoints[name.endpoint].kind
-        if kind not in CHAT_KINDS:
-            message = f"{text} is at an endpoint of kind {kind}, which serves agents only"
+        kinds = {raw.kind for endpoint, raw in endpoints.items() if name.is_anywhere or endpoint == name.endpoint}
+        if not kinds & set(CHAT_KINDS):
+            message = f"{text} is at an endpoint of kind {' or '.join(sorted(kinds))}, which serves agents only"
             raise document.error(key, message, f"Name a model of an endpoint of kind {' or '.join(CHAT_KINDS)}.")
         names.append(name)
     return tuple(names)
@@ -128,8 +129,9 @@ def check_lane_models(lanes: Mapping[str, Lane], endpoints: Collection[str]) -> 
     """Raise `ConfigError`, with the lane's file and line, for a model whose endpoint is not configured."""
     for lane in lanes.values():
         for n, text in enumerate(lane.models):
-            endpoint, _, name = text.partition("/")
-            if endpoint not in endpoints or not name:
+            endpoint, slash, name = text.partition("/")
+            is_known = (endpoint in endpoints or endpoint == ANY_ENDPOINT) and name if slash else text
+            if not endpoints or not is_known:  # the lane's file is read again for what is wrong only
                 _checked_name(load(Path(lane.source)), ("models", n), text, endpoints)
 
 
@@ -138,9 +140,10 @@ def _checked_name(document: YamlDocument, key: KeyPath, text: str, endpoints: Co
         name = ModelName.parse(text)
     except UsageError as error:
         raise document.error(key, error.problem.message, str(error.problem.mend)) from error
-    if name.endpoint not in endpoints:
+    if not endpoints or not (name.is_anywhere or name.endpoint in endpoints):
         known = ", ".join(sorted(endpoints)) or "none; add it to `models:` of countersign.yaml"
-        raise document.error(key, f"no endpoint is called {name.endpoint!r}", f"Known: {known}.")
+        missing = "no endpoint is configured" if name.is_anywhere else f"no endpoint is called {name.endpoint!r}"
+        raise document.error(key, missing, f"Known: {known}.")
     return name
 
 

@@ -9,6 +9,7 @@ from bot.cards.inventory import gib
 from bot.operations.doctor_rows import DoctorRow, row, warning_row
 from core.model.inventory import ServerState
 from core.services.inventory import EndpointStatus
+from lanes.models import ModelName
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
@@ -52,12 +53,18 @@ def _too_large(statuses: Mapping[str, EndpointStatus], named: Iterable[str]) -> 
     """A warning for each endpoint with models that lanes name and that do not fit into its memory."""
     problems: dict[str, list[str]] = {}
     for text in named:
-        endpoint, _, name = text.partition("/")
-        status = statuses.get(endpoint)
-        models = status.snapshot.models if status is not None else ()
-        for model in (model for model in models if model.name in (name, f"{name}:latest")):
-            if status is not None and status.is_too_large(model):
-                needed, capacity = gib(status.needed_bytes(model)), gib(status.snapshot.capacity_bytes)
-                problems.setdefault(endpoint, []).append(f"{model.name} needs {needed} of {capacity}")
+        name = ModelName.parse(text)
+        places = [status for status in statuses.values() if name.is_anywhere or status.snapshot.name == name.endpoint]
+        models = [
+            (status, model)
+            for status in places
+            for model in status.snapshot.models
+            if model.name in (name.name, f"{name.name}:latest")
+        ]
+        if not all(status.is_too_large(model) for status, model in models):  # one endpoint that can serve it is enough
+            continue
+        for status, model in models:
+            needed, capacity = gib(status.needed_bytes(model)), gib(status.snapshot.capacity_bytes)
+            problems.setdefault(status.snapshot.name, []).append(f"{model.name} needs {needed} of {capacity}")
     mend = "Name a smaller model, or lower context_tokens; it would run partly on the CPU, or not at all."
     return [warning_row(f"memory of {endpoint}", "; ".join(lines), mend) for endpoint, lines in problems.items()]

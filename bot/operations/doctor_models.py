@@ -88,6 +88,8 @@ def _problem_with(
     name: ModelName, endpoints: Mapping[str, Endpoint], installed: Mapping[str, tuple[InstalledModel, ...] | None]
 ) -> tuple[str, str]:
     """Why the model cannot be used, and the fix; two empty strings if it can, as far as is known."""
+    if name.is_anywhere:
+        return _problem_anywhere(name, endpoints, installed)
     endpoint = endpoints.get(name.endpoint)
     if endpoint is None:
         names = ", ".join(sorted(endpoints)) or "none"
@@ -101,3 +103,17 @@ def _problem_with(
         return "", ""
     mend = f"countersign models pull {name}" if endpoint.kind == "ollama" else "Name a model that it serves."
     return f"{name} is not installed", mend
+
+
+def _problem_anywhere(
+    name: ModelName, endpoints: Mapping[str, Endpoint], installed: Mapping[str, tuple[InstalledModel, ...] | None]
+) -> tuple[str, str]:
+    """The problem with a model that any endpoint may serve: that none of those that answer has it."""
+    answers = {key: models for key, models in installed.items() if models is not None}
+    if any({name.name, f"{name.name}:latest"} & {model.name for model in models} for models in answers.values()):
+        return "", ""
+    asked = [endpoint for endpoint in endpoints.values() if endpoint.kind in CHAT_KINDS]
+    if len(asked) < len(endpoints) or not answers:  # an endpoint of agents may have it, or one that does not answer
+        return ("", "") if len(asked) < len(endpoints) else (f"{name.name}: no endpoint answers", "Start one of them.")
+    pull = next((f"countersign models pull {each.name}/{name.name}" for each in asked if each.kind == "ollama"), "")
+    return f"no endpoint has {name.name}", pull or "Name a model that one serves."

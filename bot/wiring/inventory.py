@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from core.model.endpoint_snapshot import EndpointSnapshot
@@ -80,4 +80,4 @@ async def look_now(app: App) -> None:
     state = await app.inventory.state()
     hardware = {**state.hardware, here: await HostReader().read()}
     taker = SnapshotTaker(lambda: app.config.models().endpoints, here, limit_s=QUICK_LOOK_S, sends_canaries=False)
-    await app.inventory.record(await taker.look(state.snapshots, hardware, state.in_use, datetime.now(UTC)))
+    await app.inventory.record(await taker.look(state.snapshots, hardware, state.in_use, state.now))

@@ -87,6 +87,7 @@ class ModelAdapters:
             read_sentence,
             guard.leaks,
             guard.refusal_in,
+            self._leases,
         )
         return build_executors(resources, self._plugin_executors())
 

@@ -105,8 +105,10 @@ class EndpointSnapshot:
 
     `kind` is the configured protocol, `server` the program and version behind it. `problem` says in one sentence what
     is wrong; it is empty while nothing is. `slots` is how many requests it works on at once, `running` and `waiting`
-    how many it has; None where it does not say. An endpoint without GPUs works on the CPU, in `ram`. `seen_at` is when
-    it answered last, `checked_at` when it was asked last.
+    how many it has; None where it does not say. An endpoint without GPUs works on the CPU, in `ram`. `max_resident` is
+    how many models a server has loaded at most that loads and unloads them on request and does not say what they take;
+    None for others. With `wakes_models` a request wakes a model that sleeps. `seen_at` is when it answered last,
+    `checked_at` when it was asked last.
     """
 
     name: str
@@ -121,6 +123,8 @@ class EndpointSnapshot:
     slots: int | None = None
     running: int | None = None
     waiting: int | None = None
+    max_resident: int | None = None
+    wakes_models: bool = True
     seen_at: datetime | None = None
     checked_at: datetime | None = None
 
@@ -138,9 +142,21 @@ class EndpointSnapshot:
         return self.ram.total_bytes if self.ram else None
 
     @property
+    def loads_models(self) -> bool:
+        """Whether models are loaded and unloaded here by the scheduler.
+
+        That is an Ollama whose memory is known, and a server that says how many models it has loaded at most.
+        """
+        return self.max_resident is not None or (self.kind == "ollama" and self.capacity_bytes is not None)
+
+    @property
     def is_scheduled(self) -> bool:
-        """Whether models are loaded and unloaded here by the scheduler: on an Ollama whose memory is known."""
-        return self.kind == "ollama" and self.capacity_bytes is not None
+        """Whether requests need a lease: where models are loaded and unloaded, and on any other server that is up."""
+        return self.loads_models or self.state is ServerState.UP
+
+    def is_ready(self, resident: ResidentModel) -> bool:
+        """Whether a model that is loaded answers a request without being loaded first."""
+        return resident.level is Residency.AWAKE or (resident.level is Residency.ASLEEP and self.wakes_models)
 
     def residency_of(self, model: str) -> Residency:
         """How ready the model of that name is."""
@@ -163,6 +179,8 @@ class EndpointSnapshot:
             "slots": self.slots,
             "running": self.running,
             "waiting": self.waiting,
+            "max_resident": self.max_resident,
+            "wakes_models": self.wakes_models,
             "seen_at": self.seen_at.isoformat() if self.seen_at else None,
             "checked_at": self.checked_at.isoformat() if self.checked_at else None,
         }
@@ -185,6 +203,8 @@ class EndpointSnapshot:
             slots=stored["slots"],
             running=stored["running"],
             waiting=stored["waiting"],
+            max_resident=stored.get("max_resident"),
+            wakes_models=stored.get("wakes_models", True),
             seen_at=_time(stored["seen_at"]),
             checked_at=_time(stored["checked_at"]),
         )

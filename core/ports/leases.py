@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from core.model.errors import TransientError
+from core.model.model_lease import ModelPlace
 
 
 class LeaseRefusedError(TransientError):
@@ -15,10 +16,18 @@ class LeaseRefusedError(TransientError):
 class ModelLeases(Protocol):
     """Grants models to those who ask for them."""
 
-    def lease(self, model: str) -> AbstractAsyncContextManager[None]:
-        """The right to use `model` (``endpoint/name``) within the block, for `core.model.model_lease.current_work`.
+    def lease(self, model: str, *, keeps_slot: bool = False) -> AbstractAsyncContextManager[ModelPlace | None]:
+        """The right to use `model` within the block, for `core.model.model_lease.current_work`.
 
-        Entering waits until it is granted; raises `LeaseRefusedError` ``model_down``.
+        `model` is ``endpoint/name``, or ``*/name`` for any endpoint that has it. Entering waits until it is granted,
+        and gives the place where it may be used; None where nothing has to be waited for. With `keeps_slot` the job
+        keeps its worker slot while it waits. Raises `LeaseRefusedError` ``model_down``.
+        """
+
+    async def reserve(self, model: str) -> ModelPlace | None:
+        """Wait until a model is there, before work begins that will soon use it; it stays for the first request.
+
+        Gives and raises what `lease` does.
         """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from core.log import fault_of, log
@@ -57,5 +56,4 @@ class InventoryRefresher:
         if not self.watch.names() or not await self.lease.is_ours():
             return
         state = await self.inventory.state()
-        now = datetime.now(UTC)
-        await self.inventory.record(await self.watch.look(state.snapshots, state.hardware, state.in_use, now))
+        await self.inventory.record(await self.watch.look(state.snapshots, state.hardware, state.in_use, state.now))

@@ -78,6 +78,7 @@ class LeaseGranter:
             await self.book.record(
                 granter=self.duty.worker,
                 granted=verdicts.granted,
+                places=verdicts.places,
                 refused=verdicts.refused,
                 reasons=verdicts.reasons,
                 expired=alive.expired,

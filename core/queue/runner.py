@@ -10,7 +10,7 @@ from core.jobs.job_context import JobContext, StepOutput
 from core.log import log
 from core.model.errors import CountersignError, Kind, LostClaimError, Problem, TransientError, unreadable_value
 from core.model.job import Job, JobKind
-from core.model.model_lease import ModelWork, working_for
+from core.model.model_lease import ModelWork, is_chat_work, working_for
 from core.model.stored import StoredValueError
 from core.queue.settlement import JobFault, bug, settle
 from core.queue.steps import STEPS
@@ -111,11 +111,26 @@ class Runner:
             return JobFault(bug(RuntimeError("the run ended early")), is_transient=True)
         return None
 
+    async def _model_work(self, job: Job) -> ModelWork:
+        """What the models that a job asks are told of its work."""
+        settings = self.context.settings()
+        lane, surface = "", ""
+        if settings.surface_classes or any(each.work_class for each in settings.lanes.values()):
+            lane, surface = await self.context.database.read(lambda tx: jobs.origin_of(tx, job.id))
+        lane_class = settings.lanes[lane].work_class if lane in settings.lanes else ""
+        return ModelWork(
+            job.id,
+            is_chat=is_chat_work(job.kind, lane_class, settings.surface_classes.get(surface, "")),
+            is_agent=job.kind is JobKind.CHANGE,
+            priority=job.priority,
+            deadline_at=job.deadline_at,
+        )
+
     async def _step(self, job: Job, name: str, outputs: StepOutput) -> StepOutput:
         """Run one step; its faults become outputs, so that the engine stores them as plain values."""
         body = dict(STEPS[job.kind])[name]
         run = self._runs.get(job.id)
-        with working_for(ModelWork(job.id, is_chat=job.kind in (JobKind.PLAN, JobKind.READ))):
+        with working_for(await self._model_work(job)):
             inner = asyncio.ensure_future(body(self.context, job, outputs))
         if run is not None:
             run.step = inner

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+LARGEST_WEIGHT: Final = 4.0
+"""No priority weighs more than this, so that what has a low one is put off and not starved."""
 
 
 class WorkClass(StrEnum):
@@ -19,14 +23,18 @@ class Family:
     """Weights together with the load options that force a reload, and what it costs to have them resident.
 
     `memory_mib` is what it takes on the GPU; `load_s` is a load from disk, `wake_s` from main memory, None when the
-    server cannot put it to sleep there. `only_on` names the one endpoint that has it; empty: every endpoint can.
+    server cannot put it to sleep there. `only_on` names the endpoints that have it; empty: every endpoint can.
     """
 
     name: str
     memory_mib: int
     load_s: float
     wake_s: float | None = None
-    only_on: str = ""
+    only_on: frozenset[str] = frozenset()
+
+    def can_be_on(self, endpoint: str) -> bool:
+        """Whether this endpoint has it."""
+        return not self.only_on or endpoint in self.only_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +61,19 @@ class Work:
     p80_s: float
 
 
+def weight_of_priority(priority: int) -> float:
+    """The weight of a demand: each step of its task's priority counts a quarter more or less, at most fourfold."""
+    return min(LARGEST_WEIGHT, max(1 / LARGEST_WEIGHT, 1.25 ** max(-100, min(100, priority))))
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """A piece of work that waits for a family.
 
     `key` is what shares are fair between, such as a person or a team. `deadline_s` is when a person wants it started;
-    the scheduler promises a start of its own when there is none. Times are seconds of the caller's clock.
+    the scheduler promises a start of its own when there is none. `only_on` is the one endpoint that may serve it;
+    empty: every endpoint that has the family. `weight` multiplies what it is worth. Times are seconds of the caller's
+    clock.
     """
 
     id: str
@@ -68,3 +83,5 @@ class Demand:
     work_class: WorkClass = WorkClass.CHAT
     key: str = ""
     deadline_s: float | None = None
+    only_on: str = ""
+    weight: float = 1.0

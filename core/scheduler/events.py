@@ -80,10 +80,14 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class EndpointUp:
-    """An endpoint can be used, with these families resident."""
+    """An endpoint can be used, with these families resident, and with work that was granted there before it was known.
+
+    That work needs its slots before anything else is granted.
+    """
 
     spec: EndpointSpec
     residents: tuple[str, ...] = ()
+    running: tuple[Demand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

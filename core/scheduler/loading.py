@@ -69,7 +69,7 @@ class LoadPlanner:
             victims = self._victims(state, family, now_s)
             if victims is None:
                 continue
-            value = group.index(state.load_s(family), self._cost_s(victims, now_s))
+            value = group.index(state.load_s(family), self._cost_s(victims, now_s), at=state.spec.name)
             other, other_value = self._best_resident(state)
             return Reason(ReasonCode.BEHIND, family.name, state.spec.name, value, other, other_value)
         return blocked
@@ -80,15 +80,16 @@ class LoadPlanner:
         for group in self._absent(state, now_s, only):
             victims = self._victims(state, group.family, now_s)
             is_busy = victims is None
-            if victims is None and group.best(WorkClass.CHAT) is not None:
+            if victims is None and group.best(WorkClass.CHAT, state.spec.name) is not None:
                 victims = self._victims(state, group.family, now_s, is_busy=True)
-            if victims is None or (is_busy and self._has_chats(victims)):
+            if victims is None or (is_busy and self._has_chats(victims, state.spec.name)):
                 continue
             load_s = state.load_s(group.family)
             idle_in_s = max((state.residents[each.family.name].running_work_s for each in victims), default=0.0)
-            value = group.index(load_s, self._cost_s(victims, now_s) + (idle_in_s if is_busy else 0.0))
+            cost_s = self._cost_s(victims, now_s) + (idle_in_s if is_busy else 0.0)
+            value = group.index(load_s, cost_s, at=state.spec.name)
             must_beat = (1 + self.weights.hysteresis) * other_value if victims else 0.0
-            first = group.earliest()
+            first = group.earliest(at=state.spec.name)
             if first is not None and first.latest_s - load_s < now_s:
                 reason = Reason(ReasonCode.PROMISED, group.family.name, state.spec.name)
                 plan = LoadPlan(state, group.family, victims, float("inf"), reason, is_busy)
@@ -99,10 +100,10 @@ class LoadPlanner:
                 best = plan
         return best
 
-    def _has_chats(self, victims: Iterable[Victim]) -> bool:
+    def _has_chats(self, victims: Iterable[Victim], endpoint: str) -> bool:
         """Whether a chat waits for one of these families: then its work goes on, and no room is made."""
         groups = (self.waiting.group(victim.family.name) for victim in victims)
-        return any(group is not None and group.best(WorkClass.CHAT) is not None for group in groups)
+        return any(group is not None and group.best(WorkClass.CHAT, endpoint) is not None for group in groups)
 
     def _absent(self, state: EndpointState, now_s: float, only: str) -> Iterable[DemandGroup]:
         """The groups that could be loaded here, the most valuable first."""
@@ -115,10 +116,12 @@ class LoadPlanner:
         family = group.family
         if family.name in state.residents or family.memory_mib > state.memory_mib:
             return False
-        if family.only_on not in ("", state.spec.name):
+        if not family.can_be_on(state.spec.name) or not group.is_waited_at(state.spec.name):
             return False
         if state.retry_s.get(family.name, now_s) > now_s:
             return False
+        if group.has_pinned(state.spec.name):  # no other endpoint may serve these
+            return True
         elsewhere = len(self.homes.get(family.name, ()))
         return not elsewhere or group.work_s > self.weights.replicate * (elsewhere + 1) * state.load_s(family)
 
@@ -128,7 +131,7 @@ class LoadPlanner:
         for name in state.residents:
             group = self.waiting.group(name)
             if group is not None:
-                value = group.index(0.0, 0.0)
+                value = group.index(0.0, 0.0, at=state.spec.name)
                 if value > best[1]:
                     best = (name, value)
         return best
@@ -144,7 +147,7 @@ class LoadPlanner:
         missing_mib = family.memory_mib - state.free_mib
         if missing_mib <= 0:
             return ()
-        idle = [each for each in state.residents.values() if self._is_evictable(each, now_s, is_busy=is_busy)]
+        idle = [each for each in state.residents.values() if self._is_evictable(state, each, now_s, is_busy=is_busy)]
         idle.sort(key=lambda each: self._keep(state, each.family, now_s))
         chosen: list[Family] = []
         for each in idle:
@@ -168,11 +171,12 @@ class LoadPlanner:
             family.name, family.load_s
         ) / family.memory_mib
 
-    def _is_evictable(self, resident: Resident, now_s: float, *, is_busy: bool) -> bool:
+    def _is_evictable(self, state: EndpointState, resident: Resident, now_s: float, *, is_busy: bool) -> bool:
         """Whether nothing runs on it, nothing holds it, and it served since it was loaded or is not waited for."""
         if not resident.is_ready or (resident.running and not is_busy) or resident.is_held(now_s):
             return False
-        return resident.has_served or not self.waiting.has(resident.family.name)
+        group = self.waiting.group(resident.family.name)
+        return resident.has_served or group is None or not group.is_waited_at(state.spec.name)
 
     def _with_sleep(
         self, state: EndpointState, family: Family, chosen: list[Family], now_s: float

@@ -52,7 +52,7 @@ class Scheduler:
 
     def add_family(self, family: Family) -> None:
         """Make a family known, or correct what is known of it; what is resident keeps what it has."""
-        self.waiting.families[family.name] = family
+        self.waiting.add_family(family)
 
     def handle(self, event: Event, now_s: float) -> tuple[Decision, ...]:
         """Take note of an event, and decide what it makes possible; evictions come before the load that needs them.
@@ -78,8 +78,12 @@ class Scheduler:
     def _handle_endpoint(self, event: EndpointEvent, now_s: float) -> tuple[Decision, ...]:
         """Take note of what happened on an endpoint."""
         match event:
-            case events.EndpointUp(spec, residents):
-                return self._at(self._up(spec, residents), now_s)
+            case events.EndpointUp(spec, residents, running):
+                state = self._up(spec, residents)
+                for demand in running:
+                    self._grants.pop(demand.id, None)
+                    self._adopt(demand, spec.name)
+                return self._at(state, now_s)
             case events.EndpointDown(endpoint):
                 lost = self._forget(endpoint) if endpoint in self.endpoints else []
                 return tuple(decision for family in lost for decision in self._for_family(family, now_s))
@@ -103,14 +107,14 @@ class Scheduler:
     def why(self, demand_id: str, now_s: float) -> Reason:
         """Why a demand still waits; raises `KeyError` when it does not wait."""
         family = self.waiting.family_of(demand_id)
-        able = [state for state in self.endpoints.values() if family.only_on in ("", state.spec.name)]
+        pinned = self.waiting.demand(demand_id).only_on
+        able = [state for name, state in self.endpoints.items() if family.can_be_on(name) and pinned in ("", name)]
+        for state in (state for state in able if family.name in state.residents):
+            code = ReasonCode.WAITS_FOR_SLOT if state.is_ready(family.name) else ReasonCode.WAITS_FOR_LOAD
+            return Reason(code, family.name, state.spec.name)
         usable = [state for state in able if family.memory_mib <= state.memory_mib]
         if not usable:
             return Reason(ReasonCode.TOO_LARGE if able else ReasonCode.NO_ENDPOINT, family.name)
-        for home in self._homes.get(family.name, ()):
-            state = self.endpoints[home]
-            code = ReasonCode.WAITS_FOR_SLOT if state.is_ready(family.name) else ReasonCode.WAITS_FOR_LOAD
-            return Reason(code, family.name, home)
         return self._planner.why_absent(family, usable, now_s)
 
     def _finish(self, demand_id: str) -> EndpointState | None:

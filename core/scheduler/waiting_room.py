@@ -39,6 +39,16 @@ class WaitingRoom:
         """The family that a waiting demand needs; raises `KeyError` when it does not wait."""
         return self.families[self._family_of[demand]]
 
+    def demand(self, demand: str) -> Demand:
+        """A waiting demand; raises `KeyError` when it does not wait."""
+        return self._groups[self._family_of[demand]].demand(demand)
+
+    def add_family(self, family: Family) -> None:
+        """Make a family known, or correct what is known of it."""
+        self.families[family.name] = family
+        if family.name in self._groups:
+            self._groups[family.name].family = family
+
     def has(self, family: str) -> bool:
         """Whether anything waits for this family."""
         return family in self._groups
@@ -85,40 +95,43 @@ class WaitingRoom:
 
         Of one class with `only`.
         """
+        endpoint = state.spec.name
         groups = [
             group
             for name, resident in state.residents.items()
             if resident.is_ready
             and name not in state.leaving
             and (group := self._groups.get(name)) is not None
-            and group.best(only) is not None
+            and group.best(only, endpoint) is not None
         ]
         if not groups:
             return None
-        endpoint = state.spec.name
-        if (late := self._most_at_risk(groups, now_s, only)) is not None:
+        if (late := self._most_at_risk(groups, now_s, only, endpoint)) is not None:
             return late, Reason(ReasonCode.PROMISED, late.demand.family, endpoint)
-        if (overtaken := self._overtaken(groups, only)) is not None:
+        if (overtaken := self._overtaken(groups, only, endpoint)) is not None:
             return overtaken, Reason(ReasonCode.TURN, overtaken.demand.family, endpoint)
-        ranked = sorted(((group.index(0.0, 0.0, only), group.family.name) for group in groups), reverse=True)
+        ranked = sorted(((group.index(0.0, 0.0, only, endpoint), group.family.name) for group in groups), reverse=True)
         value, family = ranked[0]
-        best = self._groups[family].best(only)
+        best = self._groups[family].best(only, endpoint)
         assert best is not None, "a group without demands was kept"
         if len(ranked) == 1:
             return best, Reason(ReasonCode.ONLY_READY, family, endpoint, value)
         return best, Reason(ReasonCode.BEST_READY, family, endpoint, value, ranked[1][1], ranked[1][0])
 
-    def _most_at_risk(self, groups: list[DemandGroup], now_s: float, only: WorkClass | None) -> Waiting | None:
+    def _most_at_risk(
+        self, groups: list[DemandGroup], now_s: float, only: WorkClass | None, endpoint: str
+    ) -> Waiting | None:
         """The demand with the earliest promise, of those that would break it if they were not granted now."""
-        late = [first for group in groups if (first := group.earliest(only)) is not None and first.latest_s < now_s]
+        first = (group.earliest(only, endpoint) for group in groups)
+        late = [waiting for waiting in first if waiting is not None and waiting.latest_s < now_s]
         return min(late, key=lambda waiting: (waiting.due_s, waiting.demand.arrived_s), default=None)
 
-    def _overtaken(self, groups: list[DemandGroup], only: WorkClass | None) -> Waiting | None:
+    def _overtaken(self, groups: list[DemandGroup], only: WorkClass | None, endpoint: str) -> Waiting | None:
         """The demand that its class left behind by more rounds than a rotation allows, chat before bulk."""
         for work_class, rotation in self._rotations.items():
             if only not in (None, work_class):
                 continue
-            first = [top for group in groups if (top := group.longest(work_class)) is not None]
+            first = [top for group in groups if (top := group.longest(work_class, endpoint)) is not None]
             behind = [top for top in first if rotation.current - top.round_number >= self.weights.turns]
             if behind:
                 return min(behind, key=lambda waiting: (waiting.round_number, waiting.demand.arrived_s))

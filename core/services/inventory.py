@@ -12,6 +12,7 @@ from core.model.errors import NotFoundError
 from core.model.family_figures import FamilyTimings, MemoryCorrection, TimingKind
 from core.model.inventory import HostHardware, ModelFamily, Residency, ServerState
 from core.model.job import JobKind
+from core.model.model_lease import ANY_ENDPOINT
 from core.model.turn import Actor
 from core.rules.authorization import Authorization
 from core.settings import SettingsSource
@@ -118,12 +119,14 @@ class NodeStatus:
 class InventoryState:
     """What a look starts from: the snapshots of the last one, the hardware of each node, and the work under way.
 
-    `in_use` are the endpoints that running jobs may be asking right now.
+    `now` is the database's time, which leases are counted by too: the clock of the host that looks may differ. `in_use`
+    are the endpoints that running jobs may be asking right now.
     """
 
     snapshots: Mapping[str, EndpointSnapshot]
     hardware: Mapping[str, HostHardware]
     in_use: frozenset[str]
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ class Inventory:
         rows = await inventory.endpoints(tx)
         snapshots = {name: row.snapshot for name, row in rows.items() if row.snapshot is not None}
         hardware = {node.name: node.hardware for node in await inventory.nodes(tx) if node.hardware is not None}
-        return InventoryState(snapshots, hardware, self._in_use(await inventory.work_under_way(tx)))
+        return InventoryState(snapshots, hardware, self._in_use(await inventory.work_under_way(tx)), tx.now)
 
     @writes
     async def record(self, tx: Tx, snapshots: Sequence[EndpointSnapshot]) -> None:
@@ -246,7 +249,8 @@ class Inventory:
             return frozenset(self.configured())
         lanes = self.settings().lanes
         models = [model for _, lane in work if lane is not None and lane in lanes for model in lanes[lane].models]
-        return frozenset(model.partition("/")[0] for model in models)
+        endpoints = frozenset(model.partition("/")[0] for model in models)
+        return frozenset(self.configured()) if ANY_ENDPOINT in endpoints else endpoints
 
 
 async def _record_change(tx: Tx, before: EndpointSnapshot, after: EndpointSnapshot) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.errors import ConflictError
-from core.model.model_lease import LeaseState, ModelLease, ModelWork
+from core.model.model_lease import ANY_ENDPOINT, ModelLease, ModelPlace, ModelWork
 from core.store import inventory, jobs, leaders, model_leases
 from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
 
@@ -36,29 +37,32 @@ class ModelLeaseBook:
     held_ms: int = HELD_MS
 
     @writes
-    async def request(self, tx: Tx, model: str, work: ModelWork) -> str | None:
+    async def request(self, tx: Tx, model: str, work: ModelWork, *, is_reservation: bool = False) -> str | None:
         """Ask for a model; the id of the lease, or None when nothing has to be waited for.
 
-        A lease is only needed for a model of an endpoint whose memory is known, while some worker grants leases. What
-        the endpoint did not list when it was looked at last is asked for directly, and the endpoint answers for it.
+        A lease is only needed while some worker grants leases, for a model that a scheduled endpoint listed when it was
+        looked at last. Any other is asked for directly, and its endpoint answers for it.
         """
-        endpoint, _, name = model.partition("/")
         granter, _ = await leaders.lease_of(tx, leaders.LEASES)
-        snapshot = await inventory.snapshot_of(tx, endpoint) if granter is not None else None
-        if snapshot is None or not snapshot.is_scheduled:
-            return None
-        if not {name, f"{name}:latest"} & {each.name for each in snapshot.models}:
+        if granter is None or not any(_lists(each, model) for each in await _snapshots(tx, model)):
             return None
         if work.job is not None:
-            await model_leases.end_held(tx, [work.job], model)
+            await model_leases.end_held(tx, [work.job], model, work.part)
         person, lane = await jobs.asked_by(tx, work.job) if work.job is not None else (None, None)
-        kind = (lane or "", model)
-        return await model_leases.add(tx, model, work, key=person or "", kind=kind, until_ms=tx.now_ms + LEASE_MS)
+        return await model_leases.add(
+            tx,
+            model,
+            work,
+            key=person or "",
+            kind=(lane or "", model),
+            until_ms=tx.now_ms + LEASE_MS,
+            is_reservation=is_reservation,
+        )
 
     @reads
-    async def states(self, tx: Tx, ids: Collection[str]) -> dict[str, tuple[LeaseState, str]]:
-        """The state of each of these leases, with the reason why it waits or was refused."""
-        return await model_leases.states(tx, ids)
+    async def leases(self, tx: Tx, ids: Collection[str]) -> dict[str, ModelLease]:
+        """These leases, however far each is."""
+        return await model_leases.of_ids(tx, ids)
 
     @writes
     async def renew(self, tx: Tx, ids: Collection[str]) -> None:
@@ -68,7 +72,7 @@ class ModelLeaseBook:
     @writes
     async def end(self, tx: Tx, lease: str, work: ModelWork) -> None:
         """A turn ended; for an agent's job the model stays loaded until its next turn, at most `held_ms`."""
-        if work.job is not None and not work.is_chat:
+        if work.job is not None and work.is_agent:
             await model_leases.hold(tx, lease, tx.now_ms + self.held_ms)
         else:
             await model_leases.end(tx, [lease])
@@ -92,19 +96,19 @@ class ModelLeaseBook:
         *,
         granter: str,
         granted: Mapping[str, float],
+        places: Mapping[str, ModelPlace],
         refused: Mapping[str, str],
         reasons: Mapping[str, str],
         expired: Collection[str],
     ) -> None:
-        """Record decisions: grants with the promised start in seconds since the epoch, and reasons of the others.
+        """Record decisions: grants with the promised start in seconds since the epoch and the place, reasons of others.
 
         Raises `ConflictError` when the worker `granter` does not have the duty any more: another one decides.
         """
         if (await leaders.lease_of(tx, leaders.LEASES))[0] != granter:
             raise ConflictError("not_granter", "another worker grants model leases now", "")
-        await model_leases.grant(
-            tx, {lease: round(due_s * 1000) for lease, due_s in granted.items()}, tx.now_ms + LEASE_MS
-        )
+        due_ms = {lease: round(due_s * 1000) for lease, due_s in granted.items()}
+        await model_leases.grant(tx, due_ms, places, tx.now_ms + LEASE_MS)
         await model_leases.refuse(tx, refused)
         await model_leases.explain(tx, reasons)
         await model_leases.end(tx, expired)
@@ -118,3 +122,19 @@ class ModelLeaseBook:
     async def history(self, tx: Tx) -> list[tuple[tuple[str, ...], float]]:
         """What recent work took: its kind and seconds, oldest first."""
         return await model_leases.recent(tx, _REMEMBERED)
+
+
+async def _snapshots(tx: Tx, model: str) -> list[EndpointSnapshot]:
+    """What is known of the endpoints that may serve a model."""
+    endpoint = model.partition("/")[0]
+    if endpoint == ANY_ENDPOINT:
+        rows = await inventory.endpoints(tx)
+        return [row.snapshot for row in rows.values() if row.snapshot is not None]
+    snapshot = await inventory.snapshot_of(tx, endpoint)
+    return [snapshot] if snapshot is not None else []
+
+
+def _lists(snapshot: EndpointSnapshot, model: str) -> bool:
+    """Whether a scheduled endpoint has a model of this name."""
+    name = model.partition("/")[2]
+    return snapshot.is_scheduled and bool({name, f"{name}:latest"} & {each.name for each in snapshot.models})

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from core.scheduler.load_time import expected_load_s
 from core.simulator.cluster import Model
 
-_DISK_MIB_S: Final = 1200.0
-_START_S: Final = 3.0
-"""What a load takes beside reading the weights: starting the runner and warming up."""
 _WEIGHTS: Final = re.compile(r"(?<![a-z0-9.])(\d{1,3}(?:\.\d{1,2})?)b(?![a-z0-9])")
 _GB_A_BILLION: Final = 0.6
 """A quantisation of four bits with its scales, as Ollama's default `Q4_K_M` is."""
@@ -36,7 +34,7 @@ def model_of_size(
         size_mib,
         prompt_rate=prompt_rate if prompt_rate is not None else 30_000.0 / size_gb,
         output_rate=output_rate if output_rate is not None else 700.0 / (size_gb + 2.0),
-        load_s=load_s if load_s is not None else _START_S + size_mib / _DISK_MIB_S,
+        load_s=load_s if load_s is not None else expected_load_s(size_mib),
         wake_s=wake_s,
     )
 

@@ -36,6 +36,13 @@ async def asked_by(tx: Tx, job_id: str) -> tuple[str | None, str | None]:
     return (row.person or None, row.lane) if row is not None else (None, None)
 
 
+async def origin_of(tx: Tx, job_id: str) -> tuple[str, str]:
+    """The lane of a job, as far as it is known, and the surface that its task came from."""
+    query = select(JobRow.lane, TaskRow.surface).join(TaskRow, col(TaskRow.number) == col(JobRow.number))
+    row = (await tx.session.execute(query.where(JobRow.id == job_id))).first()
+    return (row[0] or "", row[1]) if row is not None else ("", "")
+
+
 async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
     """End a job that no worker holds."""
     await tx.session.execute(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Index, Text
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Column, Index, Text, false
 from sqlmodel import Field
 
 from core.store.tables import Row, ms_column
@@ -27,3 +29,9 @@ class ModelLeaseRow(Row, table=True):
     ended_ms: int | None = ms_column(nullable=True)
     due_ms: int | None = ms_column(nullable=True)
     reason: str = Field(default="", sa_type=Text)
+    part: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    is_agent: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    is_reservation: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    priority: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    deadline_ms: int | None = ms_column(nullable=True)
+    place: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))

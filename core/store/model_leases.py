@@ -8,14 +8,23 @@ from typing import Any, Final
 from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
-from core.model.model_lease import ALIVE, LeaseState, ModelLease, ModelWork
+from core.model.model_lease import ALIVE, LeaseState, ModelLease, ModelPlace, ModelWork
 from core.store.lease_table import ModelLeaseRow
-from core.store.unit_of_work import Tx, from_ms
+from core.store.unit_of_work import Tx, from_ms, to_ms
 
 _ALIVE: Final = [state.value for state in ALIVE]
 
 
-async def add(tx: Tx, model: str, work: ModelWork, *, key: str, kind: Iterable[str], until_ms: int) -> str:
+async def add(
+    tx: Tx,
+    model: str,
+    work: ModelWork,
+    *,
+    key: str,
+    kind: Iterable[str],
+    until_ms: int,
+    is_reservation: bool = False,
+) -> str:
     """Add a lease that waits; returns its id."""
     row = ModelLeaseRow(
         id=tx.new_id("lease"),
@@ -27,6 +36,11 @@ async def add(tx: Tx, model: str, work: ModelWork, *, key: str, kind: Iterable[s
         kind=list(kind),
         arrived_ms=tx.now_ms,
         until_ms=until_ms,
+        part=work.part,
+        is_agent=work.is_agent,
+        is_reservation=is_reservation,
+        priority=work.priority,
+        deadline_ms=to_ms(work.deadline_at) if work.deadline_at is not None else None,
     )
     tx.session.add(row)
     await tx.session.flush()
@@ -40,12 +54,10 @@ async def alive(tx: Tx) -> list[ModelLease]:
     return [_lease(row) for row in rows]
 
 
-async def states(tx: Tx, ids: Collection[str]) -> dict[str, tuple[LeaseState, str]]:
-    """The state and the reason of each of these leases."""
-    rows = await tx.session.execute(
-        select(ModelLeaseRow.id, ModelLeaseRow.state, ModelLeaseRow.reason).where(col(ModelLeaseRow.id).in_(ids))
-    )
-    return {lease: (LeaseState(state), reason) for lease, state, reason in rows}
+async def of_ids(tx: Tx, ids: Collection[str]) -> dict[str, ModelLease]:
+    """Each of these leases, however far it is."""
+    rows = await tx.session.exec(select(ModelLeaseRow).where(col(ModelLeaseRow.id).in_(ids)))
+    return {row.id: _lease(row) for row in rows}
 
 
 async def of_jobs(tx: Tx, jobs: Collection[str]) -> list[ModelLease]:
@@ -60,11 +72,12 @@ async def renew(tx: Tx, ids: Collection[str], until_ms: int) -> None:
     await _update(tx, ids, renewable, {"until_ms": until_ms})
 
 
-async def grant(tx: Tx, due_ms: Mapping[str, int], until_ms: int) -> None:
-    """Grant leases that wait; `due_ms` is when each was promised to start."""
+async def grant(tx: Tx, due_ms: Mapping[str, int], places: Mapping[str, ModelPlace], until_ms: int) -> None:
+    """Grant leases that wait; `due_ms` is when each was promised to start, `places` is where it is granted."""
     for lease, due in due_ms.items():
         values = {"state": LeaseState.GRANTED.value, "granted_ms": tx.now_ms, "due_ms": due, "until_ms": until_ms}
-        await _update(tx, [lease], [LeaseState.WAITING.value], {**values, "reason": ""})
+        place = places[lease].to_json()
+        await _update(tx, [lease], [LeaseState.WAITING.value], {**values, "reason": "", "place": place})
 
 
 async def end(tx: Tx, ids: Collection[str]) -> None:
@@ -79,11 +92,14 @@ async def hold(tx: Tx, lease: str, until_ms: int) -> None:
     await _update(tx, [lease], [LeaseState.GRANTED.value], values)
 
 
-async def end_held(tx: Tx, jobs: Collection[str], model: str | None = None) -> None:
-    """End what these jobs hold, of one model if it is named: the next turn begins, or there is none."""
+async def end_held(tx: Tx, jobs: Collection[str], model: str | None = None, part: str = "") -> None:
+    """End what these jobs hold; if a model is named, of that model and for this part of the job.
+
+    The next turn begins, or there is none.
+    """
     held = [col(ModelLeaseRow.job).in_(jobs), col(ModelLeaseRow.state) == LeaseState.HELD.value]
     if model is not None:
-        held.append(col(ModelLeaseRow.model) == model)
+        held += [col(ModelLeaseRow.model) == model, col(ModelLeaseRow.part) == part]
     await tx.session.execute(
         update(ModelLeaseRow)
         .where(*held)
@@ -118,7 +134,9 @@ async def explain(tx: Tx, reasons: Mapping[str, str]) -> None:
 async def recent(tx: Tx, limit: int) -> list[tuple[tuple[str, ...], float]]:
     """What the newest `limit` leases that were used took: their kind, and seconds from grant to end; oldest first."""
     query = select(ModelLeaseRow.kind, ModelLeaseRow.granted_ms, ModelLeaseRow.ended_ms).where(
-        ModelLeaseRow.state == LeaseState.ENDED.value, col(ModelLeaseRow.granted_ms).is_not(None)
+        ModelLeaseRow.state == LeaseState.ENDED.value,
+        col(ModelLeaseRow.granted_ms).is_not(None),
+        col(ModelLeaseRow.is_reservation).is_(False),
     )
     rows = await tx.session.execute(query.order_by(col(ModelLeaseRow.arrived_ms).desc()).limit(limit))
     used = [
@@ -143,7 +161,14 @@ def _lease(row: ModelLeaseRow) -> ModelLease:
         id=row.id,
         state=LeaseState(row.state),
         model=row.model,
-        work=ModelWork(row.job, row.is_chat),
+        work=ModelWork(
+            row.job,
+            row.is_chat,
+            row.is_agent,
+            row.priority,
+            from_ms(row.deadline_ms) if row.deadline_ms is not None else None,
+            row.part,
+        ),
         key=row.key,
         kind=tuple(row.kind),
         arrived_at=from_ms(row.arrived_ms),
@@ -151,4 +176,6 @@ def _lease(row: ModelLeaseRow) -> ModelLease:
         granted_at=from_ms(row.granted_ms) if row.granted_ms is not None else None,
         due_at=from_ms(row.due_ms) if row.due_ms is not None else None,
         reason=row.reason,
+        place=ModelPlace.from_json(row.place) if row.place else None,
+        is_reservation=row.is_reservation,
     )

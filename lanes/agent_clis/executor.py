@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from core.model.errors import CountersignError, Kind, Problem, TransientError, U
 from core.model.lane import Lane
 from core.model.provenance import Provenance
 from core.ports.executor import ExecutorResult, WorkOrder
+from core.ports.leases import LeaseRefusedError, ModelLeases
 from core.ports.repository import Repository
 from lanes.agent_clis import ADAPTERS
 from lanes.agent_clis.adapter import (
@@ -63,10 +64,12 @@ def create_agent_executor(
     endpoints: Mapping[str, Endpoint],
     find_sandbox: Callable[[str], Sandbox | Problem],
     program_places: Mapping[str, ProgramPlace],
+    leases: ModelLeases | None = None,
 ) -> AgentExecutor:
     """The executor called `name`, one of `lanes.agent_clis.NAMES`."""
     adapters = {adapter.name: adapter for adapter in ADAPTERS}
-    return AgentExecutor(adapters.get(name), endpoints, find_sandbox, scratch, program_places.get(name))
+    place = program_places.get(name)
+    return AgentExecutor(adapters.get(name), endpoints, find_sandbox, scratch, place, leases=leases)
 
 
 class AgentExecutor:
@@ -79,6 +82,7 @@ class AgentExecutor:
         scratch: The folder for work folders.
         place: Where the configuration says that the program is.
         proxy: Creates the proxy to a lane's hosts.
+        leases: Grants the models; None if they may be asked at once.
     """
 
     reads = True
@@ -92,17 +96,18 @@ class AgentExecutor:
         scratch: Path,
         program_place: ProgramPlace | None = None,
         new_proxy: Callable[[tuple[str, ...], EgressLog], EgressProxy] = EgressProxy,
+        leases: ModelLeases | None = None,
     ) -> None:
         self.name = NAME if adapter is None else adapter.name
         self._adapter, self._program_place = adapter, program_place
         self._endpoints, self._find_sandbox = endpoints, find_sandbox
-        self._workplaces, self._new_proxy = Workplaces(scratch), new_proxy
+        self._workplaces, self._new_proxy, self._leases = Workplaces(scratch), new_proxy, leases
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why the lane cannot run on this node: its program, its model's endpoint, or the sandbox; None when it can."""
         try:
             adapter = self._adapter_of(lane)
-            self._endpoint_and_models(lane, adapter)
+            self._options(lane, adapter)
         except CountersignError as error:
             problem = error.problem
             return Problem(Kind.UNAVAILABLE, problem.code, problem.message, problem.mend)
@@ -119,7 +124,7 @@ class AgentExecutor:
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the program leaves; raises `WorkError` with its output when it fails."""
         adapter = self._adapter_of(order.lane)
-        endpoint, models = self._endpoint_and_models(order.lane, adapter)
+        options = self._options(order.lane, adapter)
         program = await asyncio.to_thread(find_program, adapter, self._program_place)
         sandbox = await asyncio.to_thread(self._find_sandbox, order.lane.isolation.kind)
         for needed in (program, sandbox):
@@ -128,6 +133,7 @@ class AgentExecutor:
         assert isinstance(program, AgentProgram)
         assert not isinstance(sandbox, Problem)
         git = as_git(repository)
+        endpoint, models = await self._reserve(order.lane, options)
         model = str(ModelName(endpoint.name, models[0]))
         account = await UsageAccount.open(model, order.lane.budget, order.usage)
         agent_run = AgentRun(order, adapter, account)
@@ -154,19 +160,50 @@ class AgentExecutor:
             raise UsageError("no_agent", f"The lane {lane.name} does not describe its program", mend)
         return described_adapter(lane.agent)
 
-    def _endpoint_and_models(self, lane: Lane, adapter: AgentCliAdapter) -> tuple[Endpoint, tuple[str, ...]]:
-        """The endpoint of the lane's first model that the program can use, and all of the lane's models there."""
+    def _options(self, lane: Lane, adapter: AgentCliAdapter) -> tuple[tuple[Endpoint, tuple[str, ...]], ...]:
+        """The endpoints that the program can use, those of the lane's first models first, with its models at each."""
         names = tuple(map(ModelName.parse, lane.models))
         if not names:
             mend = "Add one to its file, as in: models: [endpoint/name]."
             raise UsageError("no_model", f"The lane {lane.name} names no model", mend)
+        usable: dict[str, Endpoint] = {}
         for name in names:
-            endpoint = self._endpoints.get(name.endpoint)
-            if endpoint is not None and adapter.protocol in PROTOCOLS.get(endpoint.kind, ()):
-                return endpoint, tuple(other.name for other in names if other.endpoint == name.endpoint)
+            for endpoint in name.endpoints_in(self._endpoints):
+                if adapter.protocol in PROTOCOLS.get(endpoint.kind, ()):
+                    usable.setdefault(endpoint.name, endpoint)
+        if usable:
+            return tuple(
+                (endpoint, tuple(name.name for name in names if name.is_anywhere or name.endpoint == endpoint.name))
+                for endpoint in usable.values()
+            )
         kinds = " or ".join(sorted(kind for kind, protocols in PROTOCOLS.items() if adapter.protocol in protocols))
         message = f"The lane {lane.name} does not name an endpoint that {adapter.name} can use"
         raise UsageError("no_endpoint", message, f"Name a model of an endpoint of kind {kinds} (`models:`).")
+
+    async def _reserve(
+        self, lane: Lane, options: Sequence[tuple[Endpoint, tuple[str, ...]]]
+    ) -> tuple[Endpoint, tuple[str, ...]]:
+        """Wait for a model before anything is started for the program; the endpoint to use, and the models there.
+
+        A model that any endpoint may serve is used where it is granted; else the first endpoint is used that grants
+        one. Raises `LeaseRefusedError` when none does.
+        """
+        if self._leases is None:
+            return options[0]
+        first = ModelName.parse(lane.models[0])
+        place = await self._leases.reserve(str(first)) if first.is_anywhere else None
+        for endpoint, models in options:
+            if place is not None and place.endpoint == endpoint.name:
+                return endpoint, (place.model, *models[1:])
+        for endpoint, models in options:
+            try:
+                await self._leases.reserve(str(ModelName(endpoint.name, models[0])))
+            except LeaseRefusedError:
+                if endpoint is options[-1][0]:
+                    raise
+            else:
+                return endpoint, models
+        raise AssertionError("no endpoint was given")
 
     async def _run_program(
         self,
@@ -192,7 +229,9 @@ class AgentExecutor:
             AgentPrompt(prompt_text(order), models[0], lane.budget, endpoint.context_tokens)
         )
         async with contextlib.AsyncExitStack() as stack:
-            broker = await stack.enter_async_context(EgressBroker(endpoint, models, agent_run.account, agent_run.log))
+            broker = await stack.enter_async_context(
+                EgressBroker(endpoint, models, agent_run.account, agent_run.log, self._leases)
+            )
             forwards = [PortForward(broker.socket, MODEL_PORT)]
             if lane.isolation.hosts:
                 proxy = await stack.enter_async_context(self._new_proxy(lane.isolation.hosts, agent_run.log))

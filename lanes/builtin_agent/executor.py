@@ -21,6 +21,7 @@ from lanes.builtin_agent.virtual_workspace import Refusal, VirtualWorkspace, ref
 from lanes.builtin_agent.withheld_text import HasSecret, WithheldText, finds_no_secret
 from lanes.executors.checks import CheckRunner
 from lanes.models import ChatMessage, ChatModel, Endpoint, ModelName
+from lanes.models.endpoint import CHAT_KINDS
 from lanes.repository import as_git
 
 TRANSCRIPT: Final = "transcript.jsonl"
@@ -89,7 +90,12 @@ class BuiltinAgentExecutor:
             journal=order.journal,
             progress=order.progress,
             usage=order.usage,
-            context_tokens=min(self.endpoints[name.endpoint].context_tokens for name in names),
+            context_tokens=min(
+                endpoint.context_tokens
+                for name in names
+                for endpoint in name.endpoints_in(self.endpoints)
+                if endpoint.kind in CHAT_KINDS
+            ),
             messages=opening_messages(order, await asyncio.to_thread(workspace.refused_paths)),
         )
         summary = await _within_time(lane, loop)
@@ -110,7 +116,7 @@ class BuiltinAgentExecutor:
             )
         names = tuple(map(ModelName.parse, lane.models))
         for name in names:
-            if name.endpoint not in self.endpoints:
+            if not name.is_anywhere and name.endpoint not in self.endpoints:
                 known = ", ".join(sorted(self.endpoints)) or "none is configured"
                 raise UsageError(
                     "no_endpoint",

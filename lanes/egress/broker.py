@@ -19,7 +19,9 @@ from typing import Any, Final, Self
 import aiohttp
 from aiohttp import web
 
+from core.ports.leases import LeaseRefusedError, ModelLeases
 from lanes.egress.log import EgressLog
+from lanes.egress.model_turns import ClientGoneError, ModelTurns
 from lanes.egress.repeated_calls import last_call_repeats
 from lanes.egress.routes import (
     EgressRoute,
@@ -30,6 +32,7 @@ from lanes.egress.routes import (
     model_list,
     refusal_body,
     rewrite_body,
+    with_loaded_options,
 )
 from lanes.egress.usage_account import UsageAccount
 from lanes.egress.usage_reader import UsageReader
@@ -70,14 +73,21 @@ class EgressBroker:
     """The broker of one run, an async context manager.
 
     `models` are the names of the lane's models at `endpoint`; the first replaces any other model. A `PortForward` leads
-    to the `socket`, whose folder is closed to other users.
+    to the `socket`, whose folder is closed to other users. If there are `leases`, each request to a model is forwarded
+    under one, for the work in which the broker was created.
     """
 
     def __init__(
-        self, endpoint: Endpoint, models: tuple[str, ...], account: UsageAccount, log: EgressLog | None = None
+        self,
+        endpoint: Endpoint,
+        models: tuple[str, ...],
+        account: UsageAccount,
+        log: EgressLog | None = None,
+        leases: ModelLeases | None = None,
     ) -> None:
         self.endpoint, self.models, self.account = endpoint, models, account
         self.log = log or EgressLog()
+        self._turns = ModelTurns(endpoint, leases)
         self._folder, self._stack = Path(), contextlib.ExitStack()
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -148,11 +158,20 @@ class EgressBroker:
         if route.is_inference and (reason := self.account.refusal(*last_call_repeats(body))):
             log_fields.append(f"REFUSED: {reason}")
             return self._refuse(429, reason)
-        self.account.pending += route.is_inference
-        try:
+        if not route.is_inference:
             return await self._forward(request, route, json.dumps(body).encode(), log_fields)
+        self.account.pending += 1
+        try:
+            async with self._turns.lease(request, str(body.get("model", self.models[0])), log_fields) as place:
+                body = with_loaded_options(body, route, place)
+                return await self._forward(request, route, json.dumps(body).encode(), log_fields)
+        except LeaseRefusedError as error:
+            return self._failed(route, f"gives no work now: {error.problem.message}", 503, log_fields)
+        except ClientGoneError:
+            log_fields.append("the program closed the connection while it waited for the model")
+            return web.Response(status=499)
         finally:
-            self.account.pending -= route.is_inference
+            self.account.pending -= 1
 
     async def _forward(
         self, request: web.Request, route: EgressRoute, body: bytes, log_fields: list[object]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from core.model.model_lease import ModelPlace
+
 PROTOCOLS: Final[Mapping[str, frozenset[str]]] = {
     "anthropic": frozenset({"anthropic"}),
     "openai": frozenset({"openai"}),
@@ -30,6 +32,8 @@ _PATHS: Final[Mapping[str, Mapping[tuple[str, str], tuple[str, bool]]]] = {
     "ollama": {("POST", "/api/chat"): ("ollama", True)},
     "gemini": {},
 }
+_LOAD_OPTIONS: Final = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "numa"})
+"""Ollama's options of a runner: another value in a request makes it load the model again."""
 # Requests of programs before the first prompt, which the broker answers from the lane.
 _LOCAL: Final = frozenset({("HEAD", "/"), ("GET", "/v1/models")})
 _QUERIES: Final = frozenset({("beta", "true"), ("alt", "sse")})
@@ -93,6 +97,21 @@ def rewrite_body(body: dict[str, Any], route: EgressRoute, models: tuple[str, ..
     if route.shape == "openai" and body.get("stream") is True:
         body = {**body, "stream_options": {"include_usage": True}}
     return body, replaced_model
+
+
+def with_loaded_options(body: dict[str, Any], route: EgressRoute, place: ModelPlace | None) -> dict[str, Any]:
+    """The body with the options that its model is loaded with; others would make the server load it again.
+
+    Only Ollama's own protocol has such options (https://github.com/ollama/ollama/blob/main/docs/api.md).
+    """
+    if route.shape != "ollama" or place is None:
+        return body
+    given = body.get("options")
+    options = dict(given) if isinstance(given, dict) else {}
+    options = {name: value for name, value in options.items() if name not in _LOAD_OPTIONS}
+    if place.context_tokens is not None:
+        options["num_ctx"] = place.context_tokens
+    return {name: value for name, value in body.items() if name != "keep_alive"} | {"options": options}
 
 
 def refusal_body(kind: str, message: str) -> dict[str, Any]:

@@ -75,7 +75,23 @@ async def _read_router(session: ProbeSession, listed: Sequence[ServerAnswer]) ->
             counts.append((running, waiting or 0))
         residents.append(ResidentModel(name, family, level, is_busy=None if running is None else running > 0))
     running, waiting = (sum(pair[0] for pair in counts), sum(pair[1] for pair in counts)) if counts else (None, None)
-    return EndpointReading("llama.cpp router", tuple(residents), tuple(models), None, running, waiting)
+    return EndpointReading(
+        "llama.cpp router",
+        tuple(residents),
+        tuple(models),
+        None,
+        running,
+        waiting,
+        max_resident=await _max_resident(session),
+    )
+
+
+async def _max_resident(session: ProbeSession) -> int | None:
+    """How many models the router has loaded at most; None where it says nothing, or has no bound."""
+    try:
+        return (await session.ask("/props")).count("max_instances") or None
+    except PermanentError:
+        return None
 
 
 async def _load_of(session: ProbeSession, query: str = "", *, can_sleep: bool) -> tuple[int | None, int | None]:

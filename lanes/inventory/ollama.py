@@ -49,7 +49,7 @@ class OllamaProbe:
         residents = tuple(sorted((self._resident(model) for model in loaded), key=lambda one: one.name))
         if not {one.name for one in residents} <= {model.name for model in self._models}:
             self._listed_s = None  # one was pulled since: the next look lists them again
-        return EndpointReading(self._server, residents, self._models, slots=self.endpoint.parallel)
+        return EndpointReading(self._server, residents, self._models, slots=self.endpoint.requests_at_once)
 
     async def _known_models(self, session: ProbeSession) -> tuple[KnownModel, ...]:
         listed = (await session.ask("/api/tags")).required_items("models")
@@ -61,7 +61,7 @@ class OllamaProbe:
 
     def _known(self, model: ServerAnswer) -> KnownModel:
         details, digest = model.part("details"), model.required_text("digest")
-        options = LoadOptions(self.endpoint.context_tokens, self.endpoint.parallel)
+        options = LoadOptions(self.endpoint.context_tokens, self.endpoint.requests_at_once)
         shape = self._shapes.get(digest)
         return KnownModel(
             name=_name(model),
@@ -75,7 +75,7 @@ class OllamaProbe:
 
     def _resident(self, model: ServerAnswer) -> ResidentModel:
         size, vram = model.count("size"), model.count("size_vram")
-        options = LoadOptions(model.count("context_length"), self.endpoint.parallel)
+        options = LoadOptions(model.count("context_length"), self.endpoint.requests_at_once)
         return ResidentModel(
             name=_name(model),
             family=ModelFamily(_weights(model.required_text("digest")), options),

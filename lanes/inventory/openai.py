@@ -22,7 +22,14 @@ class OpenAiProbe:
     endpoint: Endpoint
 
     async def read(self, limit_s: float) -> EndpointReading:
-        """What the server says now; raises `TransientError` or `PermanentError`."""
+        """What the server says now; raises `TransientError` or `PermanentError`.
+
+        The configured `parallel` says how many requests it gets at once, else the server does, else it is one.
+        """
+        reading = await self._read(limit_s)
+        return replace(reading, slots=self.endpoint.parallel or reading.slots or 1)
+
+    async def _read(self, limit_s: float) -> EndpointReading:
         listed = (await ProbeSession(self.endpoint, limit_s).ask("/models")).required_items("data")
         owners = {model.text("owned_by") for model in listed}
         own_routes = ProbeSession(replace(self.endpoint, url=self.endpoint.url.removesuffix("/v1")), limit_s)
@@ -33,4 +40,4 @@ class OpenAiProbe:
         options = LoadOptions(self.endpoint.context_tokens)
         names = sorted({model.required_text("id") for model in listed})
         models = tuple(KnownModel(name, ModelFamily(f"name:{name}", options)) for name in names)
-        return EndpointReading("OpenAI's protocol", (), models, slots=1, has_canary=False)
+        return EndpointReading("OpenAI's protocol", (), models, has_canary=False)

@@ -12,7 +12,8 @@ from core.model.endpoint_snapshot import KnownModel, ResidentModel
 class EndpointReading:
     """What a server says: its program and version, what it has loaded and can load, and how busy it is.
 
-    `has_canary` is False for a server that may charge for a request, or of which nothing but its list is known.
+    `max_resident` and `wakes_models` are those of `EndpointSnapshot`. `has_canary` is False for a server that may
+    charge for a request, or of which nothing but its list is known.
     """
 
     server: str
@@ -21,6 +22,8 @@ class EndpointReading:
     slots: int | None = None
     running: int | None = None
     waiting: int | None = None
+    max_resident: int | None = None
+    wakes_models: bool = True
     has_canary: bool = True
 
 

@@ -107,6 +107,8 @@ class SnapshotTaker:
             slots=reading.slots,
             running=reading.running,
             waiting=reading.waiting,
+            max_resident=reading.max_resident,
+            wakes_models=reading.wakes_models,
             seen_at=now,
         )
 

@@ -20,6 +20,8 @@ from lanes.inventory.session import ProbeSession, ServerAnswer
 
 OWNER: Final = "vllm"
 """``owned_by`` of its models."""
+_SLOTS: Final = 8
+"""How many requests it is given at once unless `parallel` is configured: it works on many in one batch."""
 
 
 async def read_vllm(session: ProbeSession, listed: Sequence[ServerAnswer]) -> EndpointReading:
@@ -38,7 +40,16 @@ async def read_vllm(session: ProbeSession, listed: Sequence[ServerAnswer]) -> En
         models.append(KnownModel(name, family, context_tokens=options.context_tokens))
     number = version.text("version")[:40] if version is not None else ""
     server = f"vLLM {number}" if number else "vLLM"
-    return EndpointReading(server, tuple(residents), tuple(models), None, running, waiting)
+    return EndpointReading(
+        server,
+        tuple(residents),
+        tuple(models),
+        _SLOTS,
+        running,
+        waiting,
+        max_resident=len(models) if sleeping is not None else None,
+        wakes_models=False,
+    )
 
 
 async def _load_of(session: ProbeSession) -> tuple[int | None, int | None]:

@@ -57,7 +57,8 @@ class ToolSpec:
 class ChatRequest:
     """One request to a model.
 
-    With `schema` the answer must be JSON of that schema. `on_text` receives text as it is streamed.
+    With `schema` the answer must be JSON of that schema. `on_text` receives text as it is streamed. `context_tokens` is
+    the context that the model is loaded with, which another one would load again; None: the endpoint's own.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -65,6 +66,7 @@ class ChatRequest:
     schema: Mapping[str, Any] | None = None
     on_text: Callable[[str], Awaitable[None]] | None = None
     max_tokens: int = 4096
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 from core.model.errors import UsageError
+from core.model.model_lease import ANY_ENDPOINT
 
 CHAT_KINDS: Final = ("ollama", "openai")
 """The kinds of endpoint that Countersign sends requests to; the others serve agents, which talk to them directly."""
@@ -20,7 +22,8 @@ class Endpoint:
 
     `node` is the node whose GPUs it has, all of them or those at the indexes `gpus`; without one it is the host that
     asks, if the address is of that host. `gpu_memory_mib` and `ram_mib` stand in for what no worker can measure.
-    `reserve_mib` of each GPU stay free. `parallel` is how many requests it works on at once.
+    `reserve_mib` of each GPU stay free. `parallel` is how many requests it works on at once; None if that is not
+    configured.
     """
 
     name: str
@@ -37,25 +40,44 @@ class Endpoint:
     gpu_memory_mib: tuple[int, ...] = ()
     ram_mib: int | None = None
     reserve_mib: int = 512
-    parallel: int = 1
+    parallel: int | None = None
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests it works on at once, one unless it is configured."""
+        return self.parallel or 1
 
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """A model of an endpoint, written ``endpoint/name``; the name may contain further slashes."""
+    """A model of an endpoint, written ``endpoint/name``; the name may contain further slashes.
+
+    A name without a slash, or ``*/name``, is the model of that name on any endpoint that has it.
+    """
 
     endpoint: str
     name: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse ``endpoint/name``; raises `UsageError` when a part is missing."""
+        """Parse a name; raises `UsageError` when a part is missing."""
         endpoint, slash, name = text.partition("/")
-        if not (endpoint and slash and name):
+        if text and not slash:
+            return cls(ANY_ENDPOINT, text)
+        if not (endpoint and name):
             raise UsageError(
                 "no_model", f"{text!r} does not name a model", "Write endpoint/model, such as local/qwen3:8b."
             )
         return cls(endpoint, name)
+
+    @property
+    def is_anywhere(self) -> bool:
+        """Whether any endpoint may serve it that has it."""
+        return self.endpoint == ANY_ENDPOINT
+
+    def endpoints_in(self, endpoints: Mapping[str, Endpoint]) -> tuple[Endpoint, ...]:
+        """The endpoints that may serve it: its own, or all that Countersign or its agents may ask."""
+        return tuple(each for each in endpoints.values() if self.is_anywhere or each.name == self.endpoint)
 
     def __str__(self) -> str:
         return f"{self.endpoint}/{self.name}"

@@ -38,7 +38,10 @@ class OllamaModel:
                 tools=tool_definitions(request.tools) or None,
                 stream=True,
                 format=dict(request.schema) if request.schema is not None else None,
-                options={"num_ctx": self.endpoint.context_tokens, "num_predict": request.max_tokens},
+                options={
+                    "num_ctx": request.context_tokens or self.endpoint.context_tokens,
+                    "num_predict": request.max_tokens,
+                },
                 keep_alive=keep_alive(self.endpoint),
             )
             try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from core.model.errors import UsageError
 from core.ports.inventory import EndpointAdmission
 from core.ports.leases import ModelLeases
-from lanes.models.answering_model import Candidate, FallbackModel
+from lanes.models.answering_model import AnywhereCandidate, Candidate, FallbackModel
 from lanes.models.chat import ChatModel
 from lanes.models.endpoint import CHAT_KINDS, Endpoint, ModelName
 
@@ -21,7 +21,7 @@ class ModelRegistry:
         self._endpoints, self._admission, self._leases = endpoints, admission, leases
 
     def model_for(self, names: Sequence[str]) -> ChatModel:
-        """A model that asks `names` (each ``endpoint/model``) in their order until one answers.
+        """A model that asks `names` in their order until one answers; see `ModelName` for how they are written.
 
         Raises:
             UsageError: No name is given, an endpoint is unknown, or an endpoint's kind serves agents only.
@@ -30,8 +30,17 @@ class ModelRegistry:
             raise UsageError(
                 "no_model", "No model is named", "Name one in the lane's `models`, such as local/qwen3:8b."
             )
-        candidates = [self._candidate(ModelName.parse(name)) for name in names]
+        candidates = [self._candidate_for(ModelName.parse(name)) for name in names]
         return FallbackModel(candidates, self._admission, self._leases)
+
+    def _candidate_for(self, name: ModelName) -> Candidate | AnywhereCandidate:
+        if not name.is_anywhere:
+            return self._candidate(name)
+        served = tuple(each.name for each in name.endpoints_in(self._endpoints) if each.kind in CHAT_KINDS)
+        if not served:
+            mend = f"Add an endpoint of kind {' or '.join(CHAT_KINDS)} under `models:` in countersign.yaml."
+            raise UsageError("no_endpoint", f"No endpoint can serve the model {name.name}", mend)
+        return AnywhereCandidate(name, served, self._candidate)
 
     def _candidate(self, name: ModelName) -> Candidate:
         endpoint = find_endpoint(self._endpoints, name.endpoint)

@@ -170,7 +170,7 @@ def _predicted(requests: Sequence[Request]) -> tuple[float, int]:
     sizes = {each.model: 8 * 1024 for each in requests}
     models = tuple(Model(name, size, 1e9, TOKENS_S, LOAD_S) for name, size in sizes.items())
     specs = tuple(EndpointSpec(f"e{index}", 12 * 1024, chat_slots=1) for index in range(SHIMS))
-    families = [replace(model.family, only_on=model.name.partition("/")[0]) for model in models]
+    families = [replace(model.family, only_on=frozenset({model.name.partition("/")[0]})) for model in models]
     outcome = report(simulate(Cluster(models, specs), requests, Scheduler(families)))
     return outcome.mean_s, outcome.loads
 

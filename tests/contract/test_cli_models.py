@@ -185,8 +185,10 @@ WRONG = {
     "models:\n  local: {url: 'http://x', keep_alive: soon}\n": "models.local.keep_alive: ",
     "models:\n  local: {url: 'http://x', first_token_s: 0}\n": "models.local.first_token_s: ",
     "interpreter: {models: [local/qwen3]}\n": "interpreter.models[0]: no endpoint is called 'local'",
-    "models:\n  a: {url: 'http://x'}\ninterpreter: {models: [a]}\n": "interpreter.models[0]: 'a' does not name a model",
+    "models:\n  a: {url: 'http://x'}\ninterpreter: {models: [a/]}\n": "'a/' does not name a model",
     "models:\n  a: {kind: gemini, url: 'http://x'}\ninterpreter: {models: [a/b]}\n": "serves agents only",
+    "models:\n  a: {kind: gemini, url: 'http://x'}\ninterpreter: {models: [b]}\n": "serves agents only",
+    "interpreter: {models: [qwen3]}\n": "interpreter.models[0]: no endpoint is configured",
     "agents:\n  My Agent: {program: /x}\n": "is not a plain name",
 }
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from core.model.model_lease import ModelWork, working_for
 from core.queue.duty_lease import DutyLease
@@ -45,7 +44,7 @@ class LeasedWorker:
     async def ask(self, *names: str, job: str | None = None, is_chat: bool = True, tokens: int = 8) -> str:
         """One question to the first of these models that answers; the name of that model."""
         request = ChatRequest((ChatMessage("user", "hello"),), max_tokens=tokens)
-        with working_for(ModelWork(job, is_chat)):
+        with working_for(ModelWork(job, is_chat, is_agent=not is_chat)):
             return (await self.models.model_for(names).ask(request)).model
 
 
@@ -62,16 +61,15 @@ class LeasedModels:
     def __post_init__(self) -> None:
         settings = builders.always(builders.settings())
         self.book = ModelLeaseBook(self.database, self.held_ms)
-        self.inventory = Inventory(self.database, settings, lambda: dict.fromkeys(self.endpoints, "ollama"))
+        kinds = {name: endpoint.kind for name, endpoint in self.endpoints.items()}
+        self.inventory = Inventory(self.database, settings, lambda: kinds)
         self.taker = SnapshotTaker(lambda: self.endpoints, "here", sends_canaries=False)
         self.settings = settings
 
     async def look(self) -> None:
         """Look at the shims, as the refresher of a worker does."""
         state = await self.inventory.state()
-        await self.inventory.record(
-            await self.taker.look(state.snapshots, state.hardware, state.in_use, datetime.now(UTC))
-        )
+        await self.inventory.record(await self.taker.look(state.snapshots, state.hardware, state.in_use, state.now))
 
     def add_worker(self, name: str) -> LeasedWorker:
         """A worker whose granter runs."""
@@ -119,7 +117,17 @@ class LeasedModels:
 @asynccontextmanager
 async def leased_models(database: Database, *workers: str, **shims: GpuShim) -> AsyncIterator[LeasedModels]:
     """Workers with these names on shims with these names, all started."""
-    leased = LeasedModels(database, {name: endpoint_of(name, shim) for name, shim in shims.items()})
+    endpoints = {name: endpoint_of(name, shim) for name, shim in shims.items()}
+    async with leased_endpoints(database, workers, endpoints) as leased:
+        yield leased
+
+
+@asynccontextmanager
+async def leased_endpoints(
+    database: Database, workers: Iterable[str], endpoints: Mapping[str, Endpoint]
+) -> AsyncIterator[LeasedModels]:
+    """Workers with these names on these endpoints, whose servers run."""
+    leased = LeasedModels(database, endpoints)
     await leased.look()
     looking = asyncio.create_task(leased.keep_looking())
     try:

@@ -81,7 +81,7 @@ async def test_one_who_waits_is_told_why(database):
 
         async def is_told() -> bool:
             return [each.reason for each in (await leased.book.alive()).leases] == [
-                "gpu/alpha:latest is being loaded on gpu."
+                "alpha:latest is being loaded on gpu."
             ]
 
         await eventually(is_told)
@@ -146,7 +146,7 @@ async def test_an_agents_model_stays_between_its_turns_and_not_for_ever(leased, 
 
 async def test_one_who_lost_the_duty_of_granting_grants_nothing(leased):
     with pytest.raises(ConflictError, match="another worker grants model leases now"):
-        await leased.book.record(granter="dead", granted={}, refused={}, reasons={}, expired=())
+        await leased.book.record(granter="dead", granted={}, places={}, refused={}, reasons={}, expired=())
 
 
 async def test_a_job_that_waits_for_a_model_is_known_until_it_has_it(leased):

@@ -134,7 +134,7 @@ async def test_an_endpoint_that_answers_nonsense_is_up():
     [
         ([], "No model is named"),
         (["nowhere/m"], "There is no endpoint 'nowhere'"),
-        (["local"], "does not name a model"),
+        (["local/"], "does not name a model"),
         (["claude/opus"], "serve agents only"),
     ],
 )
