@@ -226,7 +226,8 @@ def job_row(number: int, now_ms: int, **columns: Any) -> JobRow:
         "ready_ms": now_ms,
     }
     row = JobRow(**{**given, **columns})
-    row.rank_ms = rank_ms_of(row.ready_ms, row.priority)
+    row.turn_ms = row.ready_ms
+    row.rank_ms = rank_ms_of(row.turn_ms, row.priority)
     return row
 
 

@@ -41,7 +41,8 @@ class Job:
     `attempt` counts attempts (one that ends in a transient fault is followed by another); `fence` counts claims: every
     write of a claimant names it, so that the writes of a worker that lost the claim fail; `needs` are the capabilities
     that a node must have, such as ``sandbox``; `rank_ms` is its place in the scheduler's order (see
-    `core.model.job_order`); `payload` is versioned by `payload_version`, so that an older worker does not claim newer
+    `core.model.job_order`); `parked` says why a ready job may not be claimed now (see `core.model.parking`), None if it
+    may; `payload` is versioned by `payload_version`, so that an older worker does not claim newer
     jobs.
     """
 
@@ -62,6 +63,7 @@ class Job:
     needs: frozenset[str]
     payload: dict[str, Any]
     payload_version: int
+    parked: str | None = None
 
     @property
     def run_id(self) -> str:

@@ -12,8 +12,11 @@ from typing import Final
 
 from core.model.job import PAYLOAD_VERSION, Job
 
+TURN: Final = timedelta(minutes=1)
+"""How far apart in the order two jobs of one key are; a unit of the order, not a time that passes."""
+TURN_MS: Final = TURN // timedelta(milliseconds=1)
 AGE_PER_PRIORITY: Final = timedelta(minutes=10)
-"""The waiting time that counts as much as one step of priority."""
+"""How far one step of priority moves a job forward: as far as ten turns."""
 AGE_PER_PRIORITY_MS: Final = AGE_PER_PRIORITY // timedelta(milliseconds=1)
 URGENT: Final = timedelta(minutes=5)
 """How long before its deadline a job becomes urgent, and so goes before all others."""
@@ -27,13 +30,13 @@ class NodeView:
     offers: frozenset[str]
 
 
-def rank_ms_of(ready_ms: int, priority: int) -> int:
-    """A job's rank: the ready time at which a job of priority 0 would have the same place in the order.
+def rank_ms_of(turn_ms: int, priority: int) -> int:
+    """The rank of a job with the turn `turn_ms`; the lowest rank goes first.
 
-    The lowest rank goes first. Priority counts as age, so nothing starves, and a rank never changes while a job waits,
-    so that an index can store the order. `ready_ms` is when the job became ready, in UTC milliseconds since the epoch.
+    A step of priority counts as ten turns, so nothing starves, and a rank does not change while a job waits, so that an
+    index can store the order. `core.store.turns` says which turn a job gets.
     """
-    return ready_ms - priority * AGE_PER_PRIORITY_MS
+    return turn_ms - priority * AGE_PER_PRIORITY_MS
 
 
 def fits(job: Job, node: NodeView) -> bool:

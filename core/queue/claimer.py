@@ -2,51 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Final
 
 from core.model.job import Job
-from core.model.job_order import NodeView, rank
-from core.store import claims, workers
-from core.store.switches import paused
-from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
+from core.model.job_order import NodeView
+from core.store import claims, turns
+from core.store.database import Database
+from core.store.postgres_statements import PreparedStatement
+from core.store.unit_of_work import Tx, reads, writes
 
-_TRIES: Final = 8
-"""How many jobs of one reading are tried; if other workers claimed them all, the queue is read again."""
+KEYS_FOR_S: Final = 1.0
+"""How long a busy worker may overlook jobs with a set of capabilities that no job had before."""
+BATCH: Final = 500
+"""How many jobs are made claimable at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claimer:
-    """Claims jobs for one worker.
+    """Claims jobs for one worker, each with one statement; it looks further only when that finds nothing."""
 
-    The queue is read without a lock; only the compare-and-set that claims a job is in a transaction that writes.
-    """
-
-    database: RunsTransactions
+    database: Database
     node: NodeView
     worker: str
+    _keys: tuple[str, ...] = ()
+    _keys_until_s: float = 0.0
+    _statement: PreparedStatement | None = field(default=None, repr=False)
 
     async def claim(self) -> Job | None:
         """Claim a job for this worker; None if there is none for it, or if the queue is paused.
 
         Raises `TransientError` if the database cannot be reached.
         """
-        while ranked := await self.next_ones():
-            for job in ranked[:_TRIES]:
-                claimed = await self._take(job)
-                if claimed is not None:
-                    return claimed
-        return None
+        if time.monotonic() < self._keys_until_s and (job := await self._take()) is not None:
+            return job
+        await self._look()
+        return await self._take()
+
+    async def _take(self) -> Job | None:
+        if not self._keys:
+            return None
+        if self._statement is None:
+            dialect = self.database.engine.dialect.name
+            self._statement = PreparedStatement.of(claims.claim_statement(dialect, self._keys, self.worker))
+        row = await self.database.write_first_row(self._statement)
+        return claims.claimed_job(row) if row is not None else None
+
+    async def _look(self) -> None:
+        """Make claimable what became ready, and learn which capabilities jobs need now."""
+        if await self._is_any_due():
+            await self._wake_due()
+        keys = await self._needed()
+        if keys != self._keys:
+            self._keys, self._statement = keys, None
+        self._keys_until_s = time.monotonic() + KEYS_FOR_S
 
     @reads
-    async def next_ones(self, tx: Tx) -> tuple[Job, ...]:
-        """The jobs that this worker may claim now, in order; none if it was declared dead."""
-        if await paused(tx) is not None or not await claims.any_ready(tx):
-            return ()
-        if not await workers.is_alive(tx, self.worker):  # declared dead; its next heartbeat ends it
-            return ()
-        return rank(await claims.candidates(tx, self.node), self.node, tx.now)
+    async def _needed(self, tx: Tx) -> tuple[str, ...]:
+        return await claims.needed_now(tx, self.node.offers)
+
+    @reads
+    async def _is_any_due(self, tx: Tx) -> bool:
+        return bool(await turns.due_later(tx, 1))
 
     @writes
-    async def _take(self, tx: Tx, job: Job) -> Job | None:
-        return await claims.take(tx, job, self.worker)
+    async def _wake_due(self, tx: Tx) -> int:
+        return await turns.make_claimable(tx, await turns.due_later(tx, BATCH))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from core.model.advice import DOCTOR
 from core.model.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError, unreadable_value
 from core.model.ids import NewId, new_id
 from core.model.stored import StoredValueError
+from core.store.postgres_statements import PostgresStatements, PreparedStatement
 from core.store.unit_of_work import Tx, from_ms, to_ms
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class Database:
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if location.is_sqlite else nullcontext()
         # a burst waits here without a limit; the pool would fail after 30 s
         self._free = asyncio.Semaphore(CONNECTIONS[location.is_sqlite])
+        self._single = None if location.is_sqlite else PostgresStatements(location.url)
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that may write, and commit it."""
@@ -86,6 +88,20 @@ class Database:
         """Run `work` in one transaction that only reads."""
         return await self._run(work, nullcontext(), writes=False)
 
+    async def write_first_row(self, prepared: PreparedStatement, lock: int | None = None) -> Mapping[str, Any] | None:
+        """Run one statement that writes, in a transaction of its own; its first row by column, or None.
+
+        On PostgreSQL `lock` is an advisory lock for that transaction; SQLite has one writer at a time anyway.
+        """
+        if self._single is None:
+            return await self.write(lambda tx: _first_row(tx, prepared))
+        single = self._single
+
+        async def once() -> Mapping[str, Any] | None:
+            return await single.first_row(prepared, lock)
+
+        return await _to_its_end(self._tried(once, nullcontext()))
+
     async def _now_ms(self, session: AsyncSession) -> int:
         """The database's clock, which all hosts share, in UTC milliseconds."""
         row = await session.execute(text(_NOW[self.engine.dialect.name]))
@@ -93,20 +109,20 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._single is not None:
+            await _to_its_end(self._single.close())
         await _to_its_end(self.engine.dispose())
 
     async def _run(
         self, work: Callable[[Tx], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
     ) -> T:
-        return await _to_its_end(self._tried(work, turn, writes=writes))
+        return await _to_its_end(self._tried(lambda: self._once(work, writes=writes), turn))
 
-    async def _tried(
-        self, work: Callable[[Tx], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
-    ) -> T:
+    async def _tried(self, once: Callable[[], Awaitable[T]], turn: AbstractAsyncContextManager[object]) -> T:
         for attempt in range(1, _TRIES + 1):
             try:
                 async with turn:
-                    return await self._once(work, writes=writes)
+                    return await once()
             except StoredValueError as error:
                 raise unreadable_value(error) from error
             except DBAPIError as error:
@@ -120,6 +136,11 @@ class Database:
             await connection.execution_options(countersign_writes=writes)
             async with AsyncSession(connection, expire_on_commit=False) as session, session.begin():
                 return await work(Tx(session, await self._now_ms(session), self._new_id))
+
+
+async def _first_row(tx: Tx, prepared: PreparedStatement) -> Mapping[str, Any] | None:
+    row = (await tx.session.execute(prepared.statement)).mappings().first()
+    return dict(row) if row is not None else None
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:

@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, cast, delete, literal, null, update
+from sqlalchemy import and_, case, delete, null, update
 from sqlmodel import col, select
 
 from core.model.change_result import ChangeResult
 from core.model.errors import LostClaimError, Problem
 from core.model.job import ACTIVE, Job, JobKind, JobState
-from core.model.job_order import AGE_PER_PRIORITY_MS, rank_ms_of
+from core.model.parking import LATER
+from core.store import turns
 from core.store.database import from_ms, to_ms
 from core.store.tables import JobRow, JournalRow, TaskRow
 from core.store.unit_of_work import Tx
 
 
 async def add(tx: Tx, row: JobRow) -> None:
-    """Add a job to the queue, with the rank that its priority and its ready time give it."""
-    row.rank_ms = rank_ms_of(row.ready_ms, row.priority)
+    """Add a job to the queue, with the turn of its person, or parked until it is ready."""
+    await turns.add_to_turns(tx, row)
+    if row.state == JobState.READY.value and row.ready_ms > tx.now_ms:
+        row.parked = LATER
     tx.session.add(row)
     await tx.session.flush()
 
 
 async def held_by(tx: Tx, owner: str) -> set[str]:
     """The ids of the jobs that the worker `owner` holds."""
-    rows = await tx.session.exec(select(JobRow.id).where(JobRow.owner == owner, JobRow.state == JobState.RUNNING.value))
+    rows = await tx.session.exec(select(JobRow.id).where(JobRow.owner == owner, turns.has_state(JobState.RUNNING)))
     return set(rows)
 
 
@@ -107,7 +110,8 @@ async def put_back(
         owner=None,
         attempt=attempt,
         ready_ms=ready_ms,
-        rank_ms=rank_ms_of(ready_ms, job.priority),
+        parked=LATER if ready_ms > tx.now_ms else None,
+        **turns.rank_at_least_now(tx.now_ms),
         error=problem.to_json() if problem else None,
     )
 
@@ -136,7 +140,7 @@ async def rescue_from(tx: Tx, owners: Iterable[str], *, count: bool, only: Itera
 
     With `count` the rescue is counted, so that a job that kills its workers finally fails.
     """
-    held = select(JobRow).where(col(JobRow.owner).in_(list(owners)), JobRow.state == JobState.RUNNING.value)
+    held = select(JobRow).where(col(JobRow.owner).in_(list(owners)), turns.has_state(JobState.RUNNING))
     if only is not None:
         held = held.where(col(JobRow.id).in_(list(only)))
     # locked, because an owner that is slow rather than dead may be ending its job right now
@@ -147,28 +151,29 @@ async def rescue_from(tx: Tx, owners: Iterable[str], *, count: bool, only: Itera
         row.fence += 1
         row.rescues += 1 if count else 0
         row.ready_ms = tx.now_ms
+        row.parked = LATER  # until it has its turn
         tx.session.add(row)
     await tx.session.flush()
+    await turns.make_claimable(tx, [row.id for row in rows])
+    for row in rows:
+        await tx.session.refresh(row)
     return [job_of(row) for row in rows]
 
 
 async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
     """Make jobs ready whose dependency is in one of the states `settled`; returns their number."""
-    ready = (
+    ready = await tx.session.exec(
         select(JobRow.id)
         .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
         .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(settled)))
+        .order_by(col(JobRow.created_ms), col(JobRow.id))
     )
-    result = await tx.session.execute(
-        update(JobRow)
-        .where(col(JobRow.id).in_(ready))
-        .values(state=JobState.READY.value, ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
-    )
-    return _rowcount(result)
+    return await turns.make_claimable(tx, list(ready), ready_ms=tx.now_ms)
 
 
 async def wake_follow_job(tx: Tx, number: int) -> None:
     """Have a task's pull request polled now; a poll that is under way is followed by another."""
+    parked = col(JobRow.parked)
     await tx.session.execute(
         update(JobRow)
         .where(
@@ -176,13 +181,12 @@ async def wake_follow_job(tx: Tx, number: int) -> None:
             col(JobRow.kind) == JobKind.FOLLOW.value,
             col(JobRow.state).in_([JobState.READY.value, JobState.RUNNING.value]),
         )
-        .values(ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
+        .values(
+            ready_ms=tx.now_ms,
+            parked=case((parked == LATER, null()), else_=parked),
+            **turns.rank_at_least_now(tx.now_ms),
+        )
     )
-
-
-def _rank_ms_at(ready_ms: int) -> ColumnElement[int]:
-    """`core.model.job_order.rank_ms_of` in SQL; without the casts PostgreSQL counts in 32 bits."""
-    return literal(ready_ms, BigInteger) - cast(col(JobRow.priority), BigInteger) * AGE_PER_PRIORITY_MS
 
 
 async def put_follow_job_back(tx: Tx, job: Job, ready_ms: int) -> None:
@@ -240,6 +244,7 @@ def job_of(row: JobRow) -> Job:
         needs=capabilities_of(row.capabilities),
         payload=row.payload,
         payload_version=row.payload_version,
+        parked=row.parked,
     )
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import delete
+from sqlmodel import col
+
 from core.store import events
 from core.store.tables import SettingRow
 from core.store.unit_of_work import Tx
 
-_PAUSE = "pause"
+PAUSE = "pause"
+"""The queue is paused while a switch has this name; `pause/lane/docs` pauses a lane."""
 
 
 async def paused(tx: Tx) -> dict[str, Any] | None:
     """The pause of the queue (reason, by), or None if it is not paused."""
-    row = await tx.session.get(SettingRow, _PAUSE)
+    row = await tx.session.get(SettingRow, PAUSE)
     return row.value if row is not None and row.value else None
 
 
@@ -35,7 +39,10 @@ async def set_value(tx: Tx, name: str, value: dict[str, Any]) -> None:
 
 async def set_pause(tx: Tx, value: dict[str, Any] | None, person: str | None) -> None:
     """Pause the queue with `value` (reason, by), or resume it with None."""
-    await tx.session.merge(SettingRow(name=_PAUSE, value=value or {}, updated_ms=tx.now_ms))
+    if value:
+        await tx.session.merge(SettingRow(name=PAUSE, value=value, updated_ms=tx.now_ms))
+    else:
+        await tx.session.execute(delete(SettingRow).where(col(SettingRow.name) == PAUSE))
     await events.append(
         tx,
         number=events.SYSTEM,

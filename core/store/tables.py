@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, Text, UniqueConstraint, false
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 
@@ -31,6 +31,7 @@ class TaskRow(Row, table=True):
         Index("tasks_by_state", "state", "number"),
         Index("tasks_by_expiry", "state", "expires_ms"),
         Index("tasks_by_nudge", "state", "nudge_ms"),
+        Index("tasks_of_requester", "requester", "created_ms"),
         {"sqlite_autoincrement": True},
     )
 
@@ -138,22 +139,36 @@ class EventRow(Row, table=True):
     hash: str
 
 
+_CLAIMABLE = "state = 'ready' AND parked IS NULL"
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index of the rows for which `where` holds; a query must have the same condition with the same literals."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class JobRow(Row, table=True):
     """One unit of queued work. A claim adds one to `fence`; every later write of the claimant compares it.
 
     `capabilities` are those that a node needs, sorted, one a line; `rank_ms` is the job's place in the scheduler's
-    order. `person` is the author of the revision. `write_set` are the globs of what the job may change in `repository`,
+    order, `turn_ms` the same without its priority and without manual moves (see `core.store.turns`). `parked` says why
+    a ready job may not be claimed now (see `core.model.parking`); NULL if it may. `person` is the author of the revision. `write_set` are the globs of what the job may change in `repository`,
     none for a job that writes no files, NULL if that is not known. `result` is what the executor made, until the job
     ends.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("jobs_to_claim", "state", "capabilities", "rank_ms"),
-        Index("jobs_by_deadline", "state", "capabilities", "deadline_ms"),
+        # these leave out finished jobs, which are most of them, and what may not be claimed
+        _partial("jobs_to_claim", "capabilities", "rank_ms", "id", where=_CLAIMABLE),
+        _partial("jobs_by_deadline", "capabilities", "deadline_ms", where=f"{_CLAIMABLE} AND deadline_ms IS NOT NULL"),
+        _partial("jobs_by_turn", "turn_ms", where=_CLAIMABLE),
+        _partial("jobs_of_key", "person", "priority", where="state = 'ready'"),
+        _partial("jobs_parked", "parked", "rank_ms", "id", where="state = 'ready' AND parked IS NOT NULL"),
+        _partial("jobs_later", "ready_ms", where="state = 'ready' AND parked = 'later'"),
+        _partial("jobs_running", "owner", where="state = 'running'"),
         Index("jobs_by_readiness", "state", "ready_ms"),
         Index("jobs_of_task", "number", "state"),
-        Index("jobs_of_owner", "owner", "state"),
     )
 
     id: str = Field(primary_key=True)
@@ -167,6 +182,8 @@ class JobRow(Row, table=True):
     write_set: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     priority: int = 0
     rank_ms: int = ms_column()
+    turn_ms: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    parked: str | None = None
     attempt: int = 1
     fence: int = 0
     rescues: int = 0
@@ -183,6 +200,21 @@ class JobRow(Row, table=True):
     deadline_ms: int | None = ms_column(nullable=True)
     claimed_ms: int | None = ms_column(nullable=True)
     finished_ms: int | None = ms_column(nullable=True)
+
+
+class QueueTurnRow(Row, table=True):
+    """The last turn that a key of the queue got at one priority, in waiting or not; see `core.store.turns`.
+
+    `resumed_ms` is the last turn that was given to a job of it which had been parked.
+    """
+
+    __tablename__ = "queue_turns"
+    __table_args__ = (Index("queue_turns_last", "turn_ms"),)
+
+    person: str = Field(primary_key=True)
+    priority: int = Field(primary_key=True)
+    turn_ms: int = ms_column()
+    resumed_ms: int = ms_column()
 
 
 class JournalRow(Row, table=True):
@@ -204,7 +236,7 @@ class SpendingRow(Row, table=True):
     """
 
     __tablename__ = "spending"
-    __table_args__ = (Index("spending_of_lane", "lane", "at_ms"),)
+    __table_args__ = (Index("spending_of_lane", "lane", "at_ms"), Index("spending_of_person", "person", "at_ms"))
 
     job_id: str = Field(primary_key=True, foreign_key="jobs.id")
     part: str = Field(primary_key=True)

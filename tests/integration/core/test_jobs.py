@@ -50,6 +50,8 @@ async def number(database):
 
 # ---- claiming
 
+MANY = 100
+
 
 async def test_a_claim_makes_the_job_ours_under_a_new_fence(database, number):
     job_id = await builders.put_job(database, number)
@@ -65,7 +67,7 @@ async def test_of_many_claimers_each_job_has_exactly_one(database, location, num
 
     async def take_all(which: Database, owner: str) -> list[str]:
         mine = []
-        while await which.read(lambda tx: claims.any_ready(timed(tx, 1 << 50))):
+        while await which.read(lambda tx: claims.needed_now(tx, builders.NODE.offers)):
             if (found := await builders.claim(which, owner)) is not None:
                 mine.append(found.id)
         return mine
@@ -103,21 +105,23 @@ async def put_many(database: Database, number: int, count: int, **columns: objec
 
 async def test_jobs_for_other_nodes_do_not_hide_the_one_for_this(database, number):
     """No head-of-line blocking: a queue full of GPU work leaves a small host its own."""
-    await put_many(database, number, claims.CANDIDATES + 50, priority=5, needs=["gpu"])
+    await put_many(database, number, MANY, priority=5, needs=["gpu"])
     mine = await builders.put_job(database, number)
     claimed = await taken(database)
     assert claimed.id == mine
 
 
 async def test_a_crowd_of_higher_priority_does_not_starve_an_old_job(database, number):
-    old = await builders.put_job(database, number, ready_in=timedelta(days=-2))
-    await put_many(database, number, claims.CANDIDATES + 50, priority=9)
-    claimed = await taken(database)
-    assert claimed.id == old
+    """Two steps of priority are twenty turns, however many jobs there are."""
+    old = await builders.put_job(database, number, person="lee")
+    for _ in range(25):
+        await builders.put_job(database, number, person="ana", priority=2)
+    taken = [await builders.claim(database) for _ in range(22)]
+    assert old in [job.id for job in taken if job is not None]
 
 
 async def test_a_crowd_of_higher_priority_does_not_hide_a_deadline(database, number):
-    await put_many(database, number, claims.CANDIDATES + 50, priority=9)
+    await put_many(database, number, MANY, priority=9)
     soon_ms = 1000 + await database.read(clock_ms)
     urgent = await builders.put_job(database, number, deadline_ms=soon_ms)
     claimed = await taken(database)
