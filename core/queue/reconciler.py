@@ -8,6 +8,7 @@ from core.log import log
 from core.model.errors import ConflictError, Kind, Problem
 from core.model.job import MAX_RESCUES, Job, JobKind, JobState
 from core.model.lifecycle import OWED_IN, WAITING_FOR_PEOPLE, Fact, State
+from core.queue.budget_release import BudgetRelease
 from core.queue.reminders import remind
 from core.settings import SettingsSource
 from core.store import jobs, queue_queries, tasks, workers
@@ -39,6 +40,7 @@ class Reconciler:
         changed += await self._expire()
         changed += await self._remind()
         changed += await self._settle_dependencies()
+        changed += await BudgetRelease(self.database, self.settings).sweep()
         return changed + await self._replace_lost_jobs()
 
     async def release(self, worker: str, job_ids: set[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from core.model.errors import ConflictError
 from core.model.intent import Intent
@@ -28,6 +28,9 @@ from core.store.database import Database, to_ms
 from core.store.tables import TaskRow
 from core.store.transition import OwedWork, owed_job, take_step
 from core.store.unit_of_work import Tx, reads, writes
+
+_OVER: Final[Mapping[str, Any]] = {"digest": None, "question": None, "expires_ms": None, "nudge_ms": None}
+"""The columns of a task that no longer waits for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +184,7 @@ class Requests:
             Fact.REPLIED,
             actor=actor,
             body={"text": draft.text},
-            changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
+            changes={**_OVER, "error": None, **changes},
             owed=OwedWork(person=author),
         )
         assert step.new_revision
@@ -198,8 +201,7 @@ class Requests:
             raise ConflictError(  # also while no worker has the job: a dead one may have pushed
                 "being_published", f"#{number} is being published", "Undo it once it is published."
             )
-        changes = {"digest": None, "question": None, "expires_ms": None}
-        await take_step(tx, task, Fact.CANCELLED, actor=actor, changes=changes)
+        await take_step(tx, task, Fact.CANCELLED, actor=actor, changes=dict(_OVER))
         return await tasks.load(tx, number)
 
     @writes

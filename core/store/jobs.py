@@ -105,9 +105,28 @@ async def put_back(
     )
 
 
+async def pause(tx: Tx, job: Job) -> None:
+    """Pause a claimed job until `resume_paused`: it keeps its journal, and its next run is another attempt."""
+    await _fenced(
+        tx, job, state=JobState.PAUSED.value, owner=None, attempt=job.attempt + 1, progress=None, error=null()
+    )
+
+
+async def resume_paused(tx: Tx, number: int) -> str | None:
+    """Make the paused job of a task ready; returns its id, or None if the task has none."""
+    paused = JobRow.number == number, JobRow.state == JobState.PAUSED.value
+    row = (await tx.session.exec(select(JobRow).where(*paused).with_for_update())).first()
+    if row is None:
+        return None
+    row.state, row.ready_ms, row.rank_ms = JobState.READY.value, tx.now_ms, rank_ms_of(tx.now_ms, row.priority)
+    tx.session.add(row)
+    await tx.session.flush()
+    return row.id
+
+
 async def cancel_jobs(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list[str]:
     """Cancel the unfinished jobs of a task, except those of the kinds `keep`; returns the ids of the cancelled ones."""
-    active = [state.value for state in ACTIVE]
+    active = [state.value for state in (*ACTIVE, JobState.PAUSED)]
     rows = await tx.session.exec(
         select(JobRow.id).where(
             JobRow.number == number, col(JobRow.state).in_(active), col(JobRow.kind).not_in([k.value for k in keep])

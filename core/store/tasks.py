@@ -212,6 +212,16 @@ async def due_to_remind(tx: Tx, limit: int) -> list[int]:
     return [number for number in rows if number is not None]
 
 
+async def due_to_resume(tx: Tx, limit: int) -> list[int]:
+    """Numbers of asking tasks whose lane may have budget again."""
+    rows = await tx.session.exec(
+        select(TaskRow.number)
+        .where(TaskRow.state == State.ASKING.value, col(TaskRow.nudge_ms) <= tx.now_ms)
+        .limit(limit)
+    )
+    return [number for number in rows if number is not None]
+
+
 async def count_by_state(tx: Tx) -> dict[str, int]:
     """The number of tasks in each state."""
     rows = await tx.session.execute(select(TaskRow.state, func.count()).group_by(TaskRow.state))
