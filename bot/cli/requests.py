@@ -45,6 +45,11 @@ if TYPE_CHECKING:
 @click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Higher runs first (default 0).")
 @click.option("--deadline", metavar="T", help="When it must be finished: 2h, 1d, or a time.")
 @click.option("--after", type=NUMBER, metavar="N", help="Start only once #N is published or merged.")
+@click.option(
+    "--if-failed",
+    type=click.Choice(["cancel", "run", "ask"]),
+    help="With --after: what to do if #N fails (default: fail too).",
+)
 @wait_option
 @json_option
 @click.pass_obj
@@ -58,10 +63,12 @@ def ask(
     priority: int,
     deadline: str | None,
     after: int | None,
+    if_failed: str | None,
     wait: bool,
     as_json: bool,
 ) -> int:
     """Ask for a change in plain English."""
+    from core.model.task import FailureRule
     from core.services.requests import NewRequest
 
     on_interrupt("nothing was requested")
@@ -79,6 +86,7 @@ def ask(
                 priority=priority,
                 deadline_at=deadline_at,
                 after=after,
+                if_failed=FailureRule(if_failed) if if_failed else None,
                 parameters=parameters,
             )
             number = await uninterrupted(app.requests.ask(request), lambda created: f"#{created} exists and {GOES_ON}")

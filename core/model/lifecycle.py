@@ -81,6 +81,7 @@ TRANSITIONS: dict[tuple[State, Fact], LifecycleStep] = {
     # from a decision to a staged diff
     (_S.QUEUED, _F.STARTED): LifecycleStep(_S.RUNNING),
     (_S.QUEUED, _F.FAILED): LifecycleStep(_S.FAILED),
+    (_S.QUEUED, _F.PAUSED): LifecycleStep(_S.ASKING),  # the task that it waits for failed
     (_S.RUNNING, _F.STARTED): LifecycleStep(_S.RUNNING),
     (_S.RUNNING, _F.RESCHEDULED): LifecycleStep(_S.QUEUED),
     (_S.RUNNING, _F.STAGED): LifecycleStep(_S.STAGED),

@@ -77,6 +77,7 @@ class TaskDocument:
             "priority": task.priority,
             "deadline": task.deadline_at.isoformat() if task.deadline_at else None,
             "after": task.after,
+            "if_failed": task.if_failed.value if task.if_failed else None,
             "created_at": task.created_at.isoformat(),
             "updated_at": task.updated_at.isoformat(),
             "expires_at": task.expires_at.isoformat() if task.expires_at else None,

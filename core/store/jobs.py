@@ -179,6 +179,16 @@ async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
     return _rowcount(result)
 
 
+async def release_from(tx: Tx, number: int, after: int) -> bool:
+    """Make the jobs of task `number` ready that wait for the task `after`; False if none does."""
+    result = await tx.session.execute(
+        update(JobRow)
+        .where(col(JobRow.number) == number, col(JobRow.after) == after, col(JobRow.state) == JobState.WAITING.value)
+        .values(state=JobState.READY.value, after=null(), ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
+    )
+    return _rowcount(result) > 0
+
+
 async def wake_follow_job(tx: Tx, number: int) -> None:
     """Have a task's pull request polled now; a poll that is under way is followed by another."""
     await tx.session.execute(

@@ -19,7 +19,7 @@ from core.model.lifecycle import State
 from core.model.place import RepositoryScope
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
-from core.model.task import FIRST_BASIS, Basis, Revision, Task, TaskSummary
+from core.model.task import FIRST_BASIS, Basis, FailureRule, Revision, Task, TaskSummary
 from core.model.turn import Question, Turn, TurnDraft
 from core.store.database import from_ms
 from core.store.pull_requests import pull_request_of
@@ -285,4 +285,5 @@ def _task(row: TaskRow, opened: PullRequestRow | None, revision: Revision) -> Ta
         escalated=row.escalated,
         parameters=row.parameters or {},
         scope=RepositoryScope.from_json(row.scope),
+        if_failed=FailureRule(row.if_failed) if row.if_failed else None,
     )

@@ -68,7 +68,7 @@ def asking(harness):
 
 
 async def paused(harness: Any, words: str = "config/app.yaml = a: 1", **others: Any) -> int:
-    number = await harness.ask(words, **others)
+    number: int = await harness.ask(words, **others)
     await harness.drain()
     task = await harness.task(number)
     assert task.state is State.ASKING, task
@@ -80,7 +80,8 @@ async def paused_jobs(harness: Any) -> list[str]:
     async def work(tx: Any) -> list[str]:
         return list(await tx.session.exec(select(JobRow.id).where(JobRow.state == JobState.PAUSED.value)))
 
-    return await harness.database.read(work)
+    ids: list[str] = await harness.database.read(work)
+    return ids
 
 
 async def age_spending(harness: Any, hours: int) -> None:
