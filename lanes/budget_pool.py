@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from core.model.budget import Budget, BudgetAccount, Spending
-from core.model.errors import Kind, PermanentError
+from core.model.budget_question import BudgetSpentError
 from core.model.provenance import Usage
 from core.ports.executor import WorkOrder
 from core.ports.reporting import UsageReporter
@@ -66,7 +66,7 @@ class BudgetPool:
     async def share(self, part: str) -> AsyncIterator[Budget]:
         """The budget of `part` during the block; it limits all spending in the part's ledger, earlier tries included.
 
-        Waits while other parts may still return something. Raises `PermanentError` ``budget_spent`` if nothing is left.
+        Waits while other parts may still return something. Raises `BudgetSpentError` if nothing is left.
         """
         before = Spending.of(await self._usage.part(part).spent())
         async with self._changed:
@@ -92,7 +92,7 @@ class BudgetPool:
         if (exceeded := self._account.exceeded) is not None:
             message = f"earlier parts of the work spent {exceeded.amounts} of the lane's budget"
             mend = "Raise `tokens` or `usd` in the lane's budget, or ask for a smaller change."
-            raise PermanentError("budget_spent", message, mend, kind=Kind.REFUSED)
+            raise BudgetSpentError(message, exceeded, mend)
         whole, free = self._account.limits, self._account.left
         for share in self._shares.values():
             free = free.less(share.unused)

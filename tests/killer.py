@@ -191,6 +191,9 @@ async def _say(app: App, order: Order) -> None:
         case "approve":
             person, number, digest = words
             await app.approvals.approve(int(number), digest, Actor(person, "terminal"))
+        case "extend":
+            person, number = words
+            await app.budgets.extend(int(number), Actor(person, "terminal"))
         case _:
             raise ValueError(order.act)
 

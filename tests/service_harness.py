@@ -8,6 +8,7 @@ from typing import Any
 from core.model.lifecycle import State
 from core.model.task import Task
 from core.services.approvals import Approvals
+from core.services.budgets import Budgets
 from core.services.requests import Requests
 from core.services.task_document import TaskDocument, TaskDocuments
 from core.settings import Settings
@@ -30,6 +31,7 @@ class ServiceHarness:
         self.settings = builders.settings(self.policy)
         self.requests = Requests(self.database, lambda: self.settings, self.milestones)
         self.approvals = Approvals(self.database, lambda: self.settings, self.milestones)
+        self.budgets = Budgets(self.database, lambda: self.settings, self.milestones)
 
     def configure(self, **changes: Any) -> None:
         """Change settings, as an edit of countersign.yaml does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bot.cards.parts import WORKING, Action, ActionKind, revision_label
@@ -28,8 +29,10 @@ def actions_for(document: Mapping[str, Any], state: State) -> Iterable[Action]:
 
     reply = action(ActionKind.REPLY, "Reply", BLANK)
     if state is State.ASKING:
-        for option in (document.get("question") or {}).get("options", ()):
-            yield action(ActionKind.ANSWER, option, option)
+        question = document.get("question") or {}
+        if budget := question.get("budget"):  # the value makes buttons of earlier questions ineffective
+            yield replace(action(ActionKind.EXTEND, "Give it as much again"), value=str(budget["n"]))
+        yield from (action(ActionKind.ANSWER, option, option) for option in question.get("options", ()))
         yield reply
     if state is State.STAGED and staged:
         short = short_digest(staged["digest"])

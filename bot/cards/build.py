@@ -106,7 +106,7 @@ def _question(document: Mapping[str, Any]) -> QuestionPart | None:
 def _problem(document: Mapping[str, Any]) -> ProblemPart | None:
     """The task's problem; an open question is shown by `_question`, and its answers are actions."""
     error = document["error"]
-    if not error or (error["code"] == "asking" and document.get("question")):
+    if not error or (error["code"] in ("asking", "budget_spent") and document.get("question")):
         return None
     mend = mend_of(error)
     mend = one_line(mend) if isinstance(mend, str) else mend.about(int(document["number"]))

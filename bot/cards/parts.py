@@ -47,6 +47,7 @@ class ActionKind(StrEnum):
     MERGE = "merge"
     UNDO = "undo"
     CANCEL = "cancel"
+    EXTEND = "extend"
     SHOW = "show"
     WHY = "why"
     PICK = "pick"
@@ -54,11 +55,15 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A possible action: a button's `label`, and the `command` to type, which each surface renders."""
+    """A possible action: a button's `label`, and the `command` to type, which each surface renders.
+
+    `value` is what its button stands for beside the task, if anything.
+    """
 
     kind: ActionKind
     label: str
     command: Suggestion
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The commands ask, reply, pick, show, why and list."""
+"""The commands ask, reply, extend, pick, show, why and list."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bot.cli.context import (
     CliContext,
     as_option,
     json_option,
+    operator,
     parse_time,
     print_json,
     print_problem,
@@ -24,6 +25,9 @@ from bot.cli.following import follow, wait_option
 from bot.cli.interruption import GOES_ON, on_interrupt, uninterrupted
 from core.model.errors import Problem, UsageError
 from core.model.lifecycle import Fact, State
+
+MOST_TOKENS = 1_000_000_000_000
+"""The most that one extension may add (`core.services.budgets`)."""
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
@@ -41,6 +45,11 @@ if TYPE_CHECKING:
 @click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Higher runs first (default 0).")
 @click.option("--deadline", metavar="T", help="When it must be finished: 2h, 1d, or a time.")
 @click.option("--after", type=NUMBER, metavar="N", help="Start only once #N is published or merged.")
+@click.option(
+    "--if-failed",
+    type=click.Choice(["cancel", "run", "ask"]),
+    help="With --after: what to do if #N fails (default: fail too).",
+)
 @wait_option
 @json_option
 @click.pass_obj
@@ -54,10 +63,12 @@ def ask(
     priority: int,
     deadline: str | None,
     after: int | None,
+    if_failed: str | None,
     wait: bool,
     as_json: bool,
 ) -> int:
     """Ask for a change in plain English."""
+    from core.model.task import FailureRule
     from core.services.requests import NewRequest
 
     on_interrupt("nothing was requested")
@@ -75,6 +86,7 @@ def ask(
                 priority=priority,
                 deadline_at=deadline_at,
                 after=after,
+                if_failed=FailureRule(if_failed) if if_failed else None,
                 parameters=parameters,
             )
             number = await uninterrupted(app.requests.ask(request), lambda created: f"#{created} exists and {GOES_ON}")
@@ -175,6 +187,39 @@ def pick(context: CliContext, number: int, selection: str, person: str | None, w
 
 @click.command()
 @click.argument("number", type=NUMBER)
+@click.option("--tokens", type=click.IntRange(1, MOST_TOKENS), help="How many tokens more.")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), help="How many answers of the model more.")
+@click.option("--usd", type=click.FloatRange(0, 1_000_000, min_open=True), help="How many dollars more.")
+@as_option
+@wait_option
+@json_option
+@click.pass_obj
+def extend(
+    context: CliContext,
+    number: int,
+    tokens: int | None,
+    steps: int | None,
+    usd: float | None,
+    person: str | None,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Extend the budget that a task used up, so that its work continues; without amounts, by as much again."""
+    from core.model.budget import Spending
+
+    on_interrupt(f"#{number} is as it was")
+
+    async def work() -> int:
+        async with context.open() as app:
+            extended = app.budgets.extend(number, operator(app, person), Spending(steps or 0, tokens or 0, usd or 0.0))
+            await uninterrupted(extended, lambda _: f"#{number} has more budget and {GOES_ON}")
+            return await follow(app, number, wait=wait, as_json=as_json)
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
 @json_option
 @click.pass_obj
 def why(context: CliContext, number: int, as_json: bool) -> int:
@@ -214,7 +259,7 @@ def list_(context: CliContext, state: str | None, limit: int, before: int | None
     return run(work())
 
 
-COMMANDS = (ask, reply, show, why, pick, list_)
+COMMANDS = (ask, reply, extend, show, why, pick, list_)
 
 
 def parse_pairs(assignments: tuple[str, ...]) -> dict[str, str]:

@@ -27,12 +27,8 @@ _WORDS: dict[type, str] = {
 def format_command(command: m.Command) -> str:
     """The line with a slash that `parse` reads as `command` in a place about one task."""
     match command:
-        case m.Approve(number, digest):
-            return f"/approve{_number(number)}{f' {digest}' if digest else ''}"
-        case m.Pick(number, selection):
-            return f"/pick{f' #{number}' if number else ''} {selection}".rstrip()
-        case m.Progress(number, since):
-            return f"/progress{_number(number)}{f' --since {since}' if since else ''}"
+        case m.Approve() | m.Pick() | m.Progress() | m.Extend():
+            return _numbered_line(command)
         case m.Link() | m.Unlink() | m.Help():
             return _identity_line(command)
         case m.Show() | m.Why() | m.Cancel() | m.Undo() | m.Merge() | m.Retry():
@@ -43,6 +39,21 @@ def format_command(command: m.Command) -> str:
             return f"/{_WORDS[type(command)]}"
         case _:
             return _text_line(command)
+
+
+def _numbered_line(command: m.Approve | m.Pick | m.Progress | m.Extend) -> str:
+    match command:
+        case m.Approve(number, digest):
+            return f"/approve{_number(number)}{f' {digest}' if digest else ''}"
+        case m.Pick(number, selection):
+            return f"/pick{f' #{number}' if number else ''} {selection}".rstrip()
+        case m.Progress(number, since):
+            return f"/progress{_number(number)}{f' --since {since}' if since else ''}"
+        case m.Extend(number, tokens, steps, usd):
+            amounts = (("tokens", tokens), ("steps", steps), ("usd", usd))
+            return f"/extend{_number(number)}{_options(tuple((name, f'{n}' if n else None) for name, n in amounts))}"
+        case _:
+            assert_never(command)
 
 
 def _identity_line(command: m.Link | m.Unlink | m.Help) -> str:

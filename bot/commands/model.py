@@ -104,6 +104,16 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Extend:
+    """Extend the budget of a task that asks for it; without amounts, by as much again as it had."""
+
+    number: int | None
+    tokens: int = 0
+    steps: int = 0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Undo:
     """Revert a published or merged task."""
 
@@ -231,6 +241,7 @@ Command: TypeAlias = (
     | Hold
     | Release
     | Cancel
+    | Extend
     | Undo
     | Merge
     | Retry

@@ -23,6 +23,7 @@ from bot.commands.model import (
     Command,
     Diff,
     Every,
+    Extend,
     Hold,
     InvalidCommand,
     Link,
@@ -152,6 +153,32 @@ def _reject(rest: str, bound: bool) -> Command | InvalidCommand:
     return parsed if isinstance(parsed, InvalidCommand) else Reject(parsed[0], _reason(parsed[1]))
 
 
+_AMOUNT: Final = re.compile(r"[0-9][0-9_,]{0,17}")
+_DOLLARS: Final = re.compile(r"\$?([0-9]{1,7}(?:\.[0-9]{1,6})?)")
+
+
+def _extend(rest: str, bound: bool) -> Command | InvalidCommand:
+    """A number and the amounts to add."""
+    parsed = _numbered("extend", rest, bound=bound)
+    if isinstance(parsed, InvalidCommand):
+        return parsed
+    words = read_options(parsed[1], ("tokens", "steps", "usd"), strict=True)
+    if isinstance(words, InvalidCommand):
+        return words
+    amounts: dict[str, int] = {}
+    for name in ("tokens", "steps"):
+        value = words.options.get(name, "0")
+        if not _AMOUNT.fullmatch(value) or (name in words.options and not value.strip("0_,")):
+            return InvalidCommand(f"--{name} {value[:20]} is not an amount", usage_advice("extend"))
+        amounts[name] = int(value.replace(",", "").replace("_", ""))
+    dollars = _DOLLARS.fullmatch(words.options.get("usd", "0"))
+    if dollars is None or ("usd" in words.options and not float(dollars[1])):
+        return InvalidCommand(f"--usd {words.options['usd'][:20]} is not an amount", usage_advice("extend"))
+    if words.text:
+        return InvalidCommand(_about("extend", "takes a number, and amounts as options"), usage_advice("extend"))
+    return Extend(parsed[0], amounts["tokens"], amounts["steps"], float(dollars[1]))
+
+
 def _diff(rest: str, bound: bool) -> Command | InvalidCommand:
     parsed = _numbered("diff", rest, bound=bound)
     if isinstance(parsed, InvalidCommand):
@@ -279,6 +306,7 @@ READERS: Final[dict[str, CommandReader]] = {
     "progress": _progress,
     "retry": _only_number("retry", Retry),
     "cancel": _only_number("cancel", Cancel),
+    "extend": _extend,
     "merge": _only_number("merge", Merge),
     "undo": _only_number("undo", Undo),
     "queue": _without_arguments("queue", Queue),

@@ -68,6 +68,12 @@ COMMANDS: Final = (
     ),
     CommandSpec("retry", "N", "Repeat a task's work.", "/retry 12"),
     CommandSpec("cancel", "N", "Cancel a task that is not published.", "/cancel 12"),
+    CommandSpec(
+        "extend",
+        "N [--tokens N] [--steps N] [--usd X]",
+        "Extend the budget that a task used up; without amounts, by as much again.",
+        "/extend 12 --tokens 200000",
+    ),
     CommandSpec("merge", "N", "Merge a published task's pull request.", "/merge 12"),
     CommandSpec(
         "undo", "N", "Undo a task: close its pull request, or revert it through the same approval.", "/undo 12"
@@ -138,6 +144,8 @@ HINTS: Final = {
     "schedule": ("every", "schedules"),
     "cron": ("every",),
     "again": ("retry",),
+    "budget": ("extend",),
+    "more": ("extend",),
     "whoami": ("link",),
     "do": ("task",),
     "fix": ("task",),

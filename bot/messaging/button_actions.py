@@ -54,6 +54,8 @@ class ButtonActions:
         if button.revision != task.revision:
             current = f"#{number} is now at revision {task.revision}"
             return Response(f"This card shows revision {button.revision}; {current}.", refused=True)
+        if kind is ActionKind.EXTEND:
+            return await self._task_commands.extend(speaker, number, question=int(button.value))
         if kind in _FORMS and not text:
             return await self._ask_for_text(speaker, pressed, kind)
         return await self.commands.dispatch(speaker, _command(kind, number, text or button.value), number)

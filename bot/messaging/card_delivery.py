@@ -173,4 +173,4 @@ def _button_keys(card: Card, digest: str) -> dict[Action, ButtonKey]:
 def _button_value(action: Action, digest: str) -> str:
     if action.kind in (ActionKind.APPROVE, ActionKind.REJECT):
         return digest
-    return action.label if action.kind is ActionKind.ANSWER else ""
+    return action.label if action.kind is ActionKind.ANSWER else action.value

@@ -21,7 +21,9 @@ MOST_OFFERED: Final = 5
 MOST_READ: Final = 200
 _LABEL: Final = 60
 
-TaskCommand = c.Reply | c.Retry | c.Pick | c.Approve | c.Reject | c.Cancel | c.Merge | c.Undo | c.Show | c.Diff | c.Why
+TaskCommand = (
+    c.Reply | c.Retry | c.Pick | c.Approve | c.Reject | c.Cancel | c.Extend | c.Merge | c.Undo | c.Show | c.Diff | c.Why
+)
 """Commands about one task."""
 
 _FACTS: Final[dict[type, tuple[Fact, ...]]] = {
@@ -31,6 +33,7 @@ _FACTS: Final[dict[type, tuple[Fact, ...]]] = {
     c.Approve: (Fact.COUNTED,),
     c.Reject: (Fact.REJECTED,),
     c.Cancel: (Fact.CANCELLED,),
+    c.Extend: (Fact.EXTENDED,),
     c.Merge: (Fact.MERGE_ASKED,),
     c.Undo: (Fact.CLOSE_ASKED, Fact.UNDO_ASKED),
 }

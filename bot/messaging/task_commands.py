@@ -16,10 +16,12 @@ from bot.messaging.task_choice import TaskCommand
 from bot.messaging.task_views import TaskViews
 from bot.surfaces.port import Response
 from core.model.advice import BLANK, CommandName, Suggestion, advise
+from core.model.budget import NOTHING, Spending
 from core.model.errors import UsageError
 from core.model.place import Place
 from core.model.staged_diff import TYPED_DIGITS, short_digest
 from core.services.approvals import Approvals
+from core.services.budgets import Budgets
 from core.services.requests import Requests
 
 MOST_PARTS: Final = 60
@@ -34,6 +36,7 @@ class TaskCommands:
     approvals: Approvals
     views: TaskViews
     hunks: HunkPicker
+    budgets: Budgets
 
     async def carry_out(self, speaker: CommandActor, command: TaskCommand, number: int, context: str) -> Response:
         """Carry out `command` on task `number`; `context` is what a reply is about, such as a file and line."""
@@ -51,20 +54,29 @@ class TaskCommands:
             case c.Cancel():
                 await self.requests.cancel(number, speaker.actor)
                 response = Response(f"#{number} is cancelled.")
+            case c.Extend():
+                response = await self.extend(speaker, number, _amounts(command))
             case c.Merge():
                 await self.requests.merge(number, speaker.actor, speaker.origin)
                 response = Response(f"#{number} is being merged.")
             case c.Undo():
                 response = await self._undo(speaker, number)
-            case c.Show():
-                response = await self.views.show_card(number, speaker, reply_to=speaker.message_id)
-            case c.Diff(path=path):
-                response = await self.views.show_diff(number, path, speaker)
-            case c.Why():
-                response = await self.views.explain(number, speaker)
+            case c.Show() | c.Diff() | c.Why():
+                response = await self._view(speaker, command, number)
             case _:
                 assert_never(command)
         return response
+
+    async def _view(self, speaker: CommandActor, command: c.Show | c.Diff | c.Why, number: int) -> Response:
+        match command:
+            case c.Show():
+                return await self.views.show_card(number, speaker, reply_to=speaker.message_id)
+            case c.Diff(path=path):
+                return await self.views.show_diff(number, path, speaker)
+            case c.Why():
+                return await self.views.explain(number, speaker)
+            case _:
+                assert_never(command)
 
     async def approve(self, speaker: CommandActor, number: int, digest: str, typed_in: Place | None = None) -> Response:
         """Approve a digest: that of a button, or one that was typed in the place `typed_in`."""
@@ -79,6 +91,13 @@ class TaskCommands:
         if outcome.problem is not None:
             return Response(problem_sentence(outcome.problem, speaker.place.surface), refused=True)
         return Response(f"You rejected #{number}.")
+
+    async def extend(
+        self, speaker: CommandActor, number: int, by: Spending = NOTHING, question: int | None = None
+    ) -> Response:
+        """Extend the budget of a task; a button names the `question` that it answers."""
+        await self.budgets.extend(number, speaker.actor, by, question)
+        return Response(f"#{number} has more budget and goes on.")
 
     async def _reply(self, speaker: CommandActor, number: int, text: str) -> Response:
         await self.requests.reply(number, text, speaker.actor, dedup=speaker.dedup, origin=speaker.origin)
@@ -113,6 +132,10 @@ class TaskCommands:
         if undo == number:
             return Response(f"The pull request of #{number} is being closed.")
         return Response(f"#{undo} reverts #{number}; it needs approval like any other task.")
+
+
+def _amounts(command: c.Extend) -> Spending:
+    return Spending(command.steps, command.tokens, command.usd)
 
 
 def with_context(context: str, text: str) -> str:

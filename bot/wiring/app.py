@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from core.model.errors import Problem
     from core.queue.lease_client import LeaseClient
     from core.services.approvals import Approvals
+    from core.services.budgets import Budgets
     from core.services.conversations import Conversations
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
@@ -120,6 +121,13 @@ class App:
         from core.services.approvals import Approvals
 
         return Approvals(self.database, self.settings, self.milestones)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """Extending the budgets of tasks that ask for it."""
+        from core.services.budgets import Budgets
+
+        return Budgets(self.database, self.settings, self.milestones)
 
     @cached_property
     def queries(self) -> Queries:

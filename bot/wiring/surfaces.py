@@ -124,7 +124,7 @@ def _commands(
     hunks = HunkPicker(app.documents, app.requests, app.repository)
     return CommandDispatcher(
         requests=app.requests,
-        task_commands=TaskCommands(app.requests, app.approvals, views, hunks),
+        task_commands=TaskCommands(app.requests, app.approvals, views, hunks, app.budgets),
         views=views,
         conversations=app.conversations,
         task_choice=TaskChoice(app.conversations),

@@ -11,8 +11,10 @@ from core.jobs.interpretation_context import Discussion, discussion_of
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.no_change import no_change
 from core.jobs.progress import JobProgress
-from core.jobs.usage import JobUsage, within_budgets
+from core.jobs.usage import JobUsage
+from core.jobs.work_budget import pause_for_budget, within_budgets
 from core.model.advice import CommandName, Suggestion, advise
+from core.model.budget_question import BudgetSpentError
 from core.model.change import Change
 from core.model.change_result import ChangeResult
 from core.model.errors import Kind, PermanentError, Problem, WorkError
@@ -52,13 +54,25 @@ async def _record_start(tx: Tx, job: Job) -> None:
 
 
 async def produce(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
-    """Run the executor, unless it finished in an earlier attempt of this job; its result is stored with the job."""
+    """Run the executor, unless it finished in an earlier attempt of this job; its result is stored with the job.
+
+    A budget that is used up pauses the job, which continues here after an extension.
+    """
     task = await context.task_for(job)
+    try:
+        await _produce(context, job, task)
+    except BudgetSpentError as error:
+        await pause_for_budget(context, job, _lane(context, task), error)
+        return OVER
+    return {}
+
+
+async def _produce(context: JobContext, job: Job, task: Task) -> None:
     repository = context.repository(needed(task.repo, "repository"))
     earlier = await context.database.read(lambda tx: jobs.result_of(tx, job))
     if earlier is not None:
         await context.bring_objects(repository, job.number, job.revision, earlier.base, earlier.tree)
-        return {}
+        return
     whole_lane = _lane(context, task)
     part = _part(whole_lane, task)
     lane = replace(whole_lane, steps=part.steps)
@@ -80,7 +94,6 @@ async def produce(context: JobContext, job: Job, _outputs: StepOutput) -> StepOu
     result = ChangeResult(base, produced.tree, provenance, tuple(sorted(discussion.authors)))
     await context.database.write(lambda tx: jobs.keep_result(tx, job, result))
     context.milestones.reached("change.kept", number=job.number)
-    return {}
 
 
 async def _discussion_for(context: JobContext, task: Task, executor: Executor, lane: Lane) -> Discussion:

@@ -60,7 +60,7 @@ class JobContext:
     async def task_for(self, tx: Tx, job: Job) -> Task:
         """The task of a claimed job; raises `LostClaimError` if the job belongs to an older revision."""
         task = await tasks.load(tx, job.number)
-        _check_current(task, job)
+        check_current(task, job)
         return task
 
     async def confirm(self, job: Job) -> None:
@@ -121,7 +121,7 @@ class JobContext:
         else:
             await jobs.put_follow_job_back(tx, job, tx.now_ms + outcome.again_in_s * 1000)
         if job.kind is not JobKind.FOLLOW:
-            _check_current(task, job)
+            check_current(task, job)
         if outcome.revision:
             await tasks.save_revision(tx, job.number, job.revision, outcome.revision)
         await take_step(
@@ -186,7 +186,8 @@ SOON_MS = 2000
 """How soon a pull request is polled again if its task changed meanwhile."""
 
 
-def _check_current(task: Task, job: Job) -> None:
+def check_current(task: Task, job: Job) -> None:
+    """Raise `LostClaimError` if `job` belongs to an older revision of `task`."""
     if task.revision != job.revision:
         raise LostClaimError("superseded", f"job {job.id} belongs to an older revision")
 

@@ -40,6 +40,7 @@ class CommandName(StrEnum):
     PROGRESS = "progress"
     RETRY = "retry"
     CANCEL = "cancel"
+    EXTEND = "extend"
     MERGE = "merge"
     UNDO = "undo"
     QUEUE = "queue"

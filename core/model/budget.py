@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from core.model.provenance import Usage
+
+TOKENS: Final = "tokens"
+STEPS: Final = "steps"
+USD: Final = "usd"
+"""The limits of one piece of work, as a lane's `budget` and the options of ``extend`` name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,15 @@ class Budget:
     def has_day(self) -> bool:
         """Whether the lane has a limit for a day."""
         return bool(self.day_tokens or self.day_usd)
+
+    def extended(self, by: Spending) -> Budget:
+        """The budget with `by` more of each amount that it limits; `by.calls` are steps."""
+        return replace(
+            self,
+            tokens=self.tokens + by.tokens if self.tokens else 0,
+            steps=self.steps + by.calls if self.steps else 0,
+            usd=self.usd + by.usd if self.usd else 0.0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +75,17 @@ class Spending:
         )
 
 
+NOTHING: Final = Spending()
+
+
 @dataclass(frozen=True, slots=True)
 class ExceededLimit:
     """A limit that is used up: its key in the lane's `budget`, and amounts such as ``7,000 of 6,000 tokens``."""
 
     key: str
     amounts: str
+    spent: float = 0
+    limit: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +93,15 @@ class BudgetAccount:
     """Limits, and what was spent of them; 0 means no limit."""
 
     limits: Spending
-    spent: Spending = Spending()
+    spent: Spending = NOTHING
 
     @classmethod
-    def of_work(cls, budget: Budget, spent: Spending = Spending()) -> BudgetAccount:
+    def of_work(cls, budget: Budget, spent: Spending = NOTHING) -> BudgetAccount:
         """The account of one piece of work, or of a part of it."""
         return cls(Spending(budget.steps, budget.tokens, budget.usd), spent)
 
     @classmethod
-    def of_day(cls, budget: Budget, spent: Spending = Spending()) -> BudgetAccount:
+    def of_day(cls, budget: Budget, spent: Spending = NOTHING) -> BudgetAccount:
         """The account of a lane for a day."""
         return cls(Spending(0, budget.day_tokens, budget.day_usd), spent)
 
@@ -99,14 +119,17 @@ class BudgetAccount:
         """The first limit of which nothing is left, or None."""
         limits, spent = self.limits, self.spent
         if limits.calls and spent.calls >= limits.calls:
-            return ExceededLimit("steps", f"{spent.calls} of {limits.calls} answers of the model")
+            amounts = f"{spent.calls} of {limits.calls} answers of the model"
+            return ExceededLimit(STEPS, amounts, spent.calls, limits.calls)
         if limits.tokens and spent.tokens >= limits.tokens:
-            return ExceededLimit("tokens", f"{spent.tokens:,} of {limits.tokens:,} tokens")
+            amounts = f"{spent.tokens:,} of {limits.tokens:,} tokens"
+            return ExceededLimit(TOKENS, amounts, spent.tokens, limits.tokens)
         if limits.usd and spent.usd >= limits.usd:
-            return ExceededLimit("usd", f"{spent.usd:.2f} of {limits.usd:.2f} dollars")
+            amounts = f"{spent.usd:.2f} of {limits.usd:.2f} dollars"
+            return ExceededLimit(USD, amounts, spent.usd, limits.usd)
         return None
 
-    def bounded(self, budget: Budget, already: Spending = Spending()) -> Budget:
+    def bounded(self, budget: Budget, already: Spending = NOTHING) -> Budget:
         """`budget` with at most the tokens and dollars that are left here.
 
         `already` is what the work that gets the budget spent before: it counts against that budget and against this

@@ -21,9 +21,13 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """The state of a job: `waiting` for another task, `ready`, `running`, or finished."""
+    """The state of a job: `waiting` for another task, `paused` for a larger budget, `ready`, `running`, or finished.
+
+    A paused job keeps its journal, so that its work continues where it stopped.
+    """
 
     WAITING = "waiting"
+    PAUSED = "paused"
     READY = "ready"
     RUNNING = "running"
     DONE = "done"
@@ -32,6 +36,7 @@ class JobState(StrEnum):
 
 
 ACTIVE = (JobState.WAITING, JobState.READY, JobState.RUNNING)
+"""The states of unfinished jobs of a task that does not rest; while a job is paused its task waits for a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ class Fact(StrEnum):
     STAGED = "staged"
     BLOCKED = "blocked"
     FAILED = "failed"
+    PAUSED = "paused"
+    EXTENDED = "extended"
     COUNTED = "counted"
     APPROVED = "approved"
     CONTINUED = "continued"
@@ -79,11 +81,16 @@ TRANSITIONS: dict[tuple[State, Fact], LifecycleStep] = {
     # from a decision to a staged diff
     (_S.QUEUED, _F.STARTED): LifecycleStep(_S.RUNNING),
     (_S.QUEUED, _F.FAILED): LifecycleStep(_S.FAILED),
+    (_S.QUEUED, _F.PAUSED): LifecycleStep(_S.ASKING),  # the task that it waits for failed
     (_S.RUNNING, _F.STARTED): LifecycleStep(_S.RUNNING),
     (_S.RUNNING, _F.RESCHEDULED): LifecycleStep(_S.QUEUED),
     (_S.RUNNING, _F.STAGED): LifecycleStep(_S.STAGED),
     (_S.RUNNING, _F.BLOCKED): LifecycleStep(_S.REFUSED),
     (_S.RUNNING, _F.FAILED): LifecycleStep(_S.FAILED),
+    # a budget that is used up: the job is paused, and the same job continues after an extension
+    (_S.RUNNING, _F.PAUSED): LifecycleStep(_S.ASKING),
+    (_S.ASKING, _F.EXTENDED): LifecycleStep(_S.QUEUED),
+    (_S.ASKING, _F.REJECTED): LifecycleStep(_S.REJECTED),
     # from a staged diff to a pull request
     (_S.STAGED, _F.COUNTED): LifecycleStep(_S.STAGED),
     (_S.STAGED, _F.APPROVED): LifecycleStep(_S.APPROVED, (_J.PUBLISH,)),
@@ -220,6 +227,7 @@ _PARTICIPLES = {
     Fact.MERGE_ASKED: "merged",
     Fact.CLOSE_ASKED: "closed",
     Fact.UNDO_ASKED: "undone",
+    Fact.EXTENDED: "given more budget",
     Fact.STARTED: "started",
 }
 

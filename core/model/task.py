@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from core.model.decision import ApprovalRequirements
@@ -101,6 +102,14 @@ class Basis:
         )
 
 
+class FailureRule(StrEnum):
+    """What a task does if the one that it waits for fails, is rejected, cancelled or refused, expires or is closed."""
+
+    CANCEL = "cancel"
+    RUN = "run"
+    ASK = "ask"
+
+
 FIRST_BASIS = Basis((1,))
 """What a new task builds on: its first turn."""
 
@@ -139,7 +148,8 @@ class Task:
     """A snapshot of one task and its current revision.
 
     `version` grows with every change and is compared by every save; `number` is what people see. `scope` are the
-    repositories of the conversation in which it was requested; `repo` is one of them.
+    repositories of the conversation in which it was requested; `repo` is one of them. `if_failed` is what it does
+    if the task `after` fails; without a rule it fails too.
     """
 
     id: str
@@ -164,6 +174,7 @@ class Task:
     escalated: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
     scope: RepositoryScope = EVERY_REPOSITORY
+    if_failed: FailureRule | None = None
 
     @property
     def revision(self) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from core.model.budget_question import BudgetQuestion
 from core.model.place import EVERY_REPOSITORY, Place, RepositoryScope
 from core.model.stored import StoredObject
 
@@ -114,18 +115,24 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that a task waits on: asked once, with the answers that are understood."""
+    """A question that a task waits on: asked once, with the answers that are understood.
+
+    `budget` are the facts of a question for a larger budget, which people answer with ``extend``.
+    """
 
     about: str
     text: str
     options: tuple[str, ...] = ()
+    budget: BudgetQuestion | None = None
 
     def to_json(self) -> dict[str, object]:
         """The question as stored and shown."""
-        return {"about": self.about, "text": self.text, "options": list(self.options)}
+        budget = {"budget": self.budget.to_json()} if self.budget else {}
+        return {"about": self.about, "text": self.text, "options": list(self.options), **budget}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Question:
         """The question that `to_json` wrote."""
         stored = StoredObject(value, "a question")
-        return cls(stored["about"], stored["text"], tuple(stored["options"]))
+        budget = BudgetQuestion.from_json(value["budget"]) if value.get("budget") else None
+        return cls(stored["about"], stored["text"], tuple(stored["options"]), budget)

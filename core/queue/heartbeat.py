@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from core.log import log
 from core.model.errors import CountersignError, Kind, TransientError
@@ -12,7 +12,11 @@ from core.queue.reconciler import Reconciler
 from core.queue.runner import Runner
 from core.settings import SettingsSource
 from core.store import jobs, workers
-from core.store.unit_of_work import RunsTransactions, Tx, writes
+from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
+
+
+WATCH_S: Final = 1.0
+"""How often a worker looks whether the jobs that it runs were cancelled."""
 
 
 class DeclaredDeadError(CountersignError):
@@ -36,21 +40,40 @@ class Heartbeat:
         """Send heartbeats until cancelled; raises `DeclaredDeadError` if this worker was declared dead."""
         timing = self.settings().timing
         while True:
-            await asyncio.sleep(timing.heartbeat_s)
+            await self._watch(timing.heartbeat_s)
+            running = self.runner.job_ids
             try:
                 is_alive, held = await self._beat()
             except TransientError as error:
                 log.warning("heartbeat_missed", problem=error.problem.message)
                 continue
             if not is_alive:
-                self.runner.stop_all_but(set())
+                self.runner.stop(self.runner.job_ids)
                 raise DeclaredDeadError(
                     "declared_dead",
                     "this worker was silent too long and others took its jobs",
                     "Start it again.",
                 )
-            self.runner.stop_all_but(held)
+            self.runner.stop(running - held)
             await self._release_strays(held)
+
+    async def _watch(self, seconds: float) -> None:
+        """Wait until the next heartbeat; meanwhile stop jobs soon after they were cancelled or taken over."""
+        end = asyncio.get_running_loop().time() + seconds
+        while (left_s := end - asyncio.get_running_loop().time()) > WATCH_S:
+            await asyncio.sleep(WATCH_S)
+            running = self.runner.job_ids
+            if not running:
+                continue
+            try:
+                self.runner.stop(running - await self._held())
+            except TransientError as error:
+                log.warning("watch_missed", problem=error.problem.message)
+        await asyncio.sleep(max(0.0, left_s))
+
+    @reads
+    async def _held(self, tx: Tx) -> set[str]:
+        return await jobs.held_by(tx, self.worker)
 
     @writes
     async def _beat(self, tx: Tx) -> tuple[bool, set[str]]:

@@ -8,6 +8,8 @@ from core.log import log
 from core.model.errors import ConflictError, Kind, Problem
 from core.model.job import MAX_RESCUES, Job, JobKind, JobState
 from core.model.lifecycle import OWED_IN, WAITING_FOR_PEOPLE, Fact, State
+from core.queue.budget_release import BudgetRelease
+from core.queue.lost_dependency import settle_lost
 from core.queue.reminders import remind
 from core.settings import SettingsSource
 from core.store import jobs, queue_queries, tasks, workers
@@ -39,6 +41,7 @@ class Reconciler:
         changed += await self._expire()
         changed += await self._remind()
         changed += await self._settle_dependencies()
+        changed += await BudgetRelease(self.database, self.settings).sweep()
         return changed + await self._replace_lost_jobs()
 
     async def release(self, worker: str, job_ids: set[str]) -> int:
@@ -127,13 +130,19 @@ class Reconciler:
     # -- dependencies
 
     async def _settle_dependencies(self) -> int:
-        """Release jobs whose dependency was published; fail tasks whose dependency cannot be any more."""
+        """Release jobs whose dependency was published; apply the failure rule where it cannot be any more."""
         changed = await self._release_waiting() if await self._any_dependency_met() else 0
         for number, after, state in await self._lost_dependencies():
-            message = f"#{number} waited for #{after}, which is {state}"
-            problem = Problem(Kind.FAILED, "dependency", message, "Reply to it to run it anyway.")
-            changed += await self._step_if_possible(number, Fact.FAILED, problem)
+            try:
+                await self._settle_lost(number, after, state)
+            except ConflictError:  # the task changed meanwhile
+                continue
+            changed += 1
         return changed
+
+    @writes
+    async def _settle_lost(self, tx: Tx, number: int, after: int, state: str) -> None:
+        await settle_lost(tx, number, after, state)
 
     @reads
     async def _any_dependency_met(self, tx: Tx) -> bool:
@@ -150,8 +159,6 @@ class Reconciler:
     @writes
     async def _step(self, tx: Tx, number: int, fact: Fact, problem: Problem) -> None:
         task = await tasks.load(tx, number, lock=True)
-        if fact is Fact.FAILED:
-            await jobs.cancel_jobs(tx, number)
         await take_step(tx, task, fact, changes={"error": problem.to_json(), "expires_ms": None})
 
     async def _step_if_possible(self, number: int, fact: Fact, problem: Problem) -> int:

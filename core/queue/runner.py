@@ -57,10 +57,10 @@ class Runner:
         self._runs[job.id] = run
         run.whole.add_done_callback(lambda _: self._ended(run))
 
-    def stop_all_but(self, held: set[str]) -> None:
-        """Stop the steps of jobs that are no longer held: they were cancelled or taken over."""
+    def stop(self, job_ids: set[str]) -> None:
+        """Stop the steps of these jobs, which are no longer held: they were cancelled or taken over."""
         for run in list(self._runs.values()):
-            if run.job.id not in held and run.step is not None:
+            if run.job.id in job_ids and run.step is not None:
                 run.step.cancel()
 
     async def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""Authorization: who may reply to a task, stop and merge it, pause the queue, and change recurring requests.
+"""Authorization: who may reply to a task, stop, extend and merge it, pause the queue, and change recurring requests.
 
 `core.services.approvals` decides who may approve a digest.
 """
@@ -13,6 +13,7 @@ from core.model.lifecycle import Fact, State, advance
 from core.model.person import MAINTAINER
 from core.model.task import Revision, Task
 from core.model.turn import Actor
+from core.rules.budgets import people_who_may_extend
 from core.rules.current_requirements import request_of, requirements_now
 from core.settings import SettingsSource
 from core.store import queue_queries, tasks
@@ -85,6 +86,25 @@ class Authorization:
                 "may_not_stop",
                 f"{person.name} neither asked for #{task.number} nor may approve it",
                 f"Ask {task.requester}.",
+            )
+
+    def may_extend(self, task: Task, actor: Actor) -> None:
+        """Maintainers and those who may approve a task may extend its budget, and so may the local operator.
+
+        Its authors may not, unless its rule lets people approve their own changes (``self_approve``).
+        """
+        if actor.is_operator:
+            return
+        settings = self.settings()
+        person = settings.people.named(actor.person or "")
+        may = people_who_may_extend(settings, task)
+        if person.name not in may:
+            is_author = person.name in task.authors
+            why = "is one of its authors, and its rule has no self_approve" if is_author else "is neither"
+            raise RefusedError(
+                "may_not_extend",
+                f"the budget of #{task.number} is extended by a maintainer or an approver; {person.name} {why}",
+                f"Ask {', '.join(may) or 'the operator of Countersign'}.",
             )
 
     def may_pause_queue(self, actor: Actor, verb: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from core.model.errors import ConflictError
 from core.model.intent import Intent
@@ -15,10 +16,13 @@ from core.settings import Settings
 from core.store import tasks
 from core.store.unit_of_work import Tx
 
+DEPENDENCY: Final = "dependency"
+"""`Question.about` and `Problem.code` of a task whose dependency failed."""
+
 _STARTS_AFRESH = ("instead", "start over", "from scratch")
 _HIDES_EARLIER_TURNS = ("start over", "from scratch")
 """Beginnings after which earlier turns are not shown to a model; after "instead" they still are."""
-_RETRIES = frozenset({"retry", "try again", "again", "run it again"})
+_RETRIES = frozenset({"retry", "try again", "again", "run it again", "run it anyway"})
 
 
 async def next_basis(
@@ -31,6 +35,8 @@ async def next_basis(
     repository outside the scope of the request or of the writer's conversation.
     """
     basis, intent, changes = await _next(tx, settings, task, draft, n)
+    if DEPENDENCY in (task.question.about if task.question else "", task.error.code if task.error else ""):
+        changes = {**changes, "after": None}  # the task that it waited for is lost: a reply runs it anyway
     return basis.written_by(_authors(task.current)) if task.parameters else basis, intent, changes
 
 

@@ -24,7 +24,7 @@ async def notify_approvers(tx: Tx, task: Task, needs: QuorumStatus, people: Peop
     """
     if place.private:
         return
-    accounts = [(name, identity) for name in needs.missing if (identity := await _identity(tx, people, name, place))]
+    accounts = [(name, identity) for name in needs.missing if (identity := await account_of(tx, people, name, place))]
     names = [name for name, _ in accounts[:MOST_AT_ONCE]]
     not_notified = await notified_approvers.record(tx, task.number, task.revision, names)
     mentions = [(name, identity) for name, identity in accounts if name in not_notified]
@@ -33,7 +33,7 @@ async def notify_approvers(tx: Tx, task: Task, needs: QuorumStatus, people: Peop
         await notes.add(tx, place, text, reply_to=card, number=task.number, mentions=mentions)
 
 
-async def _identity(tx: Tx, people: People, name: str, place: Place) -> str | None:
+async def account_of(tx: Tx, people: People, name: str, place: Place) -> str | None:
     """The account of a person on the surface of `place`, configured or linked."""
     person = people.get(name)
     if person is not None and place.surface in person.identities:

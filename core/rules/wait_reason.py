@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core.model.job import JobState, QueuedJob
 from core.model.model_lease import LeaseState
-from core.store import queue_queries, switches
+from core.model.task import FailureRule
+from core.store import queue_queries, switches, tasks
 from core.store.database import to_ms
 from core.store.unit_of_work import Tx
 
@@ -15,7 +16,9 @@ async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
     if job.state is JobState.RUNNING:
         return await _model_reason(tx, job.id)
     if job.state is JobState.WAITING:
-        return f"It waits until #{queued.after} is published." if queued.after is not None else ""
+        if queued.after is None:
+            return ""
+        return f"It waits until #{queued.after} is published. {await _failure_rule(tx, job.number)}"
     if (pause := await switches.paused(tx)) is not None:
         reason = str(pause.get("reason") or "")
         return f"The queue is paused: {reason}" if reason else "The queue is paused."
@@ -25,6 +28,18 @@ async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
     if before:
         return f"{before} {'job goes' if before == 1 else 'jobs go'} before it."
     return "It is next, and waits for a worker that can run it."
+
+
+async def _failure_rule(tx: Tx, number: int) -> str:
+    """What happens if the task that `number` waits for fails."""
+    rule = (await tasks.load(tx, number)).if_failed
+    what = {
+        None: "it fails too",
+        FailureRule.CANCEL: "it is cancelled",
+        FailureRule.RUN: "it runs anyway",
+        FailureRule.ASK: "it asks whether to run",
+    }[rule]
+    return f"If that fails, {what}."
 
 
 async def _model_reason(tx: Tx, job_id: str) -> str:

@@ -15,12 +15,13 @@ from core.model.task import Task
 from core.model.turn import NOWHERE, Actor, MessageOrigin
 from core.ports.reporting import Milestones
 from core.rules.audit import forged_staging
-from core.rules.authorization import decided_by
+from core.rules.authorization import Authorization, decided_by
 from core.rules.conversation import notify_of_outcome
 from core.rules.current_requirements import refusal_now, requirements_now
 from core.rules.quorum import needs_of
 from core.rules.typed_digest_check import digest_problem, not_shown_problem
 from core.rules.visibility import visible_task
+from core.services.budgets import rejected
 from core.settings import Settings, SettingsSource
 from core.store import events, queue_queries, tasks
 from core.store.database import Database, from_ms
@@ -85,6 +86,8 @@ class Approvals:
     @writes
     async def _reject(self, tx: Tx, number: int, reason: str, actor: Actor, digest: str | None) -> VerdictOutcome:
         task = await visible_task(tx, number, actor, lock=True)
+        if digest is None and task.state is State.ASKING and task.question is not None and task.question.budget:
+            return await self._reject_budget(tx, task, reason, actor)
         problem = await self._objection(tx, task, digest)
         problem = problem or self._lacks_authority(self._settings(), task, actor, Verdict.REJECT)
         if problem is not None:
@@ -106,6 +109,14 @@ class Approvals:
             changes={"error": rejection.to_json(), "expires_ms": None},
         )
         return VerdictOutcome(await tasks.load(tx, number))
+
+    async def _reject_budget(self, tx: Tx, task: Task, reason: str, actor: Actor) -> VerdictOutcome:
+        """Reject the larger budget that a task asks for, which ends its revision."""
+        Authorization(self._settings).may_extend(task, actor)
+        error = rejected(task, actor, reason).to_json()
+        changes = {"error": error, "question": None, "expires_ms": None, "nudge_ms": None}
+        await take_step(tx, task, Fact.REJECTED, actor=actor, body={"reason": reason}, changes=changes)
+        return VerdictOutcome(await tasks.load(tx, task.number))
 
     @reads
     async def obstacle(self, tx: Tx, number: int, actor: Actor, verdict: Verdict, digest: str | None) -> Problem | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from core.model.errors import ConflictError
+from core.model.errors import ConflictError, UsageError
 from core.model.intent import Intent
 from core.model.lifecycle import START, Fact, State, advance
 from core.model.place import Place
 from core.model.shorten import shortened
-from core.model.task import FIRST_BASIS, Basis, Task
+from core.model.task import FIRST_BASIS, Basis, FailureRule, Task
 from core.model.turn import NOWHERE, Actor, MessageOrigin, TurnDraft
 from core.ports.interpretation import Reader
 from core.ports.reporting import Milestones
@@ -29,13 +29,17 @@ from core.store.tables import TaskRow
 from core.store.transition import OwedWork, owed_job, take_step
 from core.store.unit_of_work import Tx, reads, writes
 
+_OVER: Final[Mapping[str, Any]] = {"digest": None, "question": None, "expires_ms": None, "nudge_ms": None}
+"""The columns of a task that no longer waits for a person."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRequest:
     """A new request. `dedup` is the surface's own id of the message, if it has one.
 
     `place` is where its card belongs, in reply to the message `reply_to`. `parameters` are the lane's parameters that
-    it sets; missing ones are asked for. `also_by` are other people whose words are in the text.
+    it sets; missing ones are asked for. `also_by` are other people whose words are in the text. It starts once the task
+    `after` is published; `if_failed` says what happens if that fails.
     """
 
     text: str
@@ -45,6 +49,7 @@ class NewRequest:
     priority: int = 0
     deadline_at: datetime | None = None
     after: int | None = None
+    if_failed: FailureRule | None = None
     dedup: str | None = None
     place: Place | None = None
     reply_to: str | None = None
@@ -72,6 +77,9 @@ class Requests:
     async def ask(self, request: NewRequest) -> int:
         """Accept a request; returns the new task's number, or the old one's for a redelivered message."""
         text = checked_text(request.text)
+        if request.if_failed is not None and request.after is None:
+            mend = "Name the task that it waits for with --after."
+            raise UsageError("no_dependency", "--if-failed says what happens if another task fails", mend)
         settings = self._settings()
         request = replace(request, repo=resolved_repository(settings, request.actor, request.repo))
         check_names(settings, request.repo, request.lane)
@@ -121,6 +129,7 @@ class Requests:
             "parameters": checked_parameters(settings, request.lane, request.parameters) or None,
             "priority": request.priority,
             "after": request.after,
+            "if_failed": request.if_failed.value if request.if_failed else None,
             "deadline_ms": to_ms(request.deadline_at) if request.deadline_at else None,
         }
 
@@ -173,7 +182,7 @@ class Requests:
             if await self._reading.owe(tx, ProposedReply(task, draft, basis, n, lane)):
                 return task
         # policy decides for the author: a picker may perhaps not write in the lane, and a retry adds nothing
-        is_author = pick is None and (n in basis.turns or bool(changes))
+        is_author = pick is None and (n in basis.turns or bool(changes.keys() - {"after"}))
         author = actor.person or "" if is_author else task.current.author
         step = await take_step(
             tx,
@@ -181,7 +190,7 @@ class Requests:
             Fact.REPLIED,
             actor=actor,
             body={"text": draft.text},
-            changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
+            changes={**_OVER, "error": None, **changes},
             owed=OwedWork(person=author),
         )
         assert step.new_revision
@@ -198,8 +207,7 @@ class Requests:
             raise ConflictError(  # also while no worker has the job: a dead one may have pushed
                 "being_published", f"#{number} is being published", "Undo it once it is published."
             )
-        changes = {"digest": None, "question": None, "expires_ms": None}
-        await take_step(tx, task, Fact.CANCELLED, actor=actor, changes=changes)
+        await take_step(tx, task, Fact.CANCELLED, actor=actor, changes=dict(_OVER))
         return await tasks.load(tx, number)
 
     @writes

@@ -13,6 +13,7 @@ from core.model.lifecycle import State
 from core.model.masking import Mask, masked, no_mask
 from core.model.task import Task
 from core.model.turn import SYSTEM, Actor, Turn
+from core.rules.budgets import people_who_may_extend
 from core.rules.quorum import needs_of
 from core.rules.visibility import visible_task
 from core.rules.wait_reason import wait_reason
@@ -46,7 +47,10 @@ class QueuePlace:
 
 @dataclass(frozen=True, slots=True)
 class TaskDocument:
-    """One task with all that belongs to it, read in one transaction."""
+    """One task with all that belongs to it, read in one transaction.
+
+    `extenders` are those who may extend its budget, if it asks for that.
+    """
 
     task: Task
     turns: tuple[Turn, ...]
@@ -55,6 +59,7 @@ class TaskDocument:
     needs: QuorumStatus | None
     queue: QueuePlace | None
     mask: Mask = no_mask
+    extenders: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document as contract.md specifies it, with secrets masked; keys may be added but not removed."""
@@ -72,11 +77,12 @@ class TaskDocument:
             "priority": task.priority,
             "deadline": task.deadline_at.isoformat() if task.deadline_at else None,
             "after": task.after,
+            "if_failed": task.if_failed.value if task.if_failed else None,
             "created_at": task.created_at.isoformat(),
             "updated_at": task.updated_at.isoformat(),
             "expires_at": task.expires_at.isoformat() if task.expires_at else None,
             "queue": self._queue(),
-            "question": masked(task.question.to_json(), self.mask) if task.question else None,
+            "question": self._question(),
             "staged": self._staged(),
             "approvals": [{**approval.to_json(), "revision": approval.revision} for approval in self.approvals],
             "pull_request": task.pull_request.to_json() if task.pull_request else None,
@@ -88,6 +94,16 @@ class TaskDocument:
             "read_by": task.current.intent.read_by if task.current.intent else "",
             "error": masked(task.error.to_json(), self.mask) if task.error else None,
         }
+
+    def _question(self) -> dict[str, Any] | None:
+        """The question; one for a larger budget also names who may extend it."""
+        question = self.task.question
+        if question is None:
+            return None
+        shown: dict[str, Any] = masked(question.to_json(), self.mask)
+        if question.budget is not None:
+            shown["budget"]["from"] = list(self.extenders)
+        return shown
 
     def _provenance(self) -> dict[str, Any] | None:
         provenance = self.task.current.provenance
@@ -150,11 +166,11 @@ class TaskDocuments:
 
 
 def _awaits(document: TaskDocument, person: str) -> bool:
-    """Whether a staged task still needs this person's verdict, or an asking one was requested by them."""
+    """Whether a staged task needs this person's verdict, or an asking one was requested or may be extended by them."""
     needs = document.needs
     if needs is not None and person in needs.of and person not in needs.have:
         return True
-    return document.task.state is State.ASKING and document.task.requester == person
+    return document.task.state is State.ASKING and (document.task.requester == person or person in document.extenders)
 
 
 async def _document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
@@ -168,7 +184,14 @@ async def _document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
         needs=await needs_of(tx, settings, task),
         queue=await _place(tx, number),
         mask=settings.mask,
+        extenders=_extenders(settings, task),
     )
+
+
+def _extenders(settings: Settings, task: Task) -> tuple[str, ...]:
+    """Who may extend the budget of a task that asks for it."""
+    asks = task.question is not None and task.question.budget is not None
+    return tuple(people_who_may_extend(settings, task)) if asks else ()
 
 
 async def _place(tx: Tx, number: int) -> QueuePlace | None:

@@ -116,9 +116,28 @@ async def put_back(
     )
 
 
+async def pause(tx: Tx, job: Job) -> None:
+    """Pause a claimed job until `resume_paused`: it keeps its journal, and its next run is another attempt."""
+    await _fenced(
+        tx, job, state=JobState.PAUSED.value, owner=None, attempt=job.attempt + 1, progress=None, error=null()
+    )
+
+
+async def resume_paused(tx: Tx, number: int) -> str | None:
+    """Make the paused job of a task ready; returns its id, or None if the task has none."""
+    paused = JobRow.number == number, JobRow.state == JobState.PAUSED.value
+    row = (await tx.session.exec(select(JobRow).where(*paused).with_for_update())).first()
+    if row is None:
+        return None
+    row.state, row.ready_ms, row.rank_ms = JobState.READY.value, tx.now_ms, rank_ms_of(tx.now_ms, row.priority)
+    tx.session.add(row)
+    await tx.session.flush()
+    return row.id
+
+
 async def cancel_jobs(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list[str]:
     """Cancel the unfinished jobs of a task, except those of the kinds `keep`; returns the ids of the cancelled ones."""
-    active = [state.value for state in ACTIVE]
+    active = [state.value for state in (*ACTIVE, JobState.PAUSED)]
     rows = await tx.session.exec(
         select(JobRow.id).where(
             JobRow.number == number, col(JobRow.state).in_(active), col(JobRow.kind).not_in([k.value for k in keep])
@@ -169,6 +188,16 @@ async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
         .order_by(col(JobRow.created_ms), col(JobRow.id))
     )
     return await turns.make_claimable(tx, list(ready), ready_ms=tx.now_ms)
+
+
+async def release_from(tx: Tx, number: int, after: int) -> bool:
+    """Make the jobs of task `number` ready that wait for the task `after`; False if none does."""
+    result = await tx.session.execute(
+        update(JobRow)
+        .where(col(JobRow.number) == number, col(JobRow.after) == after, col(JobRow.state) == JobState.WAITING.value)
+        .values(state=JobState.READY.value, after=null(), ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
+    )
+    return _rowcount(result) > 0
 
 
 async def wake_follow_job(tx: Tx, number: int) -> None:

@@ -51,6 +51,12 @@ async def reads_of(tx: Tx, number: int) -> list[Job]:
     return [job for job in await active_of(tx, number) if job.kind is JobKind.READ]
 
 
+async def paused_job(tx: Tx, number: int) -> str | None:
+    """The id of the job of a task that is paused until its budget is extended, or None."""
+    paused = JobRow.number == number, JobRow.state == JobState.PAUSED.value
+    return (await tx.session.exec(select(JobRow.id).where(*paused))).first()
+
+
 async def exists(tx: Tx, job_id: str) -> bool:
     """Whether there is a job with this id, finished or not."""
     return (await tx.session.exec(select(JobRow.id).where(JobRow.id == job_id))).first() is not None

@@ -23,7 +23,8 @@ class TaskRow(Row, table=True):
     """One task. `version` is compared by every save; `digest` is the current staged diff's, if any.
 
     `scope` are the repositories of the conversation in which it was requested (null: all of them). `nudge_ms` is when
-    the next reminder is due; `escalated` is set once further approvers were asked.
+    the next reminder is due, or when a paused task's lane may have budget again; `escalated` is set once further
+    approvers were asked. `if_failed` is what it does if the task `after` fails (null: it fails too).
     """
 
     __tablename__ = "tasks"
@@ -50,6 +51,7 @@ class TaskRow(Row, table=True):
     digest: str | None = None
     priority: int = 0
     after: int | None = None
+    if_failed: str | None = None
     deadline_ms: int | None = ms_column(nullable=True)
     created_ms: int = ms_column()
     updated_ms: int = ms_column()
@@ -154,7 +156,7 @@ class JobRow(Row, table=True):
     order, `turn_ms` the same without its priority and without manual moves (see `core.store.turns`). `parked` says why
     a ready job may not be claimed now (see `core.model.parking`); NULL if it may. `person` is the author of the revision. `write_set` are the globs of what the job may change in `repository`,
     none for a job that writes no files, NULL if that is not known. `result` is what the executor made, until the job
-    ends.
+    ends. `run_key` is the hash of all that its run depends on, once that is known: jobs with the same one share a run.
     """
 
     __tablename__ = "jobs"
@@ -169,6 +171,7 @@ class JobRow(Row, table=True):
         _partial("jobs_running", "owner", where="state = 'running'"),
         Index("jobs_by_readiness", "state", "ready_ms"),
         Index("jobs_of_task", "number", "state"),
+        Index("jobs_by_run", "run_key", "state"),
     )
 
     id: str = Field(primary_key=True)
@@ -194,6 +197,7 @@ class JobRow(Row, table=True):
     payload_version: int = 1
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    run_key: str | None = None
     progress: str | None = Field(default=None, sa_type=Text)
     created_ms: int = ms_column()
     ready_ms: int = ms_column()

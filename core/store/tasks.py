@@ -19,7 +19,7 @@ from core.model.lifecycle import State
 from core.model.place import RepositoryScope
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
-from core.model.task import FIRST_BASIS, Basis, Revision, Task, TaskSummary
+from core.model.task import FIRST_BASIS, Basis, FailureRule, Revision, Task, TaskSummary
 from core.model.turn import Question, Turn, TurnDraft
 from core.store.database import from_ms
 from core.store.pull_requests import pull_request_of
@@ -212,6 +212,16 @@ async def due_to_remind(tx: Tx, limit: int) -> list[int]:
     return [number for number in rows if number is not None]
 
 
+async def due_to_resume(tx: Tx, limit: int) -> list[int]:
+    """Numbers of asking tasks whose lane may have budget again."""
+    rows = await tx.session.exec(
+        select(TaskRow.number)
+        .where(TaskRow.state == State.ASKING.value, col(TaskRow.nudge_ms) <= tx.now_ms)
+        .limit(limit)
+    )
+    return [number for number in rows if number is not None]
+
+
 async def count_by_state(tx: Tx) -> dict[str, int]:
     """The number of tasks in each state."""
     rows = await tx.session.execute(select(TaskRow.state, func.count()).group_by(TaskRow.state))
@@ -276,4 +286,5 @@ def _task(row: TaskRow, opened: PullRequestRow | None, revision: Revision) -> Ta
         escalated=row.escalated,
         parameters=row.parameters or {},
         scope=RepositoryScope.from_json(row.scope),
+        if_failed=FailureRule(row.if_failed) if row.if_failed else None,
     )

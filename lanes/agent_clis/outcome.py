@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.model.advice import Advice, CommandName, Suggestion, advise
+from core.model.budget_question import BudgetSpentError
 from core.model.change import show_path
 from core.model.errors import CountersignError, PermanentError, TransientError, WorkError
 from core.model.lane import Lane
@@ -64,7 +65,7 @@ class AgentOutcome:
         if account.exceeded is not None:
             message = f"{self._subject()} spent {account.exceeded.amounts}"
             mend = f"Ask for a smaller change, or raise `{account.exceeded.key}` in the lane's budget."
-            return self._work_error("budget_spent", message, mend)
+            return BudgetSpentError(message, account.exceeded, mend, starts_again=True, artifacts=self.artifacts)
         if account.repeated:
             message = f"The model of lane {self.lane.name} {_one_line(account.repeated)}"
             mend = "Say more precisely what to change, or name another model in the lane."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.model.budget import Budget, BudgetAccount, Spending
+from core.model.budget_question import BudgetSpentError
 from core.model.errors import PermanentError
 from core.model.provenance import Usage, summed
 from core.ports.reporting import ProgressReporter
@@ -17,13 +18,9 @@ _MIN_ANSWER_TOKENS: Final = 256
 _CHARS_PER_TOKEN: Final = 4
 
 
-class BudgetError(PermanentError):
-    """The work has spent its budget, or repeats a call too often."""
-
-
 @dataclass(slots=True)
 class BudgetMeter:
-    """Counts a piece of work against `budget`; raises `BudgetError` with the limit that was reached.
+    """Counts a piece of work against `budget`; raises `BudgetSpentError` with the limit that was reached.
 
     `usage` is the spending of each model in all tries of the work.
     """
@@ -46,12 +43,12 @@ class BudgetMeter:
         return f"step {self.step}{of_steps}, {self.account.spent.tokens:,} tokens"
 
     def begin_step(self) -> None:
-        """Begin the next step, before the request to the model; raises `BudgetError` if no budget is left."""
+        """Begin the next step, before the request to the model; raises `BudgetSpentError` if no budget is left."""
         account = self.account
         if (exceeded := account.exceeded) is not None:
-            raise BudgetError(
-                "budget_spent",
+            raise BudgetSpentError(
                 f"The work in lane {self.lane} spent {exceeded.amounts}",
+                exceeded,
                 f"Ask for a smaller change, or raise `{exceeded.key}` in the lane's budget.",
             )
         self.step = account.spent.calls + 1
@@ -61,14 +58,14 @@ class BudgetMeter:
         self.usage = summed((*self.usage, usage))
 
     def count_call(self, call: ToolCall, changes: int) -> None:
-        """Count a call; raises `BudgetError` if it repeats too often without a new write (`changes` counts them)."""
+        """Count a call; raises `PermanentError` if it repeats too often without a new write (`changes` counts them)."""
         if changes != self._changes:
             self._changes = changes
             self._repeats.clear()
         key = json.dumps([call.name, dict(call.arguments)], sort_keys=True, default=str)
         times = self._repeats[key] = self._repeats.get(key, 0) + 1
         if self.budget.repeats and times > self.budget.repeats:
-            raise BudgetError(
+            raise PermanentError(
                 "model_in_circles",
                 f"The model of lane {self.lane} called {call.name[:60]!r} {times} times in the same way",
                 "Say more precisely what to change, or name another model in the lane.",

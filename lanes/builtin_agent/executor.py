@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from core.model.budget_question import BudgetSpentError
 from core.model.errors import CountersignError, Kind, PermanentError, Problem, TransientError, UsageError, WorkError
 from core.model.lane import Lane
 from core.model.provenance import Provenance
@@ -136,6 +137,9 @@ async def _within_time(lane: Lane, loop: AgentLoop) -> str:
         mend = "Raise `wall_s` in the lane's limits, or ask for a smaller change."
         raise WorkError("timed_out", message, mend, artifacts={TRANSCRIPT: transcript(loop.messages)}) from error
     except TransientError:
+        raise
+    except BudgetSpentError as error:  # the work continues from its journal once the budget is extended
+        error.artifacts = {TRANSCRIPT: transcript(loop.messages)}
         raise
     except PermanentError as error:
         problem, artifacts = error.problem, {TRANSCRIPT: transcript(loop.messages)}

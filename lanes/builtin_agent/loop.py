@@ -56,8 +56,8 @@ class AgentLoop:
     async def run(self) -> str:
         """Run until the model finishes; returns its own summary.
 
-        Raises `BudgetError` when a limit of the budget is reached, `PermanentError` ``model_babbled`` when the model's
-        answers cannot be used, and what `ChatModel.ask` raises.
+        Raises `BudgetSpentError` when a limit of the budget is reached, `PermanentError` ``model_babbled`` when the
+        model's answers cannot be used, and what `ChatModel.ask` raises.
         """
         await self._replay()
         while self.summary is None:

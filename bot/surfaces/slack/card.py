@@ -50,6 +50,7 @@ _ICONS: Final = {
     ActionKind.MERGE: "🔀",
     ActionKind.UNDO: "↩️",
     ActionKind.CANCEL: "🛑",
+    ActionKind.EXTEND: "💰",
     ActionKind.SHOW: "👁️",
     ActionKind.WHY: "🔎",
     ActionKind.PICK: "✂️",

@@ -138,11 +138,13 @@ AT_GITHUB = (
 """Points that only a forge has where others act too; `test_github` kills there."""
 WITH_A_MODEL = ("read.claimed", "plan.before_cancelled", "plan.cancelled")
 """Points that only a model's reading has; `test_readings` kills there."""
+WITH_A_BUDGET = ("change.before_paused", "change.paused", "extend.received", "extend.committed")
+"""Points that only work with a used-up budget has; `test_budgets` kills there."""
 ROUGH = tuple(f"{kind}.{when}{fact}" for kind, fact in (end.split(".") for end in TROUBLED) for when in ("before_", ""))
 
 
 def test_every_point_in_the_code_is_killed_here():
-    assert {*PERSON, *SMOOTH, *ROUGH, *AT_GITHUB, *WITH_A_MODEL} == all_points()
+    assert {*PERSON, *SMOOTH, *ROUGH, *AT_GITHUB, *WITH_A_MODEL, *WITH_A_BUDGET} == all_points()
 
 
 def way_to(point: str) -> Way:

@@ -65,9 +65,9 @@ def test_a_budget_within_an_account_never_allows_more_than_both(budget, limits, 
     ("spent", "exceeded"),
     [
         (Spending(5, 6_999, 0.24), None),
-        (Spending(6, 0, 0), ExceededLimit("steps", "6 of 6 answers of the model")),
-        (Spending(0, 7_500, 0), ExceededLimit("tokens", "7,500 of 7,000 tokens")),
-        (Spending(0, 0, 0.3), ExceededLimit("usd", "0.30 of 0.25 dollars")),
+        (Spending(6, 0, 0), ExceededLimit("steps", "6 of 6 answers of the model", 6, 6)),
+        (Spending(0, 7_500, 0), ExceededLimit("tokens", "7,500 of 7,000 tokens", 7_500, 7_000)),
+        (Spending(0, 0, 0.3), ExceededLimit("usd", "0.30 of 0.25 dollars", 0.3, 0.25)),
     ],
 )
 def test_a_limit_that_is_reached_is_named_with_how_much_of_how_much(spent, exceeded):

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.budget import Budget, Spending
+from core.model.budget_question import BudgetSpentError
 from core.model.errors import LostClaimError
 from core.model.provenance import Usage
 from core.ports.journal import MemoryJournal
 from core.ports.reporting import MemoryUsage, ignore_progress
-from lanes.builtin_agent.budget import BudgetError, BudgetMeter
+from lanes.builtin_agent.budget import BudgetMeter
 from lanes.builtin_agent.loop import AgentLoop
 from lanes.builtin_agent.tools import FINISH, AgentTools
 from lanes.builtin_agent.virtual_workspace import VirtualWorkspace
@@ -162,7 +163,7 @@ async def test_what_earlier_tries_spent_counts_against_the_budget():
     await ledger.report("earlier", Usage("local/m", 1, 60, 0))
     model = Counting()
     loop = await worker(model, MemoryJournal(), ledger, Budget(tokens=75))
-    with pytest.raises(BudgetError, match="spent 82 of 75 tokens"):
+    with pytest.raises(BudgetSpentError, match="spent 82 of 75 tokens"):
         await loop.run()
     assert model.asked == 2
 
