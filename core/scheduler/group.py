@@ -54,6 +54,10 @@ class DemandGroup:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def get(self, demand_id: str) -> Waiting:
+        """A demand that waits here; raises `KeyError` when it does not."""
+        return self._waiting[demand_id]
+
     def add(self, waiting: Waiting) -> None:
         """Add a demand."""
         demand = waiting.demand

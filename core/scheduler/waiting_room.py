@@ -39,6 +39,10 @@ class WaitingRoom:
         """The family that a waiting demand needs; raises `KeyError` when it does not wait."""
         return self.families[self._family_of[demand]]
 
+    def get(self, demand: str) -> Waiting:
+        """A demand that waits, with the start that it was promised; raises `KeyError` when it does not wait."""
+        return self._groups[self._family_of[demand]].get(demand)
+
     def has(self, family: str) -> bool:
         """Whether anything waits for this family."""
         return family in self._groups

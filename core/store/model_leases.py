@@ -40,6 +40,16 @@ async def alive(tx: Tx) -> list[ModelLease]:
     return [_lease(row) for row in rows]
 
 
+async def arrived_since(tx: Tx, since_ms: int, limit: int) -> list[ModelLease]:
+    """The newest leases that were asked for since `since_ms`, at most `limit`, however far they are."""
+    query = select(ModelLeaseRow).where(
+        col(ModelLeaseRow.state).in_([state.value for state in LeaseState]), col(ModelLeaseRow.arrived_ms) >= since_ms
+    )
+    return [
+        _lease(row) for row in await tx.session.exec(query.order_by(col(ModelLeaseRow.arrived_ms).desc()).limit(limit))
+    ]
+
+
 async def states(tx: Tx, ids: Collection[str]) -> dict[str, tuple[LeaseState, str]]:
     """The state and the reason of each of these leases."""
     rows = await tx.session.execute(
