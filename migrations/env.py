@@ -4,6 +4,7 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import core.store.budget_extensions
+import core.store.forecast_tables
 import core.store.inventory_tables
 import core.store.lease_table
 import core.store.message_tables  # noqa: F401 (with core.store.tables: fills the metadata)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from bot.cards.eta import queue_facts
 from bot.cards.parts import WORKING
 from bot.cards.safe import one_line
-from bot.cards.times import ago, duration, until
+from bot.cards.times import ago, until
 from core.model.lifecycle import State
 
 _MAX_NAMED: Final = 6
@@ -28,10 +29,9 @@ def byline_facts(document: Mapping[str, Any], state: State, now: datetime) -> tu
     if queue.get("waits_for"):
         facts.append(f"waits for #{queue['waits_for']}")
     elif queue.get("position"):
-        eta = f", ~{duration(queue['eta_s'])}" if queue.get("eta_s") else ""
-        facts.append(f"queue {queue['position']}{eta}")
-    if state is State.RUNNING and (progress := queue.get("why") or queue.get("progress")):
-        facts.append(one_line(progress, 120))
+        facts += queue_facts(queue)
+    if state is State.RUNNING:
+        facts += _progress(queue)
     facts += [*_parameters(document), *_made_by(document)]
     if document.get("read_by"):
         facts.append(f"read by {one_line(document['read_by'], 80)}")
@@ -40,6 +40,14 @@ def byline_facts(document: Mapping[str, Any], state: State, now: datetime) -> tu
     if document.get("deadline") and (state in WORKING or state in (State.ASKING, State.STAGED)):
         facts.append(f"due {until(document['deadline'], now)}")
     return tuple(fact for fact in facts if fact)
+
+
+def _progress(queue: Mapping[str, Any]) -> list[str]:
+    """What running work waits for and how long, or how far it is."""
+    if queue.get("why"):
+        late = bool(queue.get("is_late"))  # that sentence has the reason
+        return ([] if late else [one_line(queue["why"], 120)]) + queue_facts(queue)
+    return [one_line(queue["progress"], 120)] if queue.get("progress") else []
 
 
 def awaited_approval(document: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The commands serve, worker, queue, pause, resume, events and stats."""
+"""The commands serve, worker, pause, resume, events and stats."""
 
 from __future__ import annotations
 
@@ -61,28 +61,6 @@ def worker(context: CliContext, node: str | None, drain: bool) -> int:
         async with context.open() as app:
             await _run_until_signal(app, build_worker(app, node), claims=True, drain=drain)
         return 0
-
-    return run(work())
-
-
-@click.command()
-@click.option("--why", "number", type=NUMBER, default=None, metavar="N", help="Say what task N waits for.")
-@json_option
-@click.pass_obj
-def queue(context: CliContext, number: int | None, as_json: bool) -> int:
-    """Show what is queued and what is running."""
-    from bot.cli.output import print_queue
-
-    async def work() -> int:
-        async with context.open() as app:
-            if number is not None:
-                place = (await app.documents.document(number)).queue
-                why = place.why if place is not None else "It is not in the queue."
-                print_json({"task": number, "why": why}) if as_json else click.echo(why or "It runs.")
-                return 0
-            document = (await app.queries.queue()).to_json()
-            print_json(document) if as_json else print_queue(document)
-            return 0
 
     return run(work())
 
@@ -177,7 +155,7 @@ def stats(context: CliContext, since: str, as_json: bool) -> int:
     return run(work())
 
 
-COMMANDS = (serve, worker, queue, pause, resume, events, stats)
+COMMANDS = (serve, worker, pause, resume, events, stats)
 
 
 async def _run_until_signal(

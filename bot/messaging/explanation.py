@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bot.cards.build import MAX_QUOTE, build_card
+from bot.cards.eta import eta_sentences
 from bot.cards.problem_text import capitalize, render_advice
 from bot.cards.safe import one_line
 from core.model.advice import Advice, CommandName, Suggestion
@@ -23,7 +24,7 @@ def explain(document: TaskDocument, surface: str) -> str:
     reason = one_line(task.current.reason, MAX_CHARACTERS)
     lines = [f"#{task.number} is {task.state.value}."]
     if document.queue is not None:
-        lines.append(document.queue.why)
+        lines += [document.queue.why, *eta_sentences(document.queue.to_json())]
     if task.current.lane:
         lines.append(f"Lane {task.current.lane} by rule {task.current.rule}: {reason}")
     elif reason:

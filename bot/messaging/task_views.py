@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from bot.cards.queue import queue_text
 from bot.cards.safe import one_line, visible
 from bot.messaging.card_builder import PATCH, CardBuilder, caption
 from bot.messaging.command_actor import CommandActor
@@ -14,7 +15,6 @@ from bot.messaging.explanation import explain
 from bot.surfaces.port import Attachment, Response, Surface
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import NotFoundError
-from core.model.job import JobKind
 from core.services.conversations import Conversations
 from core.services.queries import Queries
 from core.services.staged_diffs import StagedDiffs
@@ -106,13 +106,7 @@ class TaskViews:
 
     async def queue(self) -> Response:
         """What is running and what comes next."""
-        view = await self.queries.queue()
-        jobs = [queued.job for queued in view.jobs[:MAX_ROWS]]
-        lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in jobs if job.kind is not JobKind.FOLLOW]
-        if view.paused is not None:
-            reason = one_line(view.paused.reason)
-            lines.insert(0, f"The queue is paused: {reason}" if reason else "The queue is paused.")
-        return Response("\n".join(lines) or "The queue is empty.")
+        return Response(queue_text((await self.queries.queue()).to_json()))
 
 
 def _diff_of_file(diff: bytes, path: str) -> str | None:

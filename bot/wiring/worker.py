@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.wiring.late_duty import LateDuty
@@ -19,6 +20,7 @@ from core.signing import Keys
 if TYPE_CHECKING:
     from bot.wiring.app import App
     from core.queue.engine import Engine
+    from core.queue.lease_granter import LeaseGranter
 
 
 def build_worker(app: App, node: str | None = None) -> Worker:
@@ -28,6 +30,7 @@ def build_worker(app: App, node: str | None = None) -> Worker:
     """
     app.settings.require("models")
     identity, here = new_id("worker"), node or socket.gethostname()
+    granting = _LateGranter(app, identity)
 
     def engine() -> Engine:
         from core.queue.engine import DbosEngine
@@ -42,7 +45,8 @@ def build_worker(app: App, node: str | None = None) -> Worker:
         reconciler=Reconciler(app.database, app.settings),
         duties=(
             LateDuty(lambda: _refresher(app, identity, here)),
-            LateDuty(lambda: _granter(app, identity), is_needed=lambda: bool(app.config.endpoint_kinds)),
+            LateDuty(granting.build, is_needed=lambda: bool(app.config.endpoint_kinds)),
+            LateDuty(lambda: _forecaster(app, identity, granting)),
         ),
         jobs_waiting_for_models=lambda: app.lease_client.waiting_jobs,
     )
@@ -54,10 +58,25 @@ def _refresher(app: App, worker: str, node: str) -> BackgroundDuty:
     return build_refresher(app, worker, node)
 
 
-def _granter(app: App, worker: str) -> BackgroundDuty:
-    from bot.wiring.leases import build_granter
+@dataclass(slots=True)
+class _LateGranter:
+    """Builds the granter of a worker; `granter` is None until then."""
 
-    return build_granter(app, worker)
+    app: App
+    worker: str
+    granter: LeaseGranter | None = None
+
+    def build(self) -> BackgroundDuty:
+        from bot.wiring.leases import build_granter
+
+        self.granter = build_granter(self.app, self.worker)
+        return self.granter
+
+
+def _forecaster(app: App, worker: str, granting: _LateGranter) -> BackgroundDuty:
+    from bot.wiring.forecasts import LateForecaster
+
+    return LateForecaster(app, worker, lambda: granting.granter)
 
 
 def _job_context(app: App) -> JobContext:

@@ -14,6 +14,7 @@ from core.ports.leases import EndpointControl
 from core.queue.duty_lease import DutyLease
 from core.queue.lease_scheduling import LeaseScheduling
 from core.queue.model_moves import ModelMoves
+from core.scheduler.scheduler import Scheduler
 from core.services.inventory import EndpointStatus, Inventory
 from core.services.model_leases import ModelLeaseBook
 
@@ -40,6 +41,11 @@ class LeaseGranter:
     _moves: ModelMoves | None = None
     _looked_s: float = 0.0
     _led_s: float = 0.0
+
+    @property
+    def scheduler(self) -> Scheduler | None:
+        """The scheduler while this worker has the duty; forecasts run a copy of it forward."""
+        return self._scheduling.scheduler if self._scheduling is not None else None
 
     async def run(self) -> None:
         """Grant again and again, until cancelled."""

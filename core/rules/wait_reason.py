@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from core.model.job import JobState, QueuedJob
-from core.model.model_lease import LeaseState
+from core.model.model_lease import LeaseState, ModelLease
 from core.model.task import FailureRule
 from core.store import queue_queries, switches, tasks
 from core.store.database import to_ms
@@ -20,11 +23,25 @@ async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
             return ""
         return f"It waits until #{queued.after} is published. {await _failure_rule(tx, job.number)}"
     if (pause := await switches.paused(tx)) is not None:
-        reason = str(pause.get("reason") or "")
-        return f"The queue is paused: {reason}" if reason else "The queue is paused."
+        return pause_reason(pause)
     if queued.problem is not None and to_ms(job.ready_at) > tx.now_ms:
-        return f"Its last attempt failed, and the next one begins at {job.ready_at:%H:%M:%S} UTC: {queued.problem}"
-    before = await queue_queries.position_of(tx, job) - 1
+        return retry_reason(queued)
+    return order_reason(await queue_queries.position_of(tx, job) - 1)
+
+
+def pause_reason(pause: Mapping[str, Any]) -> str:
+    """That the queue is paused, and why."""
+    reason = str(pause.get("reason") or "")
+    return f"The queue is paused: {reason}" if reason else "The queue is paused."
+
+
+def retry_reason(queued: QueuedJob) -> str:
+    """When a job whose last attempt failed is tried again."""
+    return f"Its last attempt failed, and the next one begins at {queued.job.ready_at:%H:%M:%S} UTC: {queued.problem}"
+
+
+def order_reason(before: int) -> str:
+    """How many jobs go before a ready one."""
     if before:
         return f"{before} {'job goes' if before == 1 else 'jobs go'} before it."
     return "It is next, and waits for a worker that can run it."
@@ -46,6 +63,9 @@ async def _model_reason(tx: Tx, job_id: str) -> str:
     from core.store import model_leases  # noqa: PLC0415 - its table is slow to build, and few tasks run when looked at
 
     waiting = [each for each in await model_leases.of_jobs(tx, [job_id]) if each.state is LeaseState.WAITING]
-    if not waiting:
-        return ""
-    return waiting[0].reason or f"It waits for {waiting[0].model}."
+    return model_reason(waiting[0]) if waiting else ""
+
+
+def model_reason(lease: ModelLease) -> str:
+    """Why a job waits for the model that it asked for."""
+    return lease.reason or f"It waits for {lease.model}."

@@ -60,10 +60,6 @@ class DemandGroup:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def demand(self, demand_id: str) -> Demand:
-        """A demand that waits here; raises `KeyError` when it does not."""
-        return self._waiting[demand_id].demand
-
     def is_waited_at(self, endpoint: str) -> bool:
         """Whether this endpoint may serve any of the demands."""
         return any(each.only_on in ("", endpoint) for each in self._buckets.values())
@@ -71,6 +67,10 @@ class DemandGroup:
     def has_pinned(self, endpoint: str) -> bool:
         """Whether no other endpoint may serve some of the demands."""
         return any(each.only_on == endpoint for each in self._buckets.values())
+
+    def get(self, demand_id: str) -> Waiting:
+        """A demand that waits here; raises `KeyError` when it does not."""
+        return self._waiting[demand_id]
 
     def add(self, waiting: Waiting) -> None:
         """Add a demand."""

@@ -50,6 +50,11 @@ class Scheduler:
         """Whether a demand was granted and is not finished."""
         return demand in self._grants
 
+    def demand_of(self, demand_id: str) -> Demand:
+        """A demand that waits or was granted and is not finished; raises `KeyError` for another."""
+        grant = self._grants.get(demand_id)
+        return grant.demand if grant is not None else self.waiting.get(demand_id).demand
+
     def add_family(self, family: Family) -> None:
         """Make a family known, or correct what is known of it; what is resident keeps what it has."""
         self.waiting.add_family(family)

@@ -41,13 +41,17 @@ class WaitingRoom:
 
     def demand(self, demand: str) -> Demand:
         """A waiting demand; raises `KeyError` when it does not wait."""
-        return self._groups[self._family_of[demand]].demand(demand)
+        return self.get(demand).demand
 
     def add_family(self, family: Family) -> None:
         """Make a family known, or correct what is known of it."""
         self.families[family.name] = family
         if family.name in self._groups:
             self._groups[family.name].family = family
+
+    def get(self, demand: str) -> Waiting:
+        """A demand that waits, with the start that it was promised; raises `KeyError` when it does not wait."""
+        return self._groups[self._family_of[demand]].get(demand)
 
     def has(self, family: str) -> bool:
         """Whether anything waits for this family."""

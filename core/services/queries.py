@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from core.model.artifact import Artifact
 from core.model.event import Event, canonical
-from core.model.job import Job, JobState, QueuedJob
+from core.model.job import Job, JobState
 from core.model.lifecycle import RESTING, State
 from core.model.masking import masked
 from core.model.task import TaskSummary
@@ -21,22 +21,25 @@ from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, to_ms
 from core.store.unit_of_work import Tx, reads
 
+if TYPE_CHECKING:
+    from core.rules.queue_places import QueueRow
+
 MOST_JOBS: Final = 1000
 """The most jobs that are shown at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """The unfinished jobs, and the pause if there is one."""
+    """The unfinished jobs with their places, and the pause if there is one."""
 
     paused: QueuePause | None
-    jobs: tuple[QueuedJob, ...]
+    rows: tuple[QueueRow, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``queue --json``."""
         return {
             "paused": self.paused.to_json() if self.paused else None,
-            "jobs": [queued.to_json() for queued in self.jobs],
+            "jobs": [row.to_json() for row in self.rows],
         }
 
 
@@ -90,8 +93,15 @@ class Queries:
     @reads
     async def queue(self, tx: Tx) -> QueueView:
         """The unfinished jobs, running ones first, at most `MOST_JOBS`."""
-        jobs = await queue_queries.queue_line(tx, MOST_JOBS)
-        return QueueView(QueuePause.from_json(await switches.paused(tx)), tuple(jobs))
+        from core.rules.queue_places import rows_of  # noqa: PLC0415 - imports the scheduler and the tables of leases
+
+        rows = await rows_of(tx, self.settings(), await queue_queries.queue_line(tx, MOST_JOBS))
+        return QueueView(QueuePause.from_json(await switches.paused(tx)), rows)
+
+    @reads
+    async def any_in_work(self, tx: Tx) -> bool:
+        """Whether a job runs, or is due."""
+        return await queue_queries.any_in_work(tx)
 
     @reads
     async def activity(self, tx: Tx, number: int) -> TaskActivity:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Final
 
 from core.model.approval import Approval, QuorumStatus
 from core.model.artifact import Artifact
-from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.masking import Mask, masked, no_mask
 from core.model.task import Task
 from core.model.turn import SYSTEM, Actor, Turn
 from core.rules.budgets import people_who_may_extend
+from core.rules.queue_place import QueuePlace, place_of
 from core.rules.quorum import needs_of
 from core.rules.visibility import visible_task
-from core.rules.wait_reason import wait_reason
 from core.settings import Settings, SettingsSource
 from core.store import artifacts, queue_queries, tasks
 from core.store.database import Database
@@ -26,23 +24,6 @@ MAX_AWAITING: Final = 50
 """How many of the newest tasks of each state are searched for those that wait for a person."""
 FILE_KEYS: Final = ("path", "status", "added", "removed", "old_mode", "mode")
 """The keys of a staged file in the document; the hashes in its digest stay with the revision."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePlace:
-    """The place of a task's job in the queue: `position` 0 is running; `eta_s` is None if it is not known.
-
-    `problem` says why the last attempt failed, and `next_try_at` when the next one may begin. `why` says what the job
-    waits for, in a sentence; it is empty while the job waits for nothing.
-    """
-
-    position: int
-    eta_s: int | None
-    waits_for: int | None
-    problem: str | None
-    progress: str | None = None
-    next_try_at: datetime | None = None
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +62,7 @@ class TaskDocument:
             "created_at": task.created_at.isoformat(),
             "updated_at": task.updated_at.isoformat(),
             "expires_at": task.expires_at.isoformat() if task.expires_at else None,
-            "queue": self._queue(),
+            "queue": self.queue.to_json() if self.queue else None,
             "question": self._question(),
             "staged": self._staged(),
             "approvals": [{**approval.to_json(), "revision": approval.revision} for approval in self.approvals],
@@ -116,19 +97,6 @@ class TaskDocument:
             return None
         name = provenance.usage[0].model if provenance.usage else provenance.executor
         return {"name": name, "words": self.mask(provenance.words)}
-
-    def _queue(self) -> dict[str, Any] | None:
-        if self.queue is None:
-            return None
-        return {
-            "position": self.queue.position,
-            "eta_s": self.queue.eta_s,
-            "waits_for": self.queue.waits_for,
-            "problem": self.queue.problem,
-            "progress": self.queue.progress,
-            "next_try_at": self.queue.next_try_at.isoformat() if self.queue.next_try_at else None,
-            "why": self.queue.why,
-        }
 
     def _staged(self) -> dict[str, Any] | None:
         if self.task.staged is None:
@@ -182,7 +150,7 @@ async def _document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
         approvals=await tasks.approvals_of(tx, number),
         artifacts=await artifacts.of_task(tx, number),
         needs=await needs_of(tx, settings, task),
-        queue=await _place(tx, number),
+        queue=await _place(tx, settings, number),
         mask=settings.mask,
         extenders=_extenders(settings, task),
     )
@@ -194,17 +162,6 @@ def _extenders(settings: Settings, task: Task) -> tuple[str, ...]:
     return tuple(people_who_may_extend(settings, task)) if asks else ()
 
 
-async def _place(tx: Tx, number: int) -> QueuePlace | None:
+async def _place(tx: Tx, settings: Settings, number: int) -> QueuePlace | None:
     active = await queue_queries.queued_of(tx, number)
-    if not active:
-        return None
-    queued = active[0]
-    job, problem = queued.job, queued.problem
-    why = await wait_reason(tx, queued)
-    if job.state is JobState.RUNNING:
-        return QueuePlace(0, None, None, problem, queued.progress, why=why)
-    if job.state is JobState.WAITING:
-        return QueuePlace(0, None, queued.after, problem, why=why)
-    next_try_at = job.ready_at if problem else None
-    position = await queue_queries.position_of(tx, job)
-    return QueuePlace(position, None, None, problem, next_try_at=next_try_at, why=why)
+    return await place_of(tx, settings, active[0]) if active else None

@@ -18,10 +18,8 @@ from sqlalchemy import (
     and_,
     case,
     func,
-    literal,
     literal_column,
     null,
-    or_,
     select,
     true,
     union_all,
@@ -34,7 +32,7 @@ from core.model.job_order import URGENT
 from core.store.jobs import capabilities_of, job_of
 from core.store.switches import PAUSE
 from core.store.tables import JobRow, SettingRow, WorkerRow
-from core.store.turns import has_state, is_claimable
+from core.store.turns import is_claimable
 from core.store.unit_of_work import Tx
 from core.store.workers import ALIVE
 

@@ -129,9 +129,10 @@ async def resume_paused(tx: Tx, number: int) -> str | None:
     row = (await tx.session.exec(select(JobRow).where(*paused).with_for_update())).first()
     if row is None:
         return None
-    row.state, row.ready_ms, row.rank_ms = JobState.READY.value, tx.now_ms, rank_ms_of(tx.now_ms, row.priority)
+    row.state, row.ready_ms, row.parked = JobState.READY.value, tx.now_ms, LATER  # until it has its turn
     tx.session.add(row)
     await tx.session.flush()
+    await turns.make_claimable(tx, [row.id])
     return row.id
 
 
@@ -192,12 +193,12 @@ async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
 
 async def release_from(tx: Tx, number: int, after: int) -> bool:
     """Make the jobs of task `number` ready that wait for the task `after`; False if none does."""
-    result = await tx.session.execute(
-        update(JobRow)
-        .where(col(JobRow.number) == number, col(JobRow.after) == after, col(JobRow.state) == JobState.WAITING.value)
-        .values(state=JobState.READY.value, after=null(), ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
+    waiting = await tx.session.exec(
+        select(JobRow.id).where(
+            JobRow.number == number, JobRow.after == after, JobRow.state == JobState.WAITING.value
+        )
     )
-    return _rowcount(result) > 0
+    return await turns.make_claimable(tx, list(waiting), ready_ms=tx.now_ms, after=None) > 0
 
 
 async def wake_follow_job(tx: Tx, number: int) -> None:

@@ -14,6 +14,8 @@ SWEEP: Final = "sweep"
 """The duty of running the reconciler."""
 INVENTORY: Final = "inventory"
 """The duty of looking at the model servers."""
+FORECAST: Final = "forecast"
+"""The duty of forecasting the queue, where no models are scheduled; else the granter does it."""
 LEASES: Final = "leases"
 """The duty of granting model leases."""
 

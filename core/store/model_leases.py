@@ -60,6 +60,16 @@ async def of_ids(tx: Tx, ids: Collection[str]) -> dict[str, ModelLease]:
     return {row.id: _lease(row) for row in rows}
 
 
+async def arrived_since(tx: Tx, since_ms: int, limit: int) -> list[ModelLease]:
+    """The newest leases that were asked for since `since_ms`, at most `limit`, however far they are."""
+    query = select(ModelLeaseRow).where(
+        col(ModelLeaseRow.state).in_([state.value for state in LeaseState]), col(ModelLeaseRow.arrived_ms) >= since_ms
+    )
+    return [
+        _lease(row) for row in await tx.session.exec(query.order_by(col(ModelLeaseRow.arrived_ms).desc()).limit(limit))
+    ]
+
+
 async def of_jobs(tx: Tx, jobs: Collection[str]) -> list[ModelLease]:
     """The leases of these jobs that are alive."""
     query = select(ModelLeaseRow).where(col(ModelLeaseRow.job).in_(jobs), col(ModelLeaseRow.state).in_(_ALIVE))

@@ -171,3 +171,14 @@ async def count_by_state(tx: Tx) -> dict[str, int]:
         select(JobRow.state, func.count()).where(col(JobRow.state).in_(active)).group_by(JobRow.state)
     )
     return {str(state): int(count) for state, count in rows}
+
+
+async def any_in_work(tx: Tx) -> bool:
+    """Whether a job runs, or could; jobs that follow pull requests do not count."""
+    is_due = or_(col(JobRow.state) == JobState.RUNNING.value, col(JobRow.ready_ms) <= tx.now_ms)
+    query = select(JobRow.id).where(
+        col(JobRow.state).in_([JobState.READY.value, JobState.RUNNING.value]),
+        is_due,
+        JobRow.kind != JobKind.FOLLOW.value,
+    )
+    return (await tx.session.exec(query.limit(1))).first() is not None

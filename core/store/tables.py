@@ -154,9 +154,9 @@ class JobRow(Row, table=True):
 
     `capabilities` are those that a node needs, sorted, one a line; `rank_ms` is the job's place in the scheduler's
     order, `turn_ms` the same without its priority and without manual moves (see `core.store.turns`). `parked` says why
-    a ready job may not be claimed now (see `core.model.parking`); NULL if it may. `person` is the author of the revision. `write_set` are the globs of what the job may change in `repository`,
-    none for a job that writes no files, NULL if that is not known. `result` is what the executor made, until the job
-    ends. `run_key` is the hash of all that its run depends on, once that is known: jobs with the same one share a run.
+    a ready job may not be claimed now (see `core.model.parking`); NULL if it may. `person` is the author of the
+    revision. `write_set` are the globs of what the job may change in `repository`, none for a job that writes no files,
+    NULL if that is not known. `result` is what the executor made, until the job ends. `run_key` is the hash of all that its run depends on, once that is known: jobs with the same one share a run.
     """
 
     __tablename__ = "jobs"

@@ -88,8 +88,12 @@ async def make_claimable(tx: Tx, job_ids: Sequence[str], **columns: Any) -> int:
             turn += TURN_MS
     statement = (
         update(JobRow.__table__)  # type: ignore[attr-defined]  # SQLModel does not declare it
-        .where(col(JobRow.id) == bindparam("b_id"), col(JobRow.state).in_([JobState.READY.value, JobState.WAITING.value]))
-        .values(state=JobState.READY.value, parked=None, turn_ms=bindparam("turn"), rank_ms=bindparam("rank"), **columns)
+        .where(
+            col(JobRow.id) == bindparam("b_id"), col(JobRow.state).in_([JobState.READY.value, JobState.WAITING.value])
+        )
+        .values(
+            state=JobState.READY.value, parked=None, turn_ms=bindparam("turn"), rank_ms=bindparam("rank"), **columns
+        )
     )
     connection = await tx.session.connection()
     await connection.execute(statement, values)

@@ -1,29 +1,24 @@
-"""Lists on the terminal: tasks, the queue, and the audit trail."""
+"""Lists on the terminal: tasks and the audit trail."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
 from bot.cards.parts import ICONS
 from bot.cards.safe import one_line
-from bot.cards.times import ago, parse_time, until
+from bot.cards.times import ago, parse_time
 from bot.surfaces.terminal.layout import STATE_STYLES, grid, on_one_line
 from bot.surfaces.terminal.profile import ACCENT, TerminalProfile, detect_profile, write_items
-from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.staged_diff import short_digest
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 _Row = Mapping[str, Any]
 
 _PIPE_LINE: Final = 500
 _SHORT_OID: Final = 12
-_JOB_STYLES: Final = {JobState.RUNNING: f"bold {ACCENT}", JobState.READY: "", JobState.WAITING: "dim"}
 _REDUNDANT_KEYS: Final = frozenset({"state", "job", "attempt"})
 """Keys of an event's body that its kind implies."""
 
@@ -52,70 +47,6 @@ def print_list(
 
 
 _OPEN: Final = frozenset(State) - {State.MERGED, State.CLOSED, State.CANCELLED, State.EXPIRED}
-
-
-def print_queue(
-    stream: TextIO,
-    rows: Sequence[_Row],
-    *,
-    paused: _Row | None = None,
-    now: datetime | None = None,
-    profile: TerminalProfile | None = None,
-) -> None:
-    """Print jobs in the given order (``queue --json``): each has task, revision, kind, state, priority and more.
-
-    `paused` says who paused the queue (`by`) and why (`reason`).
-    """
-    profile, now = profile or detect_profile(stream), now or datetime.now(UTC)
-    items: list[Any] = [_paused(profile, paused)] if paused is not None else []
-    if not rows:
-        write_items(stream, profile, [*items, profile.text(("The queue is empty.", "dim"))])
-        return
-    table = grid("right", "fixed", "fixed", "fixed", "flow")
-    for row in rows:
-        state = JobState(row["state"])
-        style = _JOB_STYLES.get(state, "")
-        table.add_row(
-            profile.text((f"#{row['task']}", f"bold {ACCENT}")),
-            profile.text((row["kind"], style)),
-            profile.text((state.value, style)),
-            profile.text((f"priority {row['priority']}" if row.get("priority") else "", "dim")),
-            _job(profile, row, now),
-        )
-    running = sum(1 for row in rows if row["state"] == JobState.RUNNING)
-    write_items(
-        stream, profile, [*items, table, profile.text((f"{running} running, {len(rows) - running} to come", "dim"))]
-    )
-
-
-def _paused(profile: TerminalProfile, paused: _Row) -> Text:
-    by = f" by {paused['by']}" if paused.get("by") else ""
-    reason = f": {one_line(paused['reason'])}" if paused.get("reason") else ""
-    resume = "; resume it with countersign resume"
-    return profile.text(("! ", "yellow"), (f"The queue is paused{by}{reason}", "bold yellow"), (resume, "dim"))
-
-
-def _job(profile: TerminalProfile, row: _Row, now: datetime) -> Text:
-    """The details of a job beside its state."""
-    details = [(f"title “{one_line(row['title'], 80)}”", "")] if row.get("title") else []
-    ready = parse_time(row.get("ready_at"))
-    if row["state"] == JobState.READY and ready and ready > now:
-        details.append((f"ready {until(row['ready_at'], now)}", "dim"))
-    if row.get("deadline"):
-        details.append((f"due {until(row['deadline'], now)}", ""))
-    if row.get("after"):
-        details.append((f"after #{row['after']}", "dim"))
-    if row.get("needs"):
-        details.append((f"needs {', '.join(row['needs'])}", "dim"))
-    if row.get("attempt", 1) > 1:
-        details.append((f"try {row['attempt']}", "yellow"))
-    if row.get("worker"):
-        details.append((f"on {row['worker']}", "dim"))
-    if row.get("problem"):
-        details.append((one_line(row["problem"], 200), "yellow"))
-    return profile.text(
-        *[part for n, detail in enumerate(details) for part in ([(" · ", "dim"), detail] if n else [detail])]
-    )
 
 
 def print_events(stream: TextIO, events: Iterable[_Row], *, profile: TerminalProfile | None = None) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, inspect, make_url, text
 from sqlmodel import SQLModel
 
 import core.store.budget_extensions
+import core.store.forecast_tables
 import core.store.inventory_tables
 import core.store.lease_table  # noqa: F401 (with the imports below: fills the metadata)
 from core.model.budget import Spending

@@ -1,0 +1,47 @@
+"""Words for the queue in a conversation: a few short lines for each job, which a phone can show; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from bot.cards.eta import late_sentence, short_forecast
+from bot.cards.safe import one_line
+from core.model.job import JobKind, JobState
+
+MAX_JOBS: Final = 12
+_FOLLOW: Final = JobKind.FOLLOW.value
+_STATES: Final = {JobState.RUNNING: "runs", JobState.READY: "waits", JobState.WAITING: "waits"}
+
+
+def queue_text(document: Mapping[str, Any]) -> str:
+    """The queue (``queue --json``) as text: why it is paused, the first jobs, and how many more there are."""
+    rows = [row for row in document["jobs"] if row["kind"] != _FOLLOW]
+    blocks = [paused_line(document["paused"])] if document["paused"] else []
+    blocks += ["\n".join(job_lines(row)) for row in rows[:MAX_JOBS]]
+    if len(rows) > MAX_JOBS:
+        blocks.append(f"and {len(rows) - MAX_JOBS} more")
+    if any(row.get("needs_worker") for row in rows):
+        blocks.append("No worker runs.")
+    return "\n\n".join(blocks) or "The queue is empty."
+
+
+def paused_line(paused: Mapping[str, Any]) -> str:
+    """That the queue is paused, and why."""
+    reason = one_line(paused.get("reason") or "")
+    return f"The queue is paused: {reason}" if reason else "The queue is paused."
+
+
+def job_lines(row: Mapping[str, Any]) -> Sequence[str]:
+    """One job: its task and state, its model and forecast, and why it waits."""
+    is_waiting = bool(row.get("why"))
+    state = "waits" if is_waiting else _STATES[JobState(row["state"])]
+    lane = f" {row['lane']}" if row.get("lane") else ""
+    model = f"{row['endpoint']}/{row['model']}" if row.get("model") else ""
+    place = f"place {row['position']}" if row.get("position") else ""
+    facts = ", ".join(filter(None, (place, short_forecast(row))))
+    lines = [f"#{row['task']} {row['kind']}{lane}: {state}", facts, model]
+    if is_waiting:
+        lines.append(one_line(row["why"], 200))
+    lines.append(late_sentence({**row, "why": ""}))
+    return [one_line(line, 240) for line in lines if line]

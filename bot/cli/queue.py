@@ -1,0 +1,60 @@
+"""The command queue: what runs, what waits and for how long, why a task waits, and a live view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli.context import NUMBER, CliContext, json_option, print_json, run
+
+if TYPE_CHECKING:
+    from bot.wiring.app import App
+
+
+@click.command()
+@click.option(
+    "--why", "number", type=NUMBER, default=None, metavar="N", help="Say what task N waits for, and how long."
+)
+@json_option
+@click.pass_obj
+def queue(context: CliContext, number: int | None, as_json: bool) -> int:
+    """Show what is queued and what is running: model, position, when it is expected to begin, and why it waits."""
+
+    async def work() -> int:
+        async with context.open() as app:
+            if number is not None:
+                await _explain(app, number, as_json=as_json)
+                return 0
+            document = (await app.queries.queue()).to_json()
+            if as_json:
+                print_json(document)
+            else:
+                _print(document)
+            return 0
+
+    return run(work())
+
+
+async def _explain(app: App, number: int, *, as_json: bool) -> None:
+    """Say what a task waits for and how long; raises `NotFoundError` for one that does not exist."""
+    from bot.cards.eta import eta_sentences
+
+    place = (await app.documents.document(number)).queue
+    if place is None:
+        why, queue_object = "It is not in the queue.", None
+    else:
+        why, queue_object = place.why, place.to_json()
+    if as_json:
+        print_json({"task": number, "why": why, "queue": queue_object})
+        return
+    click.echo("\n".join([why or "It runs.", *(eta_sentences(queue_object) if queue_object else [])]))
+
+
+def _print(document: dict[str, Any]) -> None:
+    from bot.cli.output import print_queue
+
+    print_queue(document)
+
+
+COMMANDS = (queue,)
