@@ -10,8 +10,6 @@ from core.model.edits import BumpPackage, Edit
 from core.model.errors import PermanentError, TransientError
 from core.model.intent import Unclear
 from core.ports.interpretation import InterpretationContext
-from lanes.executors import manifests
-from lanes.executors.errors import EditError
 
 _MAX_OPTIONS = 4
 
@@ -40,6 +38,8 @@ async def _manifests_naming(edit: BumpPackage, context: InterpretationContext) -
     """The manifests of the repository that name the package."""
     if context.files is None or context.read is None:
         return []
+    from lanes.executors import manifests  # it reads every format of a manifest, which few requests need
+
     paths: list[str] = []
     try:
         for path in manifests.find_manifests(await context.files()):
@@ -53,6 +53,9 @@ async def _manifests_naming(edit: BumpPackage, context: InterpretationContext) -
 
 
 def _names(path: str, content: bytes, package: str) -> bool:
+    from lanes.executors import manifests
+    from lanes.executors.errors import EditError
+
     try:
         return bool(manifests.find_mentions(path, content, package))
     except EditError:

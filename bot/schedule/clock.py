@@ -1,16 +1,12 @@
-"""The clock of recurring requests: an APScheduler job that makes each due request once, on any number of hosts."""
+"""The clock of recurring requests: makes each due request once, on any number of hosts."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
 from bot.schedule.recurrence import Recurrence, read_recurrence
 from core.log import log
@@ -91,34 +87,13 @@ class ScheduleClock:
         self._sweep_s = sweep_s
 
     async def run(self) -> None:
-        """Sweep every few seconds; sweeps do not overlap."""
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run skipped by a slow sweep
-        scheduler = AsyncIOScheduler(timezone=UTC)
-        job = scheduler.add_job(
-            self._sweep_once,
-            IntervalTrigger(seconds=self._sweep_s, timezone=UTC),
-            next_run_time=datetime.now(UTC),
-            max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
-        )
-        scheduler.start()
-        try:
-            while True:
-                await asyncio.sleep(max(60.0, self._sweep_s))
-                ahead = job.next_run_time - datetime.now(UTC)
-                if ahead.total_seconds() > 2 * self._sweep_s:  # this host's clock was set back
-                    job.modify(next_run_time=datetime.now(UTC))
-        finally:
-            scheduler.shutdown(wait=False)
-
-    async def _sweep_once(self) -> None:
-        try:
-            await self.sweep()
-        except CountersignError as error:  # the next sweep tries the rows again
-            log.warning("schedules_wait", problem=error.problem.message)
-        except asyncio.CancelledError:
-            return  # at shutdown; APScheduler would print a traceback
+        """Sweep every few seconds, until cancelled; sweeps do not overlap."""
+        while True:
+            try:
+                await self.sweep()
+            except CountersignError as error:  # the next sweep tries the rows again
+                log.warning("schedules_wait", problem=error.problem.message)
+            await asyncio.sleep(self._sweep_s)
 
     async def sweep(self) -> int:
         """Make the requests of all due schedules; returns how many were made."""

@@ -30,6 +30,7 @@ from bot.messaging.task_commands import TaskCommands
 from bot.messaging.task_views import TaskViews
 from bot.messaging.unreadable_messages import UnreadableMessages
 from bot.surfaces.port import Surface
+from bot.wiring.optional_imports import UNUSED_BY_TELEGRAM, without_optional_imports
 from bot.wiring.serving import ServeProcess
 from core.model.place import ScopeOfPlace
 from core.services.card_buttons import CardButtons
@@ -170,7 +171,8 @@ async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str
     configured = app.config.surfaces()
     surfaces: dict[str, Surface] = {}
     if configured.telegram is not None:
-        from bot.surfaces.telegram.surface import TelegramSurface
+        with without_optional_imports(*UNUSED_BY_TELEGRAM):
+            from bot.surfaces.telegram.surface import TelegramSurface
 
         if scopes is None:
             scopes = ChannelScopes(configured, app.conversations)

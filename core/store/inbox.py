@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import delete, func, or_, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.model.inbox import InboxDelivery, InboxEntry, RecordedResponse
 from core.store.message_tables import InboxRow
 from core.store.outbox import Outbox
 from core.store.unit_of_work import Tx
+from core.store.upsert import insert_into
 
 NEW: Final = "new"
 DONE: Final = "done"
@@ -41,8 +41,7 @@ async def keep(tx: Tx, deliveries: Sequence[InboxDelivery]) -> list[tuple[int, b
         }
         for d in deliveries
     ]
-    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(InboxRow).on_conflict_do_nothing(index_elements=["surface", "dedup"])
+    insert = insert_into(tx, InboxRow).on_conflict_do_nothing(index_elements=["surface", "dedup"])
     inserted = await tx.session.execute(insert.values(rows).returning(InboxRow.surface, InboxRow.dedup))
     new = {(str(surface), str(dedup)) for surface, dedup in inserted}
     keys = [(d.surface, d.dedup) for d in deliveries]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.model.circuit_breaker import CircuitBreaker
@@ -18,6 +17,7 @@ from core.store.database import from_ms, to_ms
 from core.store.inventory_tables import EndpointRow, FamilyMemoryRow, FamilyTimingRow
 from core.store.tables import JobRow, NodeRow
 from core.store.unit_of_work import Tx
+from core.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +220,8 @@ async def _row(tx: Tx, endpoint: str) -> EndpointRow:
     row = await tx.session.get(EndpointRow, endpoint, with_for_update=True)
     if row is not None:
         return row
-    dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
     blank = EndpointRow(name=endpoint, state=ServerState.UNKNOWN.value, checked_ms=0)
-    insert = dialect.insert(EndpointRow).values(blank.model_dump())
+    insert = insert_into(tx, EndpointRow).values(blank.model_dump())
     await tx.session.execute(insert.on_conflict_do_nothing(index_elements=["name"]))
     return await tx.session.get_one(EndpointRow, endpoint, with_for_update=True)
 

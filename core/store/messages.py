@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.model.card import Choice
 from core.model.place import Place
 from core.store.message_tables import CardRow, ChoiceRow, TaskMessageRow
 from core.store.unit_of_work import Tx
+from core.store.upsert import insert_into
 
 
 async def bind(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) -> None:
@@ -28,10 +28,9 @@ async def bind(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) ->
         for message_id in dict.fromkeys(message_ids)
     ]
     if rows:
-        dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
         keys = ["surface", "channel", "message_id"]
         await tx.session.execute(
-            dialect.insert(TaskMessageRow).values(rows).on_conflict_do_nothing(index_elements=keys)
+            insert_into(tx, TaskMessageRow).values(rows).on_conflict_do_nothing(index_elements=keys)
         )
 
 

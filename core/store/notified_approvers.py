@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy.dialects import postgresql, sqlite
-
 from core.store.message_tables import NotifiedApproverRow
 from core.store.unit_of_work import Tx
+from core.store.upsert import insert_into
 
 
 async def record(tx: Tx, number: int, revision: int, names: Sequence[str]) -> set[str]:
@@ -15,8 +14,7 @@ async def record(tx: Tx, number: int, revision: int, names: Sequence[str]) -> se
     if not names:
         return set()
     rows = [{"number": number, "revision": revision, "person": name, "at_ms": tx.now_ms} for name in names]
-    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(NotifiedApproverRow).values(rows)
+    insert = insert_into(tx, NotifiedApproverRow).values(rows)
     keys = ["number", "revision", "person"]
     added = await tx.session.execute(
         insert.on_conflict_do_nothing(index_elements=keys).returning(NotifiedApproverRow.person)

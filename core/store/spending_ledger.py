@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from core.model.budget import BudgetAccount, Spending
@@ -15,6 +14,7 @@ from core.model.job import Job, JobKind
 from core.model.provenance import Usage
 from core.store.tables import JobRow, SpendingRow
 from core.store.unit_of_work import Tx
+from core.store.upsert import insert_into
 
 _KEY = ("job_id", "part", "call")
 
@@ -39,8 +39,7 @@ async def append(tx: Tx, job: Job, entry: LedgerEntry) -> bool:
     The claim on the job is not checked, because a worker that lost it has spent the money nevertheless.
     """
     usage = entry.usage
-    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(SpendingRow).values(
+    insert = insert_into(tx, SpendingRow).values(
         job_id=job.id,
         part=entry.part,
         call=entry.call,

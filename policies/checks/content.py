@@ -13,7 +13,6 @@ from core.model.staged_diff import Finding
 from policies.checks.deception import check_text
 from policies.checks.scope import block, capped, count, warn
 from policies.checks.tests import removed_tests
-from policies.secrets import leaks_in, scan
 
 MAX_SHOWN: Final = 3
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
@@ -70,6 +69,8 @@ class ContentChecks:
             self.binary.append(warn("binaries", "was a Git LFS pointer and is now the content itself", blob.file))
 
     def _check_secrets(self, blob: Blob) -> None:
+        from policies.secrets import leaks_in, scan  # noqa: PLC0415 - the patterns take memory of an idle server
+
         file = blob.file
         if any(leak.certain for leak in leaks_in(file.path.decode("utf-8", "surrogateescape"))):
             self.leaking.append(block("secrets", "its name holds a secret", file))

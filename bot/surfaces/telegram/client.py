@@ -11,8 +11,10 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from ssl import SSLContext
 from typing import Any, Final, TypeVar
 
+from httpx import create_ssl_context
 from telegram import Bot
 from telegram.error import (
     BadRequest,
@@ -121,7 +123,8 @@ class TelegramClient:
             raise UsageError("telegram_token", "This is not a valid Telegram bot token.", mend)
         silence_libraries()
         base = config.base_url.rstrip("/")
-        self._requests = [_request(HTTPXRequest, wait_s), _request(_PollRequest, wait_s)]
+        trust = create_ssl_context()  # shared: each one holds all root certificates
+        self._requests = [_request(kind, wait_s, trust) for kind in (HTTPXRequest, _PollRequest)]
         self._bot = _RawBot(
             config.token,
             base_url=f"{base}/bot",
@@ -221,7 +224,7 @@ def _gone(error: TelegramError) -> PermanentError:
     return PermanentError("place_gone", f"The bot cannot send messages there: {error.message}.", mend)
 
 
-def _request(kind: type[HTTPXRequest], wait_s: float) -> HTTPXRequest:
+def _request(kind: type[HTTPXRequest], wait_s: float, trust: SSLContext) -> HTTPXRequest:
     return kind(
         connection_pool_size=64,
         connect_timeout=wait_s,
@@ -229,6 +232,7 @@ def _request(kind: type[HTTPXRequest], wait_s: float) -> HTTPXRequest:
         write_timeout=wait_s,
         pool_timeout=wait_s,
         media_write_timeout=max(60.0, wait_s),
+        httpx_kwargs={"verify": trust},
     )
 
 
