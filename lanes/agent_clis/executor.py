@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from core.model.errors import CountersignError, Kind, Problem, TransientError, U
 from core.model.lane import Lane
 from core.model.provenance import Provenance
 from core.ports.executor import ExecutorResult, WorkOrder
-from core.ports.leases import LeaseRefusedError, ModelLeases
+from core.ports.leases import ModelLeases
 from core.ports.repository import Repository
 from lanes.agent_clis import ADAPTERS
 from lanes.agent_clis.adapter import (
@@ -28,11 +28,12 @@ from lanes.agent_clis.adapter import (
 )
 from lanes.agent_clis.generic import NAME, described_adapter
 from lanes.agent_clis.hidden_files import HiddenFiles
+from lanes.agent_clis.model_choice import reserve_model, usable_endpoints
 from lanes.agent_clis.outcome import AgentOutcome
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.agent_clis.prompts import prompt_text
 from lanes.agent_clis.stream_lines import StreamLines, sanitize
-from lanes.egress import PROTOCOLS, EgressBroker, EgressLog, EgressProxy, UsageAccount
+from lanes.egress import EgressBroker, EgressLog, EgressProxy, UsageAccount
 from lanes.executors.workplace import Workplace, Workplaces
 from lanes.models import Endpoint, ModelName
 from lanes.repository import as_git
@@ -107,7 +108,7 @@ class AgentExecutor:
         """Why the lane cannot run on this node: its program, its model's endpoint, or the sandbox; None when it can."""
         try:
             adapter = self._adapter_of(lane)
-            self._options(lane, adapter)
+            usable_endpoints(self._endpoints, lane, adapter)
         except CountersignError as error:
             problem = error.problem
             return Problem(Kind.UNAVAILABLE, problem.code, problem.message, problem.mend)
@@ -124,7 +125,7 @@ class AgentExecutor:
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the program leaves; raises `WorkError` with its output when it fails."""
         adapter = self._adapter_of(order.lane)
-        options = self._options(order.lane, adapter)
+        options = usable_endpoints(self._endpoints, order.lane, adapter)
         program = await asyncio.to_thread(find_program, adapter, self._program_place)
         sandbox = await asyncio.to_thread(self._find_sandbox, order.lane.isolation.kind)
         for needed in (program, sandbox):
@@ -133,7 +134,7 @@ class AgentExecutor:
         assert isinstance(program, AgentProgram)
         assert not isinstance(sandbox, Problem)
         git = as_git(repository)
-        endpoint, models = await self._reserve(order.lane, options)
+        endpoint, models = await reserve_model(self._leases, order.lane, options)
         model = str(ModelName(endpoint.name, models[0]))
         account = await UsageAccount.open(model, order.lane.budget, order.usage)
         agent_run = AgentRun(order, adapter, account)
@@ -159,51 +160,6 @@ class AgentExecutor:
             mend = 'Add it, as in: agent: {argv: ["my-agent", "--task", "{task}"], speaks: openai}.'
             raise UsageError("no_agent", f"The lane {lane.name} does not describe its program", mend)
         return described_adapter(lane.agent)
-
-    def _options(self, lane: Lane, adapter: AgentCliAdapter) -> tuple[tuple[Endpoint, tuple[str, ...]], ...]:
-        """The endpoints that the program can use, those of the lane's first models first, with its models at each."""
-        names = tuple(map(ModelName.parse, lane.models))
-        if not names:
-            mend = "Add one to its file, as in: models: [endpoint/name]."
-            raise UsageError("no_model", f"The lane {lane.name} names no model", mend)
-        usable: dict[str, Endpoint] = {}
-        for name in names:
-            for endpoint in name.endpoints_in(self._endpoints):
-                if adapter.protocol in PROTOCOLS.get(endpoint.kind, ()):
-                    usable.setdefault(endpoint.name, endpoint)
-        if usable:
-            return tuple(
-                (endpoint, tuple(name.name for name in names if name.is_anywhere or name.endpoint == endpoint.name))
-                for endpoint in usable.values()
-            )
-        kinds = " or ".join(sorted(kind for kind, protocols in PROTOCOLS.items() if adapter.protocol in protocols))
-        message = f"The lane {lane.name} does not name an endpoint that {adapter.name} can use"
-        raise UsageError("no_endpoint", message, f"Name a model of an endpoint of kind {kinds} (`models:`).")
-
-    async def _reserve(
-        self, lane: Lane, options: Sequence[tuple[Endpoint, tuple[str, ...]]]
-    ) -> tuple[Endpoint, tuple[str, ...]]:
-        """Wait for a model before anything is started for the program; the endpoint to use, and the models there.
-
-        A model that any endpoint may serve is used where it is granted; else the first endpoint is used that grants
-        one. Raises `LeaseRefusedError` when none does.
-        """
-        if self._leases is None:
-            return options[0]
-        first = ModelName.parse(lane.models[0])
-        place = await self._leases.reserve(str(first)) if first.is_anywhere else None
-        for endpoint, models in options:
-            if place is not None and place.endpoint == endpoint.name:
-                return endpoint, (place.model, *models[1:])
-        for endpoint, models in options:
-            try:
-                await self._leases.reserve(str(ModelName(endpoint.name, models[0])))
-            except LeaseRefusedError:
-                if endpoint is options[-1][0]:
-                    raise
-            else:
-                return endpoint, models
-        raise AssertionError("no endpoint was given")
 
     async def _run_program(
         self,

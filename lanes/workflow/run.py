@@ -9,6 +9,7 @@ from typing import Final
 
 from core.model.errors import CountersignError, Kind, PermanentError, Problem, WorkError
 from core.model.lane import Lane
+from core.model.model_lease import current_work, working_for
 from core.model.provenance import Provenance, summed
 from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep, values_of
 from core.ports.executor import Executor, ExecutorResult, WorkOrder
@@ -157,7 +158,8 @@ class _WorkflowRun:
         async with self._slots:
             self.running.append(step.name)
             try:
-                result = await self._runner.run(step, start)
+                with working_for(replace(current_work(), part=step.name)):  # its models are leased beside the others'
+                    result = await self._runner.run(step, start)
             except CountersignError as error:
                 raise _with_step_name(step, error) from error
         self._changes[step.name] = await self._changes_between(start, result.tree)

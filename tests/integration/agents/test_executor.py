@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 from core.model.errors import Kind, PermanentError, Problem, TransientError, UsageError
 from core.model.lane import AgentCli, Limits
+from core.model.model_lease import ModelPlace
 from core.model.provenance import Usage
+from core.ports.leases import LeaseRefusedError
 from core.ports.reporting import MemoryUsage
 from lanes.agent_clis import ADAPTERS, NAMES, agent_capabilities
 from lanes.agent_clis.executor import AgentExecutor, create_agent_executor
@@ -167,7 +170,7 @@ async def test_what_is_not_here_is_said_with_its_mend(repo, tmp_path, program):
     for executor, wrong, code in (
         (good, replace(lane, models=()), "no_model"),
         (good, replace(lane, models=("other/m",)), "no_endpoint"),
-        (good, replace(lane, models=("m",)), "no_model"),
+        (good, replace(lane, models=("fake/",)), "no_model"),
         (runner.executor("codex", ENDPOINT, program), lane, "no_endpoint"),
     ):
         problem = executor.unavailable(wrong)
@@ -281,3 +284,45 @@ def test_all_programs_are_executors_and_what_is_here_is_offered(tmp_path, progra
     assert set(made) == {cli.name for cli in ADAPTERS} | {"agent"}
     assert all(executor.reads for executor in made.values())
     assert {"agent:claude-code", "agent:agent"} <= agent_capabilities({"claude-code": ProgramPlace(program)})
+
+
+class RecordingLeases:
+    """Grants at once, and records what was asked for; `refuses` are models that cannot be had."""
+
+    def __init__(self, happened: list[str], refuses: tuple[str, ...] = (), place: ModelPlace | None = None) -> None:
+        self.happened, self.refuses, self.place = happened, refuses, place
+
+    @asynccontextmanager
+    async def lease(self, model: str, *, keeps_slot: bool = False) -> AsyncIterator[ModelPlace | None]:
+        self.happened.append(f"leased {model}")
+        yield self.place
+
+    async def reserve(self, model: str) -> ModelPlace | None:
+        self.happened.append(f"reserved {model}")
+        if model in self.refuses:
+            raise LeaseRefusedError("model_down", f"{model} gets no work", "")
+        return self.place
+
+
+async def test_a_model_is_reserved_before_the_sandbox_starts_at_the_first_endpoint_that_grants_one(
+    repo, tmp_path, program
+):
+    happened: list[str] = []
+    runner, _ = runner_of(
+        repo, tmp_path, SandboxResult(0, b'{"ok": "yes"}\n', None, 1.0), lambda _: happened.append("sandbox")
+    )
+    endpoints = {name: Endpoint(name, "openai", "http://127.0.0.1:9") for name in ("one", "two")}
+    agent = AgentCli((str(program), "{task}", "{model}"), events="jsonl", success="ok=yes")
+
+    async def run(leases: RecordingLeases, *models: str) -> None:
+        happened.clear()
+        order = await runner.order(lane={"agent": agent, "models": models})
+        await runner.made(AgentExecutor(None, endpoints, runner.find, runner.scratch, leases=leases), order)
+
+    await run(RecordingLeases(happened, refuses=("one/m",)), "one/m", "two/m")
+    assert happened == ["reserved one/m", "reserved two/m", "sandbox"]
+    await run(RecordingLeases(happened, place=ModelPlace("two", "m:latest")), "m")
+    assert happened == ["reserved */m", "sandbox"]
+    with pytest.raises(LeaseRefusedError):
+        await run(RecordingLeases(happened, refuses=("one/m", "two/m")), "one/m", "two/m")
+    assert "sandbox" not in happened

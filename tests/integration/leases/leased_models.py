@@ -41,11 +41,15 @@ class LeasedWorker:
     granter: LeaseGranter
     models: ModelRegistry
 
+    @staticmethod
+    def request(tokens: int = 8) -> ChatRequest:
+        """A question."""
+        return ChatRequest((ChatMessage("user", "hello"),), max_tokens=tokens)
+
     async def ask(self, *names: str, job: str | None = None, is_chat: bool = True, tokens: int = 8) -> str:
         """One question to the first of these models that answers; the name of that model."""
-        request = ChatRequest((ChatMessage("user", "hello"),), max_tokens=tokens)
         with working_for(ModelWork(job, is_chat, is_agent=not is_chat)):
-            return (await self.models.model_for(names).ask(request)).model
+            return (await self.models.model_for(names).ask(self.request(tokens))).model
 
 
 @dataclass
@@ -124,10 +128,10 @@ async def leased_models(database: Database, *workers: str, **shims: GpuShim) -> 
 
 @asynccontextmanager
 async def leased_endpoints(
-    database: Database, workers: Iterable[str], endpoints: Mapping[str, Endpoint]
+    database: Database, workers: Iterable[str], endpoints: Mapping[str, Endpoint], held_ms: int = 1_000
 ) -> AsyncIterator[LeasedModels]:
     """Workers with these names on these endpoints, whose servers run."""
-    leased = LeasedModels(database, endpoints)
+    leased = LeasedModels(database, endpoints, held_ms)
     await leased.look()
     looking = asyncio.create_task(leased.keep_looking())
     try:
