@@ -19,6 +19,7 @@ from bot.cli import (
     people,
     plugins,
     policy,
+    queue_control,
     requests,
     running,
     schedules,
@@ -50,7 +51,22 @@ def countersign(ctx: click.Context, home: str | None) -> None:
     ctx.obj = CliContext(home)
 
 
-GROUPS = (requests, decisions, schedules, running, inventory, people, policy, lanes, models, plugins, sim, verify, home)
+GROUPS = (
+    requests,
+    decisions,
+    schedules,
+    running,
+    queue_control,
+    inventory,
+    people,
+    policy,
+    lanes,
+    models,
+    plugins,
+    sim,
+    verify,
+    home,
+)
 for group in GROUPS:
     for command in group.COMMANDS:
         countersign.add_command(command)

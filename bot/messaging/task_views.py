@@ -109,6 +109,11 @@ class TaskViews:
         view = await self.queries.queue()
         jobs = [queued.job for queued in view.jobs[:MAX_ROWS]]
         lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in jobs if job.kind is not JobKind.FOLLOW]
+        for each in view.pauses:
+            reason = one_line(each.pause.reason)
+            by = f" by {each.pause.by}" if each.pause.by else ""
+            what = f"The {each.scope.kind} {each.scope.name} is paused{by}"
+            lines.insert(0, f"{what}: {reason}" if reason else f"{what}.")
         if view.paused is not None:
             reason = one_line(view.paused.reason)
             lines.insert(0, f"The queue is paused: {reason}" if reason else "The queue is paused.")

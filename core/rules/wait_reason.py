@@ -1,15 +1,17 @@
-"""Why a job waits: for another task, for the queue, for jobs before it, or for a model."""
+"""Why a job waits: for another task, for the queue, for a limit, for jobs before it, or for a model."""
 
 from __future__ import annotations
 
 from core.model.job import JobState, QueuedJob
+from core.model.limits import Limit
 from core.model.model_lease import LeaseState
+from core.model.parking import Gate, GateKind
+from core.settings import Settings
 from core.store import queue_queries, switches
-from core.store.database import to_ms
-from core.store.unit_of_work import Tx
+from core.store.unit_of_work import Tx, from_ms, to_ms
 
 
-async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
+async def wait_reason(tx: Tx, settings: Settings, queued: QueuedJob) -> str:
     """What a job that is not finished waits for, in one sentence; empty when it waits for nothing."""
     job = queued.job
     if job.state is JobState.RUNNING:
@@ -19,12 +21,46 @@ async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
     if (pause := await switches.paused(tx)) is not None:
         reason = str(pause.get("reason") or "")
         return f"The queue is paused: {reason}" if reason else "The queue is paused."
+    if (gate := Gate.parse(job.parked or "")) is not None:
+        return await gate_reason(tx, settings, gate)
     if queued.problem is not None and to_ms(job.ready_at) > tx.now_ms:
         return f"Its last attempt failed, and the next one begins at {job.ready_at:%H:%M:%S} UTC: {queued.problem}"
     before = await queue_queries.position_of(tx, job) - 1
     if before:
         return f"{before} {'job goes' if before == 1 else 'jobs go'} before it."
     return "It is next, and waits for a worker that can run it."
+
+
+async def gate_reason(tx: Tx, settings: Settings, gate: Gate) -> str:
+    """Why jobs are parked for `gate`, and until when if that is known."""
+    if gate.kind is GateKind.PAUSE:
+        pause = (await switches.paused_scopes(tx)).get((gate.limit, gate.key), {})
+        by = f" by {pause['by']}" if pause.get("by") else ""
+        what = f"The {gate.limit} {gate.key} is paused{by}"
+        return f"{what}: {pause['reason']}" if pause.get("reason") else f"{what}."
+    limit = next((each for each in settings.limits if each.name == gate.limit), None)
+    if limit is None:
+        return "It goes on in a moment."
+    if gate.kind is GateKind.RUNNING:
+        jobs = "change" if limit.running == 1 else "changes"
+        return f"The limit {limit.name} lets {gate.key} run {limit.running} {jobs} at once, and as many run."
+    return await _day_reason(tx, settings, limit, gate.key)
+
+
+async def _day_reason(tx: Tx, settings: Settings, limit: Limit, key: str) -> str:
+    from core.store import day_use  # noqa: PLC0415 - few jobs wait for it
+
+    reasons = []
+    for use, most in limit.per_day:
+        free_ms = await day_use.free_at_ms(tx, limit, use, most, key, settings.people)
+        if free_ms is not None:
+            reasons.append((free_ms, f"{use.amount(most)} a day, which are used up until"))
+    if not reasons:
+        return "It goes on in a moment."
+    free_ms, words = max(reasons)
+    at = from_ms(free_ms)
+    day = "" if at.date() == tx.now.date() else f" on {at:%d %B}"
+    return f"The limit {limit.name} allows {key} {words} {at:%H:%M} UTC{day}."
 
 
 async def _model_reason(tx: Tx, job_id: str) -> str:

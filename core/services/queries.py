@@ -14,7 +14,7 @@ from core.model.job import Job, JobState, QueuedJob
 from core.model.lifecycle import RESTING, State
 from core.model.masking import masked
 from core.model.task import TaskSummary
-from core.services.queue_control import QueuePause
+from core.services.queue_control import PauseScope, PauseScopeKind, QueuePause, ScopedPause
 from core.settings import SettingsSource
 from core.store import events, queue_queries, switches, tasks
 from core.store.artifacts import ArtifactFiles
@@ -27,15 +27,17 @@ MOST_JOBS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """The unfinished jobs, and the pause if there is one."""
+    """The unfinished jobs, and the pauses of all of them, of lanes and of repositories."""
 
     paused: QueuePause | None
     jobs: tuple[QueuedJob, ...]
+    pauses: tuple[ScopedPause, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``queue --json``."""
         return {
             "paused": self.paused.to_json() if self.paused else None,
+            "pauses": [pause.to_json() for pause in self.pauses],
             "jobs": [queued.to_json() for queued in self.jobs],
         }
 
@@ -91,7 +93,8 @@ class Queries:
     async def queue(self, tx: Tx) -> QueueView:
         """The unfinished jobs, running ones first, at most `MOST_JOBS`."""
         jobs = await queue_queries.queue_line(tx, MOST_JOBS)
-        return QueueView(QueuePause.from_json(await switches.paused(tx)), tuple(jobs))
+        paused = QueuePause.from_json(await switches.paused(tx))
+        return QueueView(paused, tuple(jobs), await _scoped_pauses(tx))
 
     @reads
     async def activity(self, tx: Tx, number: int) -> TaskActivity:
@@ -106,3 +109,11 @@ class Queries:
     def _masked(self, event: Event) -> Event:
         body: Mapping[str, Any] = json.loads(event.body)
         return replace(event, body=canonical(masked(body, self.settings().mask)))
+
+
+async def _scoped_pauses(tx: Tx) -> tuple[ScopedPause, ...]:
+    pauses = await switches.paused_scopes(tx)
+    return tuple(
+        ScopedPause(PauseScope(PauseScopeKind(kind), name), QueuePause(str(value.get("reason") or ""), value.get("by")))
+        for (kind, name), value in pauses.items()
+    )

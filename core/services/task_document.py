@@ -166,18 +166,18 @@ async def _document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
         approvals=await tasks.approvals_of(tx, number),
         artifacts=await artifacts.of_task(tx, number),
         needs=await needs_of(tx, settings, task),
-        queue=await _place(tx, number),
+        queue=await _place(tx, settings, number),
         mask=settings.mask,
     )
 
 
-async def _place(tx: Tx, number: int) -> QueuePlace | None:
+async def _place(tx: Tx, settings: Settings, number: int) -> QueuePlace | None:
     active = await queue_queries.queued_of(tx, number)
     if not active:
         return None
     queued = active[0]
     job, problem = queued.job, queued.problem
-    why = await wait_reason(tx, queued)
+    why = await wait_reason(tx, settings, queued)
     if job.state is JobState.RUNNING:
         return QueuePlace(0, None, None, problem, queued.progress, why=why)
     if job.state is JobState.WAITING:

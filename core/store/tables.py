@@ -32,6 +32,7 @@ class TaskRow(Row, table=True):
         Index("tasks_by_expiry", "state", "expires_ms"),
         Index("tasks_by_nudge", "state", "nudge_ms"),
         Index("tasks_of_requester", "requester", "created_ms"),
+        Index("tasks_by_creation", "created_ms"),
         {"sqlite_autoincrement": True},
     )
 
@@ -152,9 +153,9 @@ class JobRow(Row, table=True):
 
     `capabilities` are those that a node needs, sorted, one a line; `rank_ms` is the job's place in the scheduler's
     order, `turn_ms` the same without its priority and without manual moves (see `core.store.turns`). `parked` says why
-    a ready job may not be claimed now (see `core.model.parking`); NULL if it may. `person` is the author of the revision. `write_set` are the globs of what the job may change in `repository`,
-    none for a job that writes no files, NULL if that is not known. `result` is what the executor made, until the job
-    ends.
+    a ready job may not be claimed now (see `core.model.parking`), NULL if it may. `person` is the author of the
+    revision. `write_set` are the globs of what the job may change in `repository`, none for a job that writes no files,
+    NULL if that is not known. `result` is what the executor made, until the job ends.
     """
 
     __tablename__ = "jobs"
@@ -167,6 +168,8 @@ class JobRow(Row, table=True):
         _partial("jobs_parked", "parked", "rank_ms", "id", where="state = 'ready' AND parked IS NOT NULL"),
         _partial("jobs_later", "ready_ms", where="state = 'ready' AND parked = 'later'"),
         _partial("jobs_running", "owner", where="state = 'running'"),
+        _partial("jobs_of_lane", "lane", where="state = 'ready'"),
+        _partial("jobs_of_repository", "repository", where="state = 'ready'"),
         Index("jobs_by_readiness", "state", "ready_ms"),
         Index("jobs_of_task", "number", "state"),
     )
@@ -236,7 +239,11 @@ class SpendingRow(Row, table=True):
     """
 
     __tablename__ = "spending"
-    __table_args__ = (Index("spending_of_lane", "lane", "at_ms"), Index("spending_of_person", "person", "at_ms"))
+    __table_args__ = (
+        Index("spending_of_lane", "lane", "at_ms"),
+        Index("spending_of_person", "person", "at_ms"),
+        Index("spending_by_time", "at_ms"),
+    )
 
     job_id: str = Field(primary_key=True, foreign_key="jobs.id")
     part: str = Field(primary_key=True)

@@ -59,15 +59,17 @@ def print_queue(
     rows: Sequence[_Row],
     *,
     paused: _Row | None = None,
+    pauses: Sequence[_Row] = (),
     now: datetime | None = None,
     profile: TerminalProfile | None = None,
 ) -> None:
     """Print jobs in the given order (``queue --json``): each has task, revision, kind, state, priority and more.
 
-    `paused` says who paused the queue (`by`) and why (`reason`).
+    `paused` says who paused the queue (`by`) and why (`reason`); `pauses` are those of lanes and repositories.
     """
     profile, now = profile or detect_profile(stream), now or datetime.now(UTC)
     items: list[Any] = [_paused(profile, paused)] if paused is not None else []
+    items += [_paused(profile, each) for each in pauses]
     if not rows:
         write_items(stream, profile, [*items, profile.text(("The queue is empty.", "dim"))])
         return
@@ -89,10 +91,14 @@ def print_queue(
 
 
 def _paused(profile: TerminalProfile, paused: _Row) -> Text:
+    what, option = "The queue", ""
+    if scope := paused.get("scope"):
+        what = f"The {scope} {paused['name']}"
+        option = f" --{'repo' if scope == 'repository' else scope} {paused['name']}"
     by = f" by {paused['by']}" if paused.get("by") else ""
     reason = f": {one_line(paused['reason'])}" if paused.get("reason") else ""
-    resume = "; resume it with countersign resume"
-    return profile.text(("! ", "yellow"), (f"The queue is paused{by}{reason}", "bold yellow"), (resume, "dim"))
+    resume = f"; resume it with countersign resume{option}"
+    return profile.text(("! ", "yellow"), (f"{what} is paused{by}{reason}", "bold yellow"), (resume, "dim"))
 
 
 def _job(profile: TerminalProfile, row: _Row, now: datetime) -> Text:
