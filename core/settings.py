@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from core.model.errors import NotFoundError, PermanentError
 from core.model.lane import Lane
+from core.model.limits import Limit
 from core.model.masking import Mask, no_mask
 from core.model.person import People
 from core.ports.policy import Policy
@@ -32,7 +33,8 @@ class Settings:
     """The configuration in force; it is read for every decision, so that an edit applies at the next click.
 
     `mask` masks secrets in displayed requests and events. `zone` is the time zone of recurring requests that name none,
-    an IANA name. `surface_classes` are the classes of work, chat or bulk, of requests from some surfaces.
+    an IANA name. `surface_classes` are the classes of work, chat or bulk, of requests from some surfaces. `limits` are
+    those by key.
     """
 
     people: People
@@ -43,6 +45,7 @@ class Settings:
     mask: Mask = no_mask
     zone: str = "UTC"
     surface_classes: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
 
     def repository(self, name: str) -> RepositorySpec:
         """The repository called `name`; raises `NotFoundError`."""

@@ -17,6 +17,7 @@ from core.model.job import PAYLOAD_VERSION, Job, JobKind, JobState
 from core.model.job_order import NodeView, rank_ms_of
 from core.model.lane import Lane
 from core.model.lifecycle import State
+from core.model.limits import Limit
 from core.model.person import People, Person
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
 from core.model.task import PullRequest, Task
@@ -262,11 +263,16 @@ async def put_worker(
     await database.write(work)
 
 
+def claimer(database: Database, worker: str = "w1", node: NodeView = NODE, limits: Iterable[Limit] = ()) -> Claimer:
+    """What claims jobs for `worker` under `limits`."""
+    return Claimer(database, node, worker, always(settings(limits=tuple(limits))))
+
+
 async def claim(database: Database, worker: str = "w1", node: NodeView = NODE) -> Job | None:
     """What `worker` claims on `node`; it is registered with its first claim, and no sweep will find it silent."""
     if not await database.read(lambda tx: tx.session.get(WorkerRow, worker)):
         await put_worker(database, worker, silent_s=-3600, offers=node.offers)
-    return await Claimer(database, node, worker).claim()
+    return await claimer(database, worker, node).claim()
 
 
 async def load(database: Database, number: int) -> Task:

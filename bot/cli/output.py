@@ -96,7 +96,7 @@ def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def print_queue(document: Mapping[str, Any]) -> None:
     """Print the queue and, if it is paused, why."""
-    terminal.print_queue(sys.stdout, document["jobs"], paused=document["paused"])
+    terminal.print_queue(sys.stdout, document["jobs"], paused=document["paused"], pauses=document["pauses"])
 
 
 def print_event(event: Mapping[str, Any], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The commands serve, worker, pause, resume, events and stats."""
+"""The commands serve, worker, events and stats."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import click
 from bot.cli.context import (
     NUMBER,
     CliContext,
-    as_option,
     json_option,
     keep_memory_small,
-    operator,
     parse_time,
     print_json,
     run,
@@ -66,40 +64,6 @@ def worker(context: CliContext, node: str | None, drain: bool) -> int:
 
 
 @click.command()
-@click.option("--reason", default="", metavar="TEXT", help="Why; shown to everyone who looks at the queue.")
-@as_option
-@json_option
-@click.pass_obj
-def pause(context: CliContext, reason: str, person: str | None, as_json: bool) -> int:
-    """Start no more jobs; running ones finish, requests are still accepted. For maintainers with --as."""
-
-    async def work() -> int:
-        async with context.open() as app:
-            pause = await app.queue_control.pause(operator(app, person), reason.strip())
-        print_json({"paused": pause.to_json()}) if as_json else click.echo("The queue is paused.")
-        return 0
-
-    return run(work())
-
-
-@click.command()
-@click.argument("endpoint", required=False)
-@as_option
-@json_option
-@click.pass_obj
-def resume(context: CliContext, endpoint: str | None, person: str | None, as_json: bool) -> int:
-    """Let a paused queue run again, or the drained ENDPOINT get work again. For maintainers with --as."""
-
-    async def work() -> int:
-        async with context.open() as app:
-            if endpoint is not None:
-                await app.inventory.resume(operator(app, person), endpoint)
-                resumed = {"endpoint": endpoint, "drained": None}
-                print_json(resumed) if as_json else click.echo(f"{endpoint} gets work again.")
-                return 0
-            await app.queue_control.resume(operator(app, person))
-        print_json({"paused": None}) if as_json else click.echo("The queue is running.")
-        return 0
 
     return run(work())
 
@@ -155,7 +119,7 @@ def stats(context: CliContext, since: str, as_json: bool) -> int:
     return run(work())
 
 
-COMMANDS = (serve, worker, pause, resume, events, stats)
+COMMANDS = (serve, worker, events, stats)
 
 
 async def _run_until_signal(

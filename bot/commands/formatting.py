@@ -16,7 +16,6 @@ _WORDS: dict[type, str] = {
     m.Retry: "retry",
     m.Queue: "queue",
     m.ShowGpus: "gpu",
-    m.Release: "release",
     m.ListSchedules: "schedules",
     m.Unschedule: "unschedule",
     m.PauseSchedule: "pause_schedule",
@@ -29,13 +28,13 @@ def format_command(command: m.Command) -> str:
     match command:
         case m.Approve() | m.Pick() | m.Progress() | m.Extend():
             return _numbered_line(command)
-        case m.Link() | m.Unlink() | m.Help():
-            return _identity_line(command)
+        case m.Link() | m.Unlink() | m.Help() | m.Release():
+            return _words_line(command)
         case m.Show() | m.Why() | m.Cancel() | m.Undo() | m.Merge() | m.Retry():
             return f"/{_WORDS[type(command)]}{_number(command.number)}"
         case m.Unschedule() | m.PauseSchedule() | m.ResumeSchedule():
             return f"/{_WORDS[type(command)]} {command.id}"
-        case m.Queue() | m.ShowGpus() | m.Release() | m.ListSchedules():
+        case m.Queue() | m.ShowGpus() | m.ListSchedules():
             return f"/{_WORDS[type(command)]}"
         case _:
             return _text_line(command)
@@ -56,8 +55,10 @@ def _numbered_line(command: m.Approve | m.Pick | m.Progress | m.Extend) -> str:
             assert_never(command)
 
 
-def _identity_line(command: m.Link | m.Unlink | m.Help) -> str:
+def _words_line(command: m.Link | m.Unlink | m.Help | m.Release) -> str:
     match command:
+        case m.Release(scope, name):
+            return f"/release{_options(((scope, name),) if scope else ())}"
         case m.Link(word, confirmed):
             return f"/link{f' {word}' if word else ''}{' yes' if confirmed else ''}"
         case m.Unlink(surface, identity):
@@ -68,7 +69,7 @@ def _identity_line(command: m.Link | m.Unlink | m.Help) -> str:
             assert_never(command)
 
 
-def _text_line(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Every) -> str:
+def _text_line(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Move | m.Every) -> str:
     match command:
         case m.Ask():
             priority = str(command.priority) if command.priority else None
@@ -85,8 +86,11 @@ def _text_line(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Every) 
             return _escape_text(command, f"/reject{_number(number)}", text)
         case m.Diff(number, path):
             return _escape_text(command, f"/diff{_number(number)}", path or "")
-        case m.Hold(text):
-            return _escape_text(command, "/hold", text)
+        case m.Hold(text, scope, name):
+            return _escape_text(command, f"/hold{_options(((scope, name),) if scope else ())}", text)
+        case m.Move(number, to, before, text):
+            place = f"before {before}" if before is not None else to
+            return _escape_text(command, f"/move{_number(number)} --{place}", text)
         case _:
             assert_never(command)
 

@@ -86,14 +86,29 @@ class ShowGpus:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Pause the queue, for a reason."""
+    """Pause the queue, for a reason; with `scope` (``lane``, ``repo`` or ``endpoint``) only what is called `name`."""
 
     reason: str = ""
+    scope: str | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Resume the queue."""
+    """Resume the queue, or what was paused with a `scope`."""
+
+    scope: str | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Move the waiting job of a task: `to` is ``first``, ``last``, or ``before`` the job of the task `before`."""
+
+    number: int | None
+    to: str
+    before: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +255,7 @@ Command: TypeAlias = (
     | ShowGpus
     | Hold
     | Release
+    | Move
     | Cancel
     | Extend
     | Undo

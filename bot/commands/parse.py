@@ -133,7 +133,7 @@ def _fits(name: str, rest: str) -> bool:
         return not rest
     if name == "every":
         return leading_quote(rest) is not None
-    if name == "reply":
+    if name in ("reply", "move"):  # files are moved more often than jobs
         return task_number(split_first(rest)[0]) is not None
     return name != "pick" or not rest or _SELECTION.match(rest) is not None
 

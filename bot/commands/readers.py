@@ -29,6 +29,7 @@ from bot.commands.model import (
     Link,
     ListSchedules,
     Merge,
+    Move,
     PauseSchedule,
     Pick,
     Progress,
@@ -52,6 +53,15 @@ CommandReader = Callable[[str, bool], Command | InvalidCommand]
 
 _SINCE: Final = re.compile(
     r"(?:--|[\u2014\u2013])?since(?:\s{0,8}=\s{0,8}|\s{1,8})([0-9]{1,5})\s{0,2}([mhdw])[a-z]{0,6}",
+    re.IGNORECASE | re.ASCII,
+)
+_DASHES: Final = r"(?:--|[\u2014\u2013])"
+_SCOPE: Final = re.compile(
+    rf"{_DASHES}(?P<scope>lane|repo|endpoint)(?:\s{{0,8}}=\s{{0,8}}|\s{{1,8}})(?P<name>{NAME.pattern})(?=\s|$)",
+    re.IGNORECASE | re.ASCII,
+)
+_PLACE: Final = re.compile(
+    rf"{_DASHES}(?:(?P<end>first|last)|before(?:\s{{0,8}}=\s{{0,8}}|\s{{1,8}})(?P<before>#?[0-9]{{1,10}}))(?=\s|$)",
     re.IGNORECASE | re.ASCII,
 )
 _REASON: Final = re.compile(r"(?:--|[\u2014\u2013])reason(?:\s{0,8}=\s{0,8}|\s{1,8})(?=\S)", re.IGNORECASE)
@@ -224,7 +234,7 @@ def _progress(rest: str, _bound: bool) -> Command | InvalidCommand:
     return Progress(number, f"{int(match.group(1))}{match.group(2).lower()}")
 
 
-def _without_arguments(name: str, command: type[Queue | ShowGpus | Release | ListSchedules]) -> CommandReader:
+def _without_arguments(name: str, command: type[Queue | ShowGpus | ListSchedules]) -> CommandReader:
     def read(rest: str, _bound: bool) -> Command | InvalidCommand:
         return InvalidCommand(_about(name, "takes nothing after it"), usage_advice(name)) if rest else command()
 
@@ -232,7 +242,34 @@ def _without_arguments(name: str, command: type[Queue | ShowGpus | Release | Lis
 
 
 def _hold(rest: str, _bound: bool) -> Command | InvalidCommand:
-    return Hold(_reason(rest))
+    scope, name, rest = _scope(rest)
+    return Hold(_reason(rest), scope, name)
+
+
+def _release(rest: str, _bound: bool) -> Command | InvalidCommand:
+    scope, name, rest = _scope(rest)
+    if rest:
+        return InvalidCommand(_about("release", "takes a lane, a repository or an endpoint"), usage_advice("release"))
+    return Release(scope, name)
+
+
+def _scope(text: str) -> tuple[str | None, str, str]:
+    """The option that names what is paused, its value, and the rest of the text."""
+    match = _SCOPE.match(text)
+    return (match["scope"].lower(), match["name"], text[match.end() :].strip()) if match else (None, "", text)
+
+
+def _move(rest: str, bound: bool) -> Command | InvalidCommand:
+    parsed = _numbered("move", rest, bound=bound)
+    if isinstance(parsed, InvalidCommand):
+        return parsed
+    number, place = parsed
+    match = _PLACE.match(place)
+    if match is None:
+        return InvalidCommand(_about("move", "needs --first, --last or --before and a task"), usage_advice("move"))
+    before = task_number(match["before"] or "")
+    reason = _reason(place[match.end() :].strip())
+    return Move(number, (match["end"] or "before").lower(), before, reason)
 
 
 def _every(rest: str, _bound: bool) -> Command | InvalidCommand:
@@ -312,7 +349,8 @@ READERS: Final[dict[str, CommandReader]] = {
     "queue": _without_arguments("queue", Queue),
     "gpu": _without_arguments("gpu", ShowGpus),
     "hold": _hold,
-    "release": _without_arguments("release", Release),
+    "release": _release,
+    "move": _move,
     "every": _every,
     "schedules": _without_arguments("schedules", ListSchedules),
     "unschedule": _with_id("unschedule", Unschedule),

@@ -80,8 +80,26 @@ COMMANDS: Final = (
     ),
     CommandSpec("queue", "", "Show what runs and what comes next.", "/queue"),
     CommandSpec("gpu", "", "Show the model servers, their GPUs and what is loaded.", "/gpu", ("gpus", "endpoints")),
-    CommandSpec("hold", "[REASON]", "Pause the queue until it is released.", "/hold the build machines move"),
-    CommandSpec("release", "", "Resume the queue.", "/release"),
+    CommandSpec(
+        "hold",
+        "[--lane LANE | --repo NAME | --endpoint NAME] [REASON]",
+        "Pause the queue, a lane, a repository or an endpoint until it is released.",
+        "/hold --lane docs the forge is being moved",
+        ("pause",),
+    ),
+    CommandSpec(
+        "release",
+        "[--lane LANE | --repo NAME | --endpoint NAME]",
+        "Resume the queue, or what was paused.",
+        "/release --lane docs",
+        ("resume",),
+    ),
+    CommandSpec(
+        "move",
+        "N --first | --last | --before M [REASON]",
+        "Move a task that waits to another place in the queue.",
+        "/move 12 --before 9 the release waits for it",
+    ),
     CommandSpec(
         "every",
         '"WHEN" [in ZONE] TEXT [--repo NAME] [--lane LANE] [--set NAME=VALUE]',
@@ -124,8 +142,6 @@ NAMES: Final = {name: spec for spec in COMMANDS for name in (spec.name, *spec.al
 """Every name and alias, to its command."""
 
 HINTS: Final = {
-    "pause": ("hold", "pause_schedule"),
-    "resume": ("release", "resume_schedule"),
     "status": ("progress", "queue"),
     "list": ("progress", "queue"),
     "log": ("progress",),

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from bot.configuration.limits import RawLimit, limits_of
 from bot.configuration.models import Models, RawAgent, RawEndpoint, RawInterpreter, checked_names, models_of
 from bot.integrations.tickets import Trackers
 from bot.integrations.webhooks.hooks import Hook
@@ -29,6 +30,7 @@ from bot.surfaces.settings import (
     slack_config,
     telegram_config,
 )
+from core.model.limits import Limit, LimitScope
 from core.model.person import People, Person
 from core.model.turn import SURFACES
 from core.ports.repository import RepositorySpec
@@ -79,6 +81,7 @@ class _Config(StrictModel):
     agents: dict[str, RawAgent] = Field(default_factory=dict)
     plugins: RawPlugins = RawPlugins()
     classes: dict[str, Literal["chat", "bulk"]] = Field(default_factory=dict)
+    limits: dict[str, RawLimit] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Config:
     roles: frozenset[str]
     repositories: dict[str, RepositorySpec]
     timing: Timing
+    limits: tuple[Limit, ...] = ()
     zone: str = "UTC"
     hooks: Callable[[], tuple[Hook, ...]] = tuple
     trackers: Callable[[], Trackers] = Trackers
@@ -142,10 +146,13 @@ def load_config(path: Path) -> Config:
         )
         for name, repo in raw.repositories.items()
     }
+    roles = frozenset(raw.roles) | {role for p in raw.people.values() for role in p.roles}
+    keys = {LimitScope.PERSON: people, LimitScope.TEAM: roles, LimitScope.REPOSITORY: repositories}
     return Config(
         database=_database(document, raw, path.parent),
         people=People(people),
-        roles=frozenset(raw.roles) | {role for p in raw.people.values() for role in p.roles},
+        roles=roles,
+        limits=limits_of(document, raw.limits, keys),
         repositories=repositories,
         timing=_timing(document, raw.worker),
         surfaces=surfaces,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.configuration.config import Config, load_config
 from bot.configuration.home import Home
+from bot.configuration.limits import check_lanes
 from bot.configuration.models import check_lane_models
 from core.log import log
 from core.model.errors import CountersignError, Kind, PermanentError
@@ -56,6 +57,7 @@ def load_snapshot(home: Home, plugins: BuildPlugins | None = None) -> Snapshot:
     built = plugins(config) if plugins is not None else build_plugins(config, home)
     lanes = load_lanes(home.lanes, _checks_of(built, config))
     check_lane_models(lanes, config.endpoints)
+    check_lanes(home.config, config.limits, lanes)
     rules = load_rules(home.policy, names_of(config, lanes))
     lanes = with_protected(lanes, rules.protect)
     settings = Settings(
@@ -67,6 +69,7 @@ def load_snapshot(home: Home, plugins: BuildPlugins | None = None) -> Snapshot:
         mask=mask_text,
         zone=config.zone,
         surface_classes=config.surface_classes,
+        limits=config.limits,
     )
     return Snapshot(settings, config, rules)
 

@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 import bot.commands as c
-from bot.cards.problem_text import problem_sentence, render_advice
+from bot.cards.problem_text import problem_sentence
 from bot.messaging.command_actor import CommandActor
 from bot.messaging.identities import IdentityDirectory
 from bot.messaging.inventory_views import InventoryViews
+from bot.messaging.queue_commands import QueueCommands
 from bot.messaging.schedule_commands import ChatSchedules
 from bot.messaging.task_choice import TaskChoice, TaskCommand
 from bot.messaging.task_commands import TaskCommands, with_context
 from bot.messaging.task_views import TaskViews
 from bot.surfaces.port import Response
-from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import CountersignError, TransientError
 from core.services.conversations import Conversations
-from core.services.queue_control import QueueControl
 from core.services.requests import NewRequest, Requests
 
 
@@ -31,7 +30,7 @@ class CommandDispatcher:
     views: TaskViews
     conversations: Conversations
     task_choice: TaskChoice
-    queue_control: QueueControl
+    queue_commands: QueueCommands
     schedules: ChatSchedules
     identities: IdentityDirectory
     inventory: InventoryViews
@@ -55,10 +54,10 @@ class CommandDispatcher:
                 response = await self.views.queue()
             case c.ShowGpus():
                 response = await self.inventory.gpus()
-            case c.Hold(reason=reason):
-                response = await self._hold(speaker, reason)
-            case c.Release():
-                response = await self._release(speaker)
+            case c.Hold() | c.Release():
+                response = await self.queue_commands.carry_out(speaker, command)
+            case c.Move():
+                response = await self.queue_commands.move(speaker, command, command.number or subject)
             case c.Help(topic=topic):
                 response = Response(c.help_text(topic, speaker.place.surface), personal=True)
             case c.Link() | c.Unlink():
@@ -104,16 +103,3 @@ class CommandDispatcher:
             )
         )
         return Response()  # the card shows the outcome
-
-    async def _hold(self, speaker: CommandActor, reason: str) -> Response:
-        await self.queue_control.pause(speaker.actor, reason)
-        text = advise(
-            "The queue is paused: running jobs finish, and requests are still accepted. ",
-            Suggestion(CommandName.RELEASE),
-            " resumes it.",
-        )
-        return Response(render_advice(text, speaker.place.surface))
-
-    async def _release(self, speaker: CommandActor) -> Response:
-        await self.queue_control.resume(speaker.actor)
-        return Response("The queue is running.")

@@ -22,6 +22,7 @@ from bot.messaging.inbox_consumer import InboxConsumer
 from bot.messaging.inventory_views import InventoryViews
 from bot.messaging.message_router import MessageRouter
 from bot.messaging.note_delivery import NoteDelivery
+from bot.messaging.queue_commands import QueueCommands
 from bot.messaging.rate_limits import RateLimits
 from bot.messaging.schedule_commands import ChatSchedules
 from bot.messaging.surface_delivery import SurfaceDelivery
@@ -129,7 +130,7 @@ def _commands(
         views=views,
         conversations=app.conversations,
         task_choice=TaskChoice(app.conversations),
-        queue_control=app.queue_control,
+        queue_commands=QueueCommands(app.queue_control, app.inventory),
         schedules=ChatSchedules(app.schedules),
         identities=directory,
         inventory=InventoryViews(app.inventory),

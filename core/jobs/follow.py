@@ -14,7 +14,7 @@ from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOut
 from core.model.approval import QuorumStatus
 from core.model.decision import ApprovalRequirements, RequiredCheck
 from core.model.errors import Kind, Problem
-from core.model.job import Job, JobState
+from core.model.job import Job
 from core.model.lifecycle import Fact, State
 from core.model.staged_diff import short_digest
 from core.model.task import PullRequest, Revision, Task
@@ -42,7 +42,7 @@ async def poll(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutpu
     repository = context.repository(needed(task.repo, "repository"))
     forge, opened = context.followed_of(repository), task.pull_request
     if forge is None or opened is None or opened.state != "open":
-        await context.database.write(lambda tx: jobs.end(tx, job, JobState.DONE))
+        await jobs.finish(context.database, job)
         return OVER
     snapshot = await forge.snapshot(repository, opened)
     if snapshot.pull_request.state != "open":

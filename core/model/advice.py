@@ -47,6 +47,7 @@ class CommandName(StrEnum):
     GPU = "gpu"
     HOLD = "hold"
     RELEASE = "release"
+    MOVE = "move"
     EVERY = "every"
     SCHEDULES = "schedules"
     UNSCHEDULE = "unschedule"
@@ -76,8 +77,8 @@ _TERMINAL: Final[Mapping[CommandName, str]] = {
     CommandName.RETRY: "reply {number} retry",
     CommandName.QUEUE: "queue",
     CommandName.GPU: "endpoints",
-    CommandName.HOLD: "pause",
-    CommandName.RELEASE: "resume",
+    CommandName.HOLD: "pause {args}",
+    CommandName.RELEASE: "resume {args}",
     CommandName.EVERY: "every {args}",
     CommandName.SCHEDULES: "schedules",
     CommandName.UNSCHEDULE: "unschedule {args}",

@@ -8,26 +8,32 @@ from typing import Final
 
 from core.model.job import Job
 from core.model.job_order import NodeView
-from core.store import claims, turns
+from core.queue.admission import Admission
+from core.settings import SettingsSource
+from core.store import claims
 from core.store.database import Database
 from core.store.postgres_statements import PreparedStatement
-from core.store.unit_of_work import Tx, reads, writes
 
-KEYS_FOR_S: Final = 1.0
-"""How long a busy worker may overlook jobs with a set of capabilities that no job had before."""
-BATCH: Final = 500
-"""How many jobs are made claimable at once."""
+LOOK_EVERY_S: Final = 0.5
+"""How long a busy worker may overlook an open gate, or jobs with a set of capabilities that no job had before."""
+MOST_LOOKS: Final = 8
+"""How many batches of jobs one claim parks at most before it gives up for now."""
 
 
 @dataclass(slots=True)
 class Claimer:
-    """Claims jobs for one worker, each with one statement; it looks further only when that finds nothing."""
+    """Claims jobs for one worker, each with one statement; it looks further only when that finds nothing.
+
+    `settings` has the limits in force.
+    """
 
     database: Database
     node: NodeView
     worker: str
+    settings: SettingsSource
+    _admission: Admission | None = None
     _keys: tuple[str, ...] = ()
-    _keys_until_s: float = 0.0
+    _look_at_s: float = 0.0
     _statement: PreparedStatement | None = field(default=None, repr=False)
 
     async def claim(self) -> Job | None:
@@ -35,37 +41,40 @@ class Claimer:
 
         Raises `TransientError` if the database cannot be reached.
         """
-        if time.monotonic() < self._keys_until_s and (job := await self._take()) is not None:
+        if time.monotonic() < self._look_at_s and (job := await self._take()) is not None:
             return job
-        await self._look()
-        return await self._take()
+        for _ in range(MOST_LOOKS):
+            has_more_to_park = await self._look()
+            job = await self._take()
+            if job is not None or not has_more_to_park:
+                return job
+        return None
 
     async def _take(self) -> Job | None:
-        if not self._keys:
-            return None
         if self._statement is None:
-            dialect = self.database.engine.dialect.name
-            self._statement = PreparedStatement.of(claims.claim_statement(dialect, self._keys, self.worker))
-        row = await self.database.write_first_row(self._statement)
+            return None
+        lock = claims.CLAIM_LOCK if self._gated else None
+        row = await self.database.write_first_row(self._statement, lock=lock)
         return claims.claimed_job(row) if row is not None else None
 
-    async def _look(self) -> None:
-        """Make claimable what became ready, and learn which capabilities jobs need now."""
-        if await self._is_any_due():
-            await self._wake_due()
-        keys = await self._needed()
-        if keys != self._keys:
-            self._keys, self._statement = keys, None
-        self._keys_until_s = time.monotonic() + KEYS_FOR_S
+    @property
+    def _gated(self) -> bool:
+        return self._admission is not None and self._admission.gates.condition() is not None
 
-    @reads
-    async def _needed(self, tx: Tx) -> tuple[str, ...]:
-        return await claims.needed_now(tx, self.node.offers)
+    async def _look(self) -> bool:
+        """Review the gates, and learn which capabilities jobs need now; returns whether more is to be parked."""
+        if self._admission is None:
+            self._admission = Admission.of(self.database, self.settings)
+        before = self._keys, self._admission.gates
+        review = await self._admission.review(self.node.offers)
+        self._keys = review.keys
+        if self._statement is None or before != (self._keys, self._admission.gates):
+            self._statement = self._claim_statement(self._admission)
+        self._look_at_s = time.monotonic() + LOOK_EVERY_S
+        return review.has_more_to_park
 
-    @reads
-    async def _is_any_due(self, tx: Tx) -> bool:
-        return bool(await turns.due_later(tx, 1))
-
-    @writes
-    async def _wake_due(self, tx: Tx) -> int:
-        return await turns.make_claimable(tx, await turns.due_later(tx, BATCH))
+    def _claim_statement(self, admission: Admission) -> PreparedStatement | None:
+        if not self._keys:
+            return None
+        dialect, may_run = self.database.engine.dialect.name, admission.gates.condition()
+        return PreparedStatement.of(claims.claim_statement(dialect, self._keys, self.worker, may_run))

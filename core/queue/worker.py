@@ -59,7 +59,7 @@ class Worker:
         self.id, self.node, self.reconciler = id, node, reconciler
         self.database, self.settings = context.database, context.settings
         self.runner = Runner(context, engine, id)
-        self.claimer = Claimer(self.database, node, id)
+        self.claimer = Claimer(self.database, node, id, self.settings)
         self.heartbeat = Heartbeat(self.database, self.settings, self.runner, reconciler, id)
         self.sweeper = Sweeper(self.database, self.settings, reconciler, id, self.runner.wake.set)
         self.duties, self._jobs_waiting_for_models = duties, jobs_waiting_for_models

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.model.job import JobState, QueuedJob
+from core.model.parking import Gate
 from core.model.queue_forecast import Interval, StoredForecast
 from core.rules.wait_reason import wait_reason
 from core.settings import Settings
@@ -65,7 +66,7 @@ class QueuePlace:
 async def place_of(tx: Tx, settings: Settings, queued: QueuedJob) -> QueuePlace:
     """The place of a job that is not finished."""
     job, problem = queued.job, queued.problem
-    why = await wait_reason(tx, queued)
+    why = await wait_reason(tx, settings, queued)
     if job.state is JobState.WAITING:
         return QueuePlace(0, queued.after, problem, why=why)
     from core.store import job_forecasts  # noqa: PLC0415 - its table is slow to build, and few tasks are queued
@@ -77,6 +78,8 @@ async def place_of(tx: Tx, settings: Settings, queued: QueuedJob) -> QueuePlace:
     position = await queue_queries.position_of(tx, job)
     next_try_at = job.ready_at if problem else None
     place = QueuePlace(position, None, problem, next_try_at=next_try_at, why=why, before=position - 1)
+    if Gate.parse(job.parked or "") is not None:  # when a pause or a limit ends is not foreseen
+        return place
     if stored is not None and stored.is_fresh(tx.now) and await switches.paused(tx) is None:
         return with_forecast(place, stored, tx.now, is_waiting=True)
     return await _quickly_expected(tx, settings, queued, place, stored)

@@ -8,10 +8,11 @@ from typing import Any
 
 from core.model.job import JobState, QueuedJob
 from core.model.model_lease import LeaseState, ModelLease
+from core.model.parking import Gate
 from core.model.queue_forecast import StoredForecast
 from core.rules.queue_place import QueuePlace, with_forecast
 from core.rules.queue_situation import line_forecasts
-from core.rules.wait_reason import model_reason, order_reason, pause_reason, retry_reason
+from core.rules.wait_reason import gate_reason, model_reason, order_reason, pause_reason, retry_reason
 from core.settings import Settings
 from core.store import job_forecasts, model_leases, switches
 from core.store.job_forecasts import UnfinishedJob
@@ -51,17 +52,27 @@ async def rows_of(tx: Tx, settings: Settings, line: Sequence[QueuedJob]) -> tupl
     leases = {lease.work.job: lease for lease in await model_leases.alive(tx) if lease.work.job is not None}
     stored, needs_worker = await _forecasts(tx, settings, line)
     pause = await switches.paused(tx)
+    gates = await _gate_reasons(tx, settings, line)
     rows, before = [], 0
     for queued in line:
         job = queued.job
         place = _place(tx, queued, before, leases.get(job.id), pause)
         before += job.state is JobState.READY
         is_waiting = job.state is JobState.READY or bool(place.why)
-        if job.state is not JobState.WAITING and not (pause is not None and job.state is JobState.READY):
+        if pause is None and job.parked in gates:
+            place = replace(place, why=gates[job.parked])
+        elif job.state is not JobState.WAITING and not (pause is not None and job.state is JobState.READY):
             place = with_forecast(place, stored.get(job.id), tx.now, is_waiting=is_waiting)
         place = replace(place, needs_worker=needs_worker and place.wait is not None and is_waiting)
         rows.append(_row(settings, queued, place, columns.get(job.id), leases.get(job.id)))
     return tuple(rows)
+
+
+async def _gate_reasons(tx: Tx, settings: Settings, line: Sequence[QueuedJob]) -> dict[str | None, str]:
+    """Why jobs are parked, by how they are parked."""
+    parked = {each.job.parked for each in line if each.job.state is JobState.READY}
+    gates = {each: Gate.parse(each or "") for each in parked}
+    return {each: await gate_reason(tx, settings, gate) for each, gate in gates.items() if gate is not None}
 
 
 async def _forecasts(tx: Tx, settings: Settings, line: Sequence[QueuedJob]) -> tuple[dict[str, StoredForecast], bool]:

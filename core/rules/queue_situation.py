@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from core.model.job import JobKind, JobState, QueuedJob
+from core.model.parking import Gate
 from core.model.queue_forecast import JobForecast
 from core.scheduler.demand import Work
 from core.scheduler.forecast import forecast
@@ -51,7 +52,10 @@ def situation_of(
     columns: Mapping[str, UnfinishedJob],
     history: WorkHistory,
 ) -> QueueSituation:
-    """The jobs of the queue's line, without models; the jobs that follow pull requests take no time."""
+    """The jobs of the queue's line, without models; the jobs that follow pull requests take no time.
+
+    Jobs that are parked for a pause or a limit are left out: when it ends is not foreseen.
+    """
     running, queued = [], []
     for each in line:
         job = each.job
@@ -62,7 +66,7 @@ def situation_of(
         if job.state is JobState.RUNNING:
             began_s = (known.claimed_ms or 0) / 1000 or now_s
             running.append(RunningWork(job.id, known.owner or "", work, max(0.0, now_s - began_s)))
-        elif job.state is JobState.READY:
+        elif job.state is JobState.READY and Gate.parse(job.parked or "") is None:
             queued.append(QueuedWork(job.id, work, job.needs, job.ready_at.timestamp()))
     return QueueSituation(now_s, slots, running, queued)
 

@@ -1,4 +1,4 @@
-"""Why a job waits: for another task, for the queue, for jobs before it, or for a model."""
+"""Why a job waits: for another task, for the queue, for a limit, for jobs before it, or for a model."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.model.job import JobState, QueuedJob
+from core.model.limits import Limit
 from core.model.model_lease import LeaseState, ModelLease
+from core.model.parking import Gate, GateKind
 from core.model.task import FailureRule
+from core.settings import Settings
 from core.store import queue_queries, switches, tasks
-from core.store.database import to_ms
-from core.store.unit_of_work import Tx
+from core.store.unit_of_work import Tx, from_ms, to_ms
 
 
-async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
+async def wait_reason(tx: Tx, settings: Settings, queued: QueuedJob) -> str:
     """What a job that is not finished waits for, in one sentence; empty when it waits for nothing."""
     job = queued.job
     if job.state is JobState.RUNNING:
@@ -24,6 +26,8 @@ async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
         return f"It waits until #{queued.after} is published. {await _failure_rule(tx, job.number)}"
     if (pause := await switches.paused(tx)) is not None:
         return pause_reason(pause)
+    if (gate := Gate.parse(job.parked or "")) is not None:
+        return await gate_reason(tx, settings, gate)
     if queued.problem is not None and to_ms(job.ready_at) > tx.now_ms:
         return retry_reason(queued)
     return order_reason(await queue_queries.position_of(tx, job) - 1)
@@ -57,6 +61,38 @@ async def _failure_rule(tx: Tx, number: int) -> str:
         FailureRule.ASK: "it asks whether to run",
     }[rule]
     return f"If that fails, {what}."
+
+
+async def gate_reason(tx: Tx, settings: Settings, gate: Gate) -> str:
+    """Why jobs are parked for `gate`, and until when if that is known."""
+    if gate.kind is GateKind.PAUSE:
+        pause = (await switches.paused_scopes(tx)).get((gate.limit, gate.key), {})
+        by = f" by {pause['by']}" if pause.get("by") else ""
+        what = f"The {gate.limit} {gate.key} is paused{by}"
+        return f"{what}: {pause['reason']}" if pause.get("reason") else f"{what}."
+    limit = next((each for each in settings.limits if each.name == gate.limit), None)
+    if limit is None:
+        return "It goes on in a moment."
+    if gate.kind is GateKind.RUNNING:
+        jobs = "change" if limit.running == 1 else "changes"
+        return f"The limit {limit.name} lets {gate.key} run {limit.running} {jobs} at once, and as many run."
+    return await _day_reason(tx, settings, limit, gate.key)
+
+
+async def _day_reason(tx: Tx, settings: Settings, limit: Limit, key: str) -> str:
+    from core.store import day_use  # noqa: PLC0415 - few jobs wait for it
+
+    reasons = []
+    for use, most in limit.per_day:
+        free_ms = await day_use.free_at_ms(tx, limit, use, most, key, settings.people)
+        if free_ms is not None:
+            reasons.append((free_ms, f"{use.amount(most)} a day, which are used up until"))
+    if not reasons:
+        return "It goes on in a moment."
+    free_ms, words = max(reasons)
+    at = from_ms(free_ms)
+    day = "" if at.date() == tx.now.date() else f" on {at:%d %B}"
+    return f"The limit {limit.name} allows {key} {words} {at:%H:%M} UTC{day}."
 
 
 async def _model_reason(tx: Tx, job_id: str) -> str:

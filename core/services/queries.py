@@ -14,7 +14,7 @@ from core.model.job import Job, JobState
 from core.model.lifecycle import RESTING, State
 from core.model.masking import masked
 from core.model.task import TaskSummary
-from core.services.queue_control import QueuePause
+from core.services.queue_control import PauseScope, PauseScopeKind, QueuePause, ScopedPause
 from core.settings import SettingsSource
 from core.store import events, queue_queries, switches, tasks
 from core.store.artifacts import ArtifactFiles
@@ -30,15 +30,17 @@ MOST_JOBS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """The unfinished jobs with their places, and the pause if there is one."""
+    """The unfinished jobs with their places, and the pauses of all of them, of lanes and of repositories."""
 
     paused: QueuePause | None
     rows: tuple[QueueRow, ...]
+    pauses: tuple[ScopedPause, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``queue --json``."""
         return {
             "paused": self.paused.to_json() if self.paused else None,
+            "pauses": [pause.to_json() for pause in self.pauses],
             "jobs": [row.to_json() for row in self.rows],
         }
 
@@ -96,7 +98,7 @@ class Queries:
         from core.rules.queue_places import rows_of  # noqa: PLC0415 - imports the scheduler and the tables of leases
 
         rows = await rows_of(tx, self.settings(), await queue_queries.queue_line(tx, MOST_JOBS))
-        return QueueView(QueuePause.from_json(await switches.paused(tx)), rows)
+        return QueueView(QueuePause.from_json(await switches.paused(tx)), rows, await _scoped_pauses(tx))
 
     @reads
     async def any_in_work(self, tx: Tx) -> bool:
@@ -116,3 +118,11 @@ class Queries:
     def _masked(self, event: Event) -> Event:
         body: Mapping[str, Any] = json.loads(event.body)
         return replace(event, body=canonical(masked(body, self.settings().mask)))
+
+
+async def _scoped_pauses(tx: Tx) -> tuple[ScopedPause, ...]:
+    pauses = await switches.paused_scopes(tx)
+    return tuple(
+        ScopedPause(PauseScope(PauseScopeKind(kind), name), QueuePause(str(value.get("reason") or ""), value.get("by")))
+        for (kind, name), value in pauses.items()
+    )

@@ -10,6 +10,7 @@ from typing import Any, Final
 from core.model.errors import ConflictError, UsageError
 from core.model.intent import Intent
 from core.model.lifecycle import START, Fact, State, advance
+from core.model.limits import QueueKeys
 from core.model.place import Place
 from core.model.shorten import shortened
 from core.model.task import FIRST_BASIS, Basis, FailureRule, Task
@@ -22,6 +23,7 @@ from core.rules.conversation import notify_of_outcome, show_where_asked
 from core.rules.visibility import visible_task
 from core.services.first_reading import FirstReading, ProposedReply
 from core.services.request_checks import check_names, checked_parameters, checked_text, resolved_repository
+from core.services.request_limits import check_request_limits
 from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, queue_queries, tasks
 from core.store.database import Database, to_ms
@@ -102,6 +104,8 @@ class Requests:
             known = await tasks.task_of_message(tx, request.actor.surface or "", request.dedup)
             if known is not None:
                 return known
+        about = QueueKeys(columns["requester"], request.lane, request.repo)
+        await check_request_limits(tx, self._settings(), about)
         if request.after is not None:
             await visible_task(tx, request.after, request.actor)
         number = await self._begin(

@@ -88,19 +88,18 @@ class Database:
         """Run `work` in one transaction that only reads."""
         return await self._run(work, nullcontext(), writes=False)
 
-    async def write_first_row(self, prepared: PreparedStatement, lock: int | None = None) -> Mapping[str, Any] | None:
+    async def write_first_row(
+        self, prepared: PreparedStatement, values: Mapping[str, Any] | None = None, lock: int | None = None
+    ) -> Mapping[str, Any] | None:
         """Run one statement that writes, in a transaction of its own; its first row by column, or None.
 
-        On PostgreSQL `lock` is an advisory lock for that transaction; SQLite has one writer at a time anyway.
+        `values` replace those of some parameters. On PostgreSQL `lock` is an advisory lock for that transaction; SQLite
+        has one writer at a time anyway.
         """
-        if self._single is None:
-            return await self.write(lambda tx: _first_row(tx, prepared))
         single = self._single
-
-        async def once() -> Mapping[str, Any] | None:
-            return await single.first_row(prepared, lock)
-
-        return await _to_its_end(self._tried(once, nullcontext()))
+        if single is None:
+            return await self.write(lambda tx: _first_row(tx, prepared, values))
+        return await self._tried(lambda: single.first_row(prepared, values, lock), nullcontext())
 
     async def _now_ms(self, session: AsyncSession) -> int:
         """The database's clock, which all hosts share, in UTC milliseconds."""
@@ -138,8 +137,8 @@ class Database:
                 return await work(Tx(session, await self._now_ms(session), self._new_id))
 
 
-async def _first_row(tx: Tx, prepared: PreparedStatement) -> Mapping[str, Any] | None:
-    row = (await tx.session.execute(prepared.statement)).mappings().first()
+async def _first_row(tx: Tx, prepared: PreparedStatement, values: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    row = (await tx.session.execute(prepared.statement, dict(values or {}))).mappings().first()
     return dict(row) if row is not None else None
 
 

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Executable, make_url
+from sqlalchemy import BigInteger, Executable, literal_column, make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import OperationalError
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-_DIALECT = PGDialect_psycopg()
+POSTGRES_NOW_MS: Final = literal_column("CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)", BigInteger)
+"""The server's clock when the statement began; nothing can be looked up in an index by a time that moves."""
+
+_OPTIONS: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
+"""Each statement is planned once; its plan must use indexes also if the tables were empty then."""
+
+_DIALECT: Final[Any] = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +48,22 @@ class PostgresStatements:
     url: str
     _idle: list[AsyncConnection[Any]] = field(default_factory=list)
 
-    async def first_row(self, prepared: PreparedStatement, lock: int | None) -> Mapping[str, Any] | None:
+    async def first_row(
+        self, prepared: PreparedStatement, values: Mapping[str, Any] | None, lock: int | None
+    ) -> Mapping[str, Any] | None:
         """Run the statement in a transaction of its own; its first row by column, or None if there is none.
 
-        With `lock` the transaction waits for the advisory lock of that number before the statement begins, and so sees
-        what others did under it. Raises `OperationalError` if the server cannot be reached.
+        `values` replace those of some parameters. With `lock` the transaction waits for the advisory lock of that
+        number before the statement begins, and so sees what others did under it. Raises `OperationalError` if the
+        server cannot be reached.
         """
         from psycopg import Error  # noqa: PLC0415 (as below: a home on SQLite never needs it)
 
         connection = None
+        parameters = {**prepared.parameters, **values} if values else prepared.parameters
         try:
             connection = self._idle.pop() if self._idle else await self._connect()
-            row = await _run(connection, prepared, lock)
+            row = await _run(connection, prepared.text, parameters, lock)
         except Error as error:
             if connection is not None:
                 await connection.close()
@@ -75,16 +85,18 @@ class PostgresStatements:
         from psycopg.rows import dict_row  # noqa: PLC0415
 
         url = make_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
-        return await AsyncConnection.connect(url, autocommit=True, prepare_threshold=0, row_factory=dict_row)
+        return await AsyncConnection.connect(
+            url, autocommit=True, prepare_threshold=0, row_factory=dict_row, options=_OPTIONS
+        )
 
 
 async def _run(
-    connection: AsyncConnection[Any], prepared: PreparedStatement, lock: int | None
+    connection: AsyncConnection[Any], statement: str, parameters: Mapping[str, Any], lock: int | None
 ) -> Mapping[str, Any] | None:
     if lock is None:
-        cursor = await connection.execute(prepared.text, prepared.parameters)
+        cursor = await connection.execute(statement, parameters)
         return await cursor.fetchone()
     async with connection.pipeline():  # both statements are one transaction and one round trip
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
-        cursor = await connection.execute(prepared.text, prepared.parameters)
+        cursor = await connection.execute(statement, parameters)
         return await cursor.fetchone()

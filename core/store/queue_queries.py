@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from core.model.job import ACTIVE, Job, JobKind, JobState, QueuedJob
 from core.model.job_order import URGENT, in_order
+from core.model.parking import LATER, Gate
 from core.store.database import to_ms
 from core.store.jobs import capabilities_of, job_of
 from core.store.tables import JobRow, TaskRow
@@ -74,9 +75,9 @@ async def has_follow_job(tx: Tx, number: int) -> bool:
 async def queue_line(tx: Tx, limit: int) -> list[QueuedJob]:
     """At most `limit` unfinished jobs: those that run, those that are ready in the scheduler's order, and the others.
 
-    The others are ready later or wait for another task.
+    The others are ready later, are parked for a pause or a limit, or wait for another task.
     """
-    state, due = col(JobRow.state), col(JobRow.ready_ms) <= tx.now_ms
+    state, due = col(JobRow.state), _is_due(tx)
     ready = select(JobRow).where(state == JobState.READY.value)
     running = select(JobRow).where(state == JobState.RUNNING.value).order_by(col(JobRow.claimed_ms))
     urgent = ready.where(due, _is_urgent(tx)).order_by(col(JobRow.deadline_ms))
@@ -95,14 +96,21 @@ async def queue_line(tx: Tx, limit: int) -> list[QueuedJob]:
 async def position_of(tx: Tx, job: Job) -> int:
     """The position of a ready job in the scheduler's order, whatever its node: 1 is claimed next.
 
-    It counts the jobs that `core.model.job_order.in_order` puts before it; a job that is ready later comes after those.
+    It counts the jobs that `core.model.job_order.in_order` puts before it; a job that is ready later, or is parked for a
+    pause or a limit, comes after those.
     """
-    due = col(JobRow.ready_ms) <= tx.now_ms
-    is_due = to_ms(job.ready_at) <= tx.now_ms
+    due = _is_due(tx)
+    is_due = to_ms(job.ready_at) <= tx.now_ms and Gate.parse(job.parked or "") is None
     before = and_(due, _goes_before(tx, job)) if is_due else or_(due, col(JobRow.ready_ms) < to_ms(job.ready_at))
     ready = JobRow.state == JobState.READY.value
     rows = await tx.session.exec(select(func.count()).select_from(JobRow).where(ready, before))
     return int(rows.one()) + 1
+
+
+def _is_due(tx: Tx) -> Any:
+    """The condition that a ready job may be claimed as soon as a worker looks at it."""
+    parked = col(JobRow.parked)
+    return and_(col(JobRow.ready_ms) <= tx.now_ms, or_(parked.is_(None), parked == LATER))
 
 
 def _goes_before(tx: Tx, job: Job) -> Any:

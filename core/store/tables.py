@@ -33,6 +33,7 @@ class TaskRow(Row, table=True):
         Index("tasks_by_expiry", "state", "expires_ms"),
         Index("tasks_by_nudge", "state", "nudge_ms"),
         Index("tasks_of_requester", "requester", "created_ms"),
+        Index("tasks_by_creation", "created_ms"),
         {"sqlite_autoincrement": True},
     )
 
@@ -154,9 +155,10 @@ class JobRow(Row, table=True):
 
     `capabilities` are those that a node needs, sorted, one a line; `rank_ms` is the job's place in the scheduler's
     order, `turn_ms` the same without its priority and without manual moves (see `core.store.turns`). `parked` says why
-    a ready job may not be claimed now (see `core.model.parking`); NULL if it may. `person` is the author of the
+    a ready job may not be claimed now (see `core.model.parking`), NULL if it may. `person` is the author of the
     revision. `write_set` are the globs of what the job may change in `repository`, none for a job that writes no files,
-    NULL if that is not known. `result` is what the executor made, until the job ends. `run_key` is the hash of all that its run depends on, once that is known: jobs with the same one share a run.
+    NULL if that is not known. `result` is what the executor made, until the job ends. `run_key` is the hash of all that
+    its run depends on, once that is known: jobs with the same one share a run.
     """
 
     __tablename__ = "jobs"
@@ -169,6 +171,8 @@ class JobRow(Row, table=True):
         _partial("jobs_parked", "parked", "rank_ms", "id", where="state = 'ready' AND parked IS NOT NULL"),
         _partial("jobs_later", "ready_ms", where="state = 'ready' AND parked = 'later'"),
         _partial("jobs_running", "owner", where="state = 'running'"),
+        _partial("jobs_of_lane", "lane", where="state = 'ready'"),
+        _partial("jobs_of_repository", "repository", where="state = 'ready'"),
         Index("jobs_by_readiness", "state", "ready_ms"),
         Index("jobs_of_task", "number", "state"),
         Index("jobs_by_run", "run_key", "state"),
@@ -240,7 +244,11 @@ class SpendingRow(Row, table=True):
     """
 
     __tablename__ = "spending"
-    __table_args__ = (Index("spending_of_lane", "lane", "at_ms"), Index("spending_of_person", "person", "at_ms"))
+    __table_args__ = (
+        Index("spending_of_lane", "lane", "at_ms"),
+        Index("spending_of_person", "person", "at_ms"),
+        Index("spending_by_time", "at_ms"),
+    )
 
     job_id: str = Field(primary_key=True, foreign_key="jobs.id")
     part: str = Field(primary_key=True)

@@ -10,19 +10,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, case, cast, func, literal, literal_column, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, cast, func, literal, literal_column, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.model.job import JobState
-from core.model.job_order import AGE_PER_PRIORITY_MS, TURN_MS
+from core.model.job_order import AGE_PER_PRIORITY_MS, TURN_MS, rank_ms_of
 from core.store.tables import JobRow, QueueTurnRow
 from core.store.unit_of_work import Tx
 
 
-def has_state(state: JobState) -> ColumnElement[bool]:
+def has_state(state: JobState, of: type[JobRow] = JobRow) -> ColumnElement[bool]:
     """The condition that a job is in `state`, as a literal: a parameter would not match a partial index."""
-    return col(JobRow.state) == literal_column(f"'{state.value}'")
+    return col(of.state) == literal_column(f"'{state.value}'")
 
 
 def is_claimable() -> tuple[ColumnElement[bool], ...]:
@@ -50,7 +50,7 @@ async def add_to_turns(tx: Tx, row: JobRow) -> None:
         .returning(QueueTurnRow.turn_ms)
     )
     row.turn_ms = int((await tx.session.execute(upsert)).scalar_one())
-    row.rank_ms = row.turn_ms - row.priority * AGE_PER_PRIORITY_MS
+    row.rank_ms = rank_ms_of(row.turn_ms, row.priority)
 
 
 def rank_at_least_now(now_ms: int) -> dict[str, ColumnElement[int]]:
@@ -67,13 +67,16 @@ async def make_claimable(tx: Tx, job_ids: Sequence[str], **columns: Any) -> int:
     """Let ready jobs be claimed that were parked or waited, in the order of `job_ids`; returns their number.
 
     Each keeps its turn, or gets one from now on if the queue has left that behind; those of one key get different ones.
+    A job that a person moved keeps its place.
     """
     if not job_ids:
         return 0
     rows = await tx.session.execute(
-        select(JobRow.id, JobRow.person, JobRow.priority, JobRow.turn_ms).where(col(JobRow.id).in_(job_ids))
+        select(  # type: ignore[call-overload]  # SQLModel's overloads end at four columns
+            col(JobRow.id), col(JobRow.person), col(JobRow.priority), col(JobRow.turn_ms), col(JobRow.rank_ms)
+        ).where(col(JobRow.id).in_(job_ids))
     )
-    found = {str(job_id): (str(person), int(priority), int(turn)) for job_id, person, priority, turn in rows}
+    found = {str(row[0]): (str(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in rows}
     now_turn = int((await tx.session.execute(select(_current_turn(tx.now_ms)))).scalar_one())
     keys = defaultdict[tuple[str, int], list[str]](list)
     for job_id in job_ids:
@@ -83,17 +86,16 @@ async def make_claimable(tx: Tx, job_ids: Sequence[str], **columns: Any) -> int:
     for (person, priority), ids in keys.items():
         turn = await _resumed(tx, person, priority, now_turn, len(ids))
         for job_id in ids:
-            at = max(turn, found[job_id][2])
-            values.append({"b_id": job_id, "turn": at, "rank": at - priority * AGE_PER_PRIORITY_MS})
+            _, _, old_turn, rank = found[job_id]
+            at = max(turn, old_turn)
+            is_moved = rank != rank_ms_of(old_turn, priority)
+            values.append({"b_id": job_id, "turn": at, "rank": rank if is_moved else rank_ms_of(at, priority)})
             turn += TURN_MS
+    new: dict[str, Any] = {"turn_ms": bindparam("turn"), "rank_ms": bindparam("rank"), **columns}
     statement = (
         update(JobRow.__table__)  # type: ignore[attr-defined]  # SQLModel does not declare it
-        .where(
-            col(JobRow.id) == bindparam("b_id"), col(JobRow.state).in_([JobState.READY.value, JobState.WAITING.value])
-        )
-        .values(
-            state=JobState.READY.value, parked=None, turn_ms=bindparam("turn"), rank_ms=bindparam("rank"), **columns
-        )
+        .where(col(JobRow.id) == bindparam("b_id"), or_(has_state(JobState.READY), has_state(JobState.WAITING)))
+        .values(state=JobState.READY.value, parked=None, **new)
     )
     connection = await tx.session.connection()
     await connection.execute(statement, values)
@@ -149,3 +151,19 @@ def _current_turn(now_ms: int) -> ColumnElement[int]:
     first = select(func.min(col(JobRow.turn_ms))).where(*is_claimable()).scalar_subquery()
     last = select(func.max(col(QueueTurnRow.turn_ms))).scalar_subquery()
     return func.coalesce(first, last, literal(now_ms, BigInteger))
+
+
+async def place(tx: Tx, job_id: str, rank_ms: int) -> bool:
+    """Give a job that has not begun another place in the order; False if it began meanwhile."""
+    not_begun = [JobState.READY.value, JobState.WAITING.value]
+    result = await tx.session.execute(
+        update(JobRow).where(col(JobRow.id) == job_id, col(JobRow.state).in_(not_begun)).values(rank_ms=rank_ms)
+    )
+    return int(getattr(result, "rowcount", -1)) == 1
+
+
+async def ends_of_line(tx: Tx) -> tuple[int, int] | None:
+    """The ranks of the first and the last job that wait; None if none does."""
+    ranks = func.min(col(JobRow.rank_ms)), func.max(col(JobRow.rank_ms))
+    first, last = (await tx.session.execute(select(*ranks).where(has_state(JobState.READY)))).one()
+    return None if first is None else (int(first), int(last))

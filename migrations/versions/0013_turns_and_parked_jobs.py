@@ -30,6 +30,8 @@ def upgrade() -> None:
     _index("jobs_parked", ["parked", "rank_ms", "id"], "state = 'ready' AND parked IS NOT NULL")
     _index("jobs_later", ["ready_ms"], "state = 'ready' AND parked = 'later'")
     _index("jobs_running", ["owner"], "state = 'running'")
+    _index("jobs_of_lane", ["lane"], "state = 'ready'")
+    _index("jobs_of_repository", ["repository"], "state = 'ready'")
     op.create_table(
         "queue_turns",
         sa.Column("person", sa.String(), nullable=False),
@@ -40,6 +42,8 @@ def upgrade() -> None:
     )
     op.create_index("queue_turns_last", "queue_turns", ["turn_ms"])
     op.create_index("tasks_of_requester", "tasks", ["requester", "created_ms"])
+    op.create_index("tasks_by_creation", "tasks", ["created_ms"])
+    op.create_index("spending_by_time", "spending", ["at_ms"])
     op.create_index("spending_of_person", "spending", ["person", "at_ms"])
     # the queue is paused while there is a row, whatever its value
     op.execute("DELETE FROM settings WHERE name = 'pause' AND CAST(value AS VARCHAR) = '{}'")

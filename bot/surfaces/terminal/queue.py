@@ -154,7 +154,11 @@ def _summary(profile: TerminalProfile, rows: Sequence[_Row], hidden: int) -> Tex
 
 
 def _paused(profile: TerminalProfile, paused: _Row) -> Text:
+    what, option = "The queue", ""
+    if scope := paused.get("scope"):
+        what = f"The {scope} {paused['name']}"
+        option = f" --{'repo' if scope == 'repository' else scope} {paused['name']}"
     by = f" by {paused['by']}" if paused.get("by") else ""
     reason = f": {one_line(paused['reason'])}" if paused.get("reason") else ""
-    resume = "; resume it with countersign resume"
-    return profile.text(("! ", "yellow"), (f"The queue is paused{by}{reason}", "bold yellow"), (resume, "dim"))
+    resume = f"; resume it with countersign resume{option}"
+    return profile.text(("! ", "yellow"), (f"{what} is paused{by}{reason}", "bold yellow"), (resume, "dim"))

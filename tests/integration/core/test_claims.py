@@ -84,7 +84,7 @@ async def test_of_many_claimers_of_a_long_queue_no_two_get_one_job(database, loc
             mine.append(job.id)
         return mine
 
-    claimers = [Claimer(others[n % 4], node, f"w{n}") for n in range(8)]
+    claimers = [builders.claimer(others[n % 4], f"w{n}", node) for n in range(8)]
     taken = await asyncio.gather(*map(take_all, claimers))
     counted = Counter(job_id for mine in taken for job_id in mine)
     assert len(counted) == 60
@@ -96,7 +96,7 @@ async def test_of_many_claimers_of_a_long_queue_no_two_get_one_job(database, loc
 async def test_a_worker_that_was_declared_dead_claims_nothing(database, number):
     await builders.put_job(database, number)
     await builders.put_worker(database, "w1", state="dead")
-    assert await Claimer(database, builders.NODE, "w1").claim() is None
+    assert await builders.claimer(database).claim() is None
     (job,) = await ready_jobs(database)
     assert job.fence == 0
 
