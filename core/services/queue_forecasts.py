@@ -14,7 +14,7 @@ from core.rules.queue_situation import work_history, workers_slots
 from core.scheduler.history import WorkHistory
 from core.scheduler.situation import Slots
 from core.settings import SettingsSource
-from core.store import cards, job_forecasts, model_leases, queue_queries, switches
+from core.store import cards, job_forecasts, model_leases, model_loads, queue_queries, switches
 from core.store.job_forecasts import UnfinishedJob
 from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
 
@@ -91,12 +91,16 @@ class QueueForecasts:
         rows: QueueRows,
         forecasts: Mapping[str, JobForecast],
         promises: Mapping[str, datetime],
+        loading: Mapping[str, str],
         edits: int,
     ) -> int:
         """Keep forecasts, and have at most `edits` cards tell what is news; returns how many are redrawn.
 
-        `promises` are the starts that jobs are promised which have none yet.
+        `promises` are the starts that jobs are promised which have none yet, `loading` the model that each endpoint is
+        loading.
         """
+        if dict(loading) != await model_loads.loading(tx):
+            await model_loads.set_loading(tx, loading)
         kept = _merged(tx.now, rows, forecasts, promises)
         told = await self._tell(tx, kept, edits)
         changed = [
