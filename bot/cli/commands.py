@@ -24,6 +24,7 @@ from bot.cli import (
     running,
     schedules,
     sim,
+    stats,
     verify,
 )
 from bot.cli.context import CliContext, print_problem
@@ -57,6 +58,7 @@ GROUPS = (
     schedules,
     running,
     queue,
+    stats,
     inventory,
     people,
     policy,

@@ -1,4 +1,4 @@
-"""The commands serve, worker, pause, resume, events and stats."""
+"""The commands serve, worker, pause, resume and events."""
 
 from __future__ import annotations
 
@@ -134,28 +134,7 @@ def events(context: CliContext, number: int | None, since: str | None, follow: b
     return run(work())
 
 
-@click.command()
-@click.option("--since", metavar="T", default="24h", help="Counts of events since then (default 24h).")
-@json_option
-@click.pass_obj
-def stats(context: CliContext, since: str, as_json: bool) -> int:
-    """Count tasks, jobs, workers, deliveries and events, and sum up what models cost."""
-    from bot.cli.output import print_stats
-
-    begin = parse_time(since, past=True)
-
-    async def work() -> int:
-        async with context.open() as app:
-            counts = await app.home_checks.counts(begin)
-            spending = [total.to_json() for total in await app.spending.since(begin)]
-            document = {**counts.to_json(), "spending": spending}
-            print_json(document) if as_json else print_stats(document)
-            return 0
-
-    return run(work())
-
-
-COMMANDS = (serve, worker, pause, resume, events, stats)
+COMMANDS = (serve, worker, pause, resume, events)
 
 
 async def _run_until_signal(

@@ -21,7 +21,10 @@ from core.store.tables import JobRow, WorkerRow
 from core.store.unit_of_work import Tx
 from core.store.workers import ALIVE
 
-_BATCH: Final = 100
+_BATCH: Final = 1000
+"""How many ids are looked up in one statement."""
+_ROWS: Final = 100
+"""How many rows are written in one statement."""
 T = TypeVar("T", str, int)
 
 
@@ -58,8 +61,8 @@ async def save(tx: Tx, forecasts: Iterable[StoredForecast]) -> None:
     """Keep forecasts instead of the earlier ones of their jobs."""
     rows = [_row(each) for each in forecasts]
     dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
-    for first in range(0, len(rows), _BATCH):
-        insert = dialect.insert(JobForecastRow).values(rows[first : first + _BATCH])
+    for first in range(0, len(rows), _ROWS):
+        insert = dialect.insert(JobForecastRow).values(rows[first : first + _ROWS])
         new = {name: insert.excluded[name] for name in rows[0] if name != "job"}
         await tx.session.execute(insert.on_conflict_do_update(index_elements=["job"], set_=new))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -46,8 +48,12 @@ async def put_tasks(harness: ServiceHarness, number: int, *, on_cards: bool = Fa
         await builders.put_job(harness.database, task)
         numbers.append(task)
         if on_cards:
-            await harness.database.write(lambda tx, task=task: cards.bind(tx, task, PLACE, None))
+            await harness.database.write(partial(_bind, task))
     return numbers
+
+
+async def _bind(task: int, tx: Tx) -> None:
+    await cards.bind(tx, task, PLACE, None)
 
 
 async def learn(harness: ServiceHarness, seconds: float, number: int = 30) -> None:
@@ -213,4 +219,4 @@ async def test_the_queue_shows_the_same_places_as_the_tasks(harness):
 
 
 def queries(harness: ServiceHarness) -> Queries:
-    return Queries(harness.database, builders.always(harness.settings), ArtifactFiles(harness.database.location.file))
+    return Queries(harness.database, builders.always(harness.settings), ArtifactFiles(Path()))
