@@ -21,6 +21,8 @@ MOST_EVENTS: Final = 5_000
 """A run with more events ends."""
 MOST_WAITING: Final = 100
 """How many jobs of one worker may wait for models."""
+_LATER: Final = 1_000_000
+"""The place in the order of the first job that is not ready yet."""
 _TICK_S: Final = 5.0
 _MOST_TICKS: Final = 24
 """How often time alone may be tried to make something possible, such as a load that failed before."""
@@ -64,8 +66,8 @@ class ForwardRun:
     started: dict[str, float] = field(default_factory=dict)
     finished: dict[str, float] = field(default_factory=dict)
     events: int = 0
-    _ends: list[tuple[float, int, Event | None, str, str]] = field(default_factory=list)
-    """What happens next: when, an event of the scheduler, and the job and its worker that end."""
+    _ends: list[tuple[float, int, Event | QueuedWork | None, str, str]] = field(default_factory=list)
+    """What happens next: when, an event of the scheduler or a job that is ready, and the job and worker that end."""
     _sequence: int = 0
     _workers: dict[str, _Worker] = field(default_factory=dict)
     _scheduler: Scheduler | None = None
@@ -103,7 +105,12 @@ class ForwardRun:
         queues: dict[frozenset[str], deque[tuple[int, QueuedWork]]] = defaultdict(deque)
         offered = [each.offers for each in situation.slots]
         for place, queued in enumerate(situation.queued):
-            if any(queued.needs <= offers for offers in offered):  # what no worker can run waits without end
+            if not any(queued.needs <= offers for offers in offered):  # what no worker can run waits without end
+                continue
+            if queued.ready_s > situation.now_s:
+                self._awaited.add(queued.id)
+                self._at(queued.ready_s, queued)
+            else:
                 queues[queued.needs].append((place, queued))
         self._queues = dict(queues)
         self._begin_leases()
@@ -153,8 +160,12 @@ class ForwardRun:
     def _queues_empty(self) -> bool:
         return not any(self._queues.values())
 
-    def _happen(self, at_s: float, event: Event | None, job: str, worker_name: str) -> None:
-        if job:
+    def _happen(self, at_s: float, event: Event | QueuedWork | None, job: str, worker_name: str) -> None:
+        if isinstance(event, QueuedWork):
+            self._sequence += 1  # it goes after what is ready already
+            self._queues.setdefault(event.needs, deque()).append((_LATER + self._sequence, event))
+            event = None
+        elif job:
             self.finished[job] = at_s
             worker = self._workers.get(worker_name)
             if worker is not None:
@@ -177,13 +188,14 @@ class ForwardRun:
                 if not fitting:
                     break
                 _, queued = min(fitting, key=lambda queue: queue[0][0]).popleft()
-                self._run_job(queued, name, worker, max(now_s, queued.ready_s))
+                self._run_job(queued, name, worker, now_s)
 
     def _run_job(self, queued: QueuedWork, name: str, worker: _Worker, now_s: float) -> None:
         work_s = self.durations.whole_s(queued.work)
         demand = queued.demand
         if demand is None or self._scheduler is None or demand.family not in self._scheduler.waiting.families:
             self.started[queued.id] = now_s
+            self._awaited.discard(queued.id)
             worker.busy += 1
             self._at(now_s + work_s, None, queued.id, name)
             return
@@ -236,6 +248,6 @@ class ForwardRun:
     def _next_arrival_s(self) -> float:
         return self.durations.random.expovariate(len(self.situation.recent) / self.situation.window_s)
 
-    def _at(self, at_s: float, event: Event | None, job: str = "", worker: str = "") -> None:
+    def _at(self, at_s: float, event: Event | QueuedWork | None, job: str = "", worker: str = "") -> None:
         self._sequence += 1
         heapq.heappush(self._ends, (at_s, self._sequence, event, job, worker))

@@ -49,7 +49,7 @@ def test_the_live_view_is_printed_once_where_there_is_no_terminal(home):
 
 
 def test_stats_tell_waits_and_runs_by_lane_person_and_model(home):
-    asked = home.call("ask", "bump the port to 81 in config/app.yaml", "--as", "ana", "--wait")
+    asked = home.call("ask", "set server.port to 81 in config/app.yaml", "--as", "ana", "--wait")
     assert asked.code == 0
     by_lane = json.loads(home.call("stats", "--json").out)
     groups = {group["name"]: group for group in by_lane["queue"]["groups"]}

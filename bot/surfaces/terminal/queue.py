@@ -68,7 +68,7 @@ def queue_items(
 def _cells(row: _Row) -> tuple[str, ...]:
     model = f"{row['endpoint']}/{row['model']}" if row.get("model") else ""
     is_waiting = row["state"] == JobState.RUNNING and row.get("why")
-    state = "waits" if is_waiting else {"running": "runs", "ready": "waits", "waiting": "held"}[row["state"]]
+    state = "runs" if row["state"] == JobState.RUNNING and not is_waiting else "waits"
     position = row.get("position") or 0
     place = str(position) if position else (f"{row['before'] + 1}" if is_waiting and row.get("before") else "")
     return (

@@ -41,7 +41,7 @@ def forecaster(harness: ServiceHarness, *, leads: bool = True) -> QueueForecaste
 
 
 async def put_tasks(harness: ServiceHarness, number: int, *, on_cards: bool = False) -> list[int]:
-    """Tasks that wait in the queue, of which so many as told."""
+    """So many tasks that wait in the queue."""
     numbers = []
     for _ in range(number):
         task = await builders.put_task(harness.database)
@@ -132,7 +132,7 @@ async def test_a_hundred_waiting_tasks_do_not_have_all_their_cards_edited_at_onc
     duty = forecaster(harness)
     await duty.round()
     await drawn(harness)
-    long_ago = update(JobForecastRow).values(told=[0.0, 1.0, 1.0, 1.0, 0.0, 1.0])
+    long_ago = update(JobForecastRow).values(announced=[0.0, 1.0, 1.0, 1.0, 0.0, 1.0])
     await harness.database.write(lambda tx: _execute(tx, long_ago))
     await duty.round()
     first = await due_cards(harness)

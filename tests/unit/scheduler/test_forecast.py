@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model.queue_forecast import Interval, JobForecast, StoredForecast, ToldForecast
+from core.model.queue_forecast import AnnouncedForecast, Interval, JobForecast, StoredForecast
 from core.queue.edit_allowance import MOST_AT_ONCE, PER_MINUTE, EditAllowance
 from core.scheduler.demand import Demand, Work, WorkClass
 from core.scheduler.events import Arrived, EndpointUp
@@ -81,6 +81,16 @@ def test_work_that_has_gone_on_for_long_ends_soon_but_never_in_the_past():
     assert made["r"].finish.low >= 1000.0
 
 
+def test_a_job_that_is_tried_again_later_holds_no_slot_until_then():
+    steady = Work(10.0, 10.0)
+    queued = [QueuedWork("now", steady), QueuedWork("retry", steady, ready_s=500.0), QueuedWork("behind", steady)]
+    made = forecast(QueueSituation(0.0, slots(), (), queued))
+    starts = {name: made[name].start for name in ("now", "retry", "behind")}
+    assert starts["behind"] is not None
+    assert starts["behind"].high < 60.0
+    assert starts["retry"] == Interval(500.0, 500.0, 500.0)
+
+
 def test_a_job_that_no_worker_can_run_is_not_forecast_and_holds_up_no_other():
     queued = [QueuedWork("needy", Work(10.0, 20.0), frozenset({"sandbox"})), QueuedWork("plain", Work(10.0, 20.0))]
     made = forecast(QueueSituation(0.0, slots(), (), queued))
@@ -127,12 +137,14 @@ def test_an_allowance_lets_few_edits_through_at_once_and_then_a_trickle():
     assert allowance.left() == min(MOST_AT_ONCE, int(PER_MINUTE * 61 / 60))
 
 
-def told(high_s: float, before: int, *, ago_s: float = 60.0, is_late: bool = False) -> ToldForecast:
+def announced(high_s: float, before: int, *, ago_s: float = 60.0, is_late: bool = False) -> AnnouncedForecast:
     wait = Interval(high_s / 3, high_s / 2, high_s)
-    return ToldForecast(before, wait, is_late, NOW - timedelta(seconds=ago_s))
+    return AnnouncedForecast(before, wait, is_late, NOW - timedelta(seconds=ago_s))
 
 
-def stored(high_s: float, before: int, earlier: ToldForecast | None, promised_in_s: float = 900.0) -> StoredForecast:
+def stored(
+    high_s: float, before: int, earlier: AnnouncedForecast | None, promised_in_s: float = 900.0
+) -> StoredForecast:
     start = Interval(high_s / 3, high_s / 2, high_s).shifted(NOW.timestamp())
     promised_at = NOW + timedelta(seconds=promised_in_s)
     return StoredForecast("j", 1, JobForecast(start, start, before), NOW, promised_at, earlier)
@@ -143,15 +155,15 @@ def stored(high_s: float, before: int, earlier: ToldForecast | None, promised_in
     [
         (stored(10, 0, None), False),
         (stored(300, 2, None), True),
-        (stored(300, 2, told(300, 2)), False),
-        (stored(240, 2, told(300, 2)), False),
-        (stored(120, 2, told(300, 2)), True),
-        (stored(120, 2, told(300, 2, ago_s=10)), False),
-        (stored(300, 1, told(300, 2)), True),
-        (stored(300, 43, told(300, 47)), False),
-        (stored(30, 1, told(80, 1)), False),
-        (stored(300, 2, told(300, 2, ago_s=5), promised_in_s=-1), True),
-        (stored(300, 2, told(300, 2, ago_s=5, is_late=True), promised_in_s=-1), False),
+        (stored(300, 2, announced(300, 2)), False),
+        (stored(240, 2, announced(300, 2)), False),
+        (stored(120, 2, announced(300, 2)), True),
+        (stored(120, 2, announced(300, 2, ago_s=10)), False),
+        (stored(300, 1, announced(300, 2)), True),
+        (stored(300, 43, announced(300, 47)), False),
+        (stored(30, 1, announced(80, 1)), False),
+        (stored(300, 2, announced(300, 2, ago_s=5), promised_in_s=-1), True),
+        (stored(300, 2, announced(300, 2, ago_s=5, is_late=True), promised_in_s=-1), False),
     ],
 )
 def test_a_card_is_edited_only_when_its_words_really_change(forecast_now, is_news):
