@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-FRESH_FOR: Final = timedelta(seconds=60)
+FRESH_FOR: Final = timedelta(seconds=120)
 """A forecast that is older says nothing any more: no worker renews it."""
 _ANNOUNCED_AGAIN_AFTER: Final = timedelta(seconds=30)
 """A card is edited for a forecast no more often than this."""

@@ -28,7 +28,7 @@ from core.settings import SettingsSource
 EVERY_S: Final = 3.0
 _SPENT: Final = 20.0
 """A forecast is made again after at least so many times the processor's time that it took, but within `_LATEST_S`."""
-_LATEST_S: Final = 20.0
+_LATEST_S: Final = 45.0
 _LEARN_EVERY_S: Final = 60.0
 
 
@@ -88,6 +88,7 @@ class QueueForecaster:
         """The situation with a copy of the live scheduler, and what waits for it and was granted by it."""
         live = self.scheduler()
         if live is None:
+            self._loading.clear()
             return situation
         scheduler = copy_of(live)
         waiting = {lease.id: lease for lease in rows.leases if lease.id in scheduler.waiting}

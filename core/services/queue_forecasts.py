@@ -55,8 +55,9 @@ class QueueForecasts:
 
     @reads
     async def is_needed(self, tx: Tx) -> bool:
-        """Whether a job is in work or due, or a forecast is left of one that was."""
-        return await queue_queries.any_in_work(tx) or await job_forecasts.any_stored(tx)
+        """Whether a job is in work or due, or something is left of one that was."""
+        is_left = await job_forecasts.any_stored(tx) or bool(await model_loads.loading(tx))
+        return is_left or await queue_queries.any_in_work(tx)
 
     @reads
     async def rows(self, tx: Tx) -> QueueRows:
