@@ -14,10 +14,15 @@ _FOLLOW: Final = JobKind.FOLLOW.value
 _STATES: Final = {JobState.RUNNING: "runs", JobState.READY: "waits", JobState.WAITING: "waits"}
 
 
+def pauses_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The pauses in the document of ``queue --json``, that of the whole queue first."""
+    return [*([document["paused"]] if document["paused"] else []), *document["pauses"]]
+
+
 def queue_text(document: Mapping[str, Any]) -> str:
     """The queue (``queue --json``) as text: why it is paused, the first jobs, and how many more there are."""
     rows = [row for row in document["jobs"] if row["kind"] != _FOLLOW]
-    blocks = [paused_line(document["paused"])] if document["paused"] else []
+    blocks = [paused_line(each) for each in pauses_of(document)]
     blocks += ["\n".join(job_lines(row)) for row in rows[:MAX_JOBS]]
     if len(rows) > MAX_JOBS:
         blocks.append(f"and {len(rows) - MAX_JOBS} more")
@@ -27,9 +32,11 @@ def queue_text(document: Mapping[str, Any]) -> str:
 
 
 def paused_line(paused: Mapping[str, Any]) -> str:
-    """That the queue is paused, and why."""
+    """That the queue, a lane or a repository is paused, by whom and why."""
+    what = f"The {paused['scope']} {paused['name']}" if paused.get("scope") else "The queue"
+    by = f" by {one_line(paused['by'])}" if paused.get("scope") and paused.get("by") else ""
     reason = one_line(paused.get("reason") or "")
-    return f"The queue is paused: {reason}" if reason else "The queue is paused."
+    return f"{what} is paused{by}{': ' + reason if reason else '.'}"
 
 
 def job_lines(row: Mapping[str, Any]) -> Sequence[str]:

@@ -25,6 +25,7 @@ from bot.cli import (
     running,
     schedules,
     sim,
+    stats,
     verify,
 )
 from bot.cli.context import CliContext, print_problem
@@ -59,6 +60,7 @@ GROUPS = (
     running,
     queue,
     queue_control,
+    stats,
     inventory,
     people,
     policy,

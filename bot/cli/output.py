@@ -95,8 +95,10 @@ def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_queue(document: Mapping[str, Any]) -> None:
-    """Print the queue and, if it is paused, why."""
-    terminal.print_queue(sys.stdout, document["jobs"], paused=document["paused"], pauses=document["pauses"])
+    """Print the queue and, if it or a part of it is paused, why."""
+    from bot.cards.queue import pauses_of
+
+    terminal.print_queue(sys.stdout, document["jobs"], pauses=pauses_of(document))
 
 
 def print_event(event: Mapping[str, Any], *, as_json: bool) -> None:
@@ -105,34 +107,6 @@ def print_event(event: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(event, indent=None)
     else:
         terminal.print_events(sys.stdout, [event])
-
-
-def print_stats(document: Mapping[str, Any]) -> None:
-    """Print the counts of ``stats``."""
-    terminal.print_counts(sys.stdout, "Tasks", document["tasks"] or {"none": 0})
-    terminal.print_counts(sys.stdout, "Jobs", document["jobs"] or {"none": 0})
-    terminal.print_counts(sys.stdout, f"Events since {document['since']}", document["events"] or {"none": 0})
-    if document["deliveries"]:
-        lines = {
-            hook: f"{row['sent']} sent, {row['due']} due, {row['failed']} given up"
-            for hook, row in document["deliveries"].items()
-        }
-        terminal.print_counts(sys.stdout, "Deliveries", lines)
-    if document["spending"]:
-        terminal.print_counts(sys.stdout, f"Models since {document['since']}", _spending(document["spending"]))
-    terminal.print_counts(
-        sys.stdout, "Workers", {w["node"]: f"pid {w['pid']} on {w['host']}" for w in document["workers"]}
-    )
-
-
-def _spending(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The rows of ``spending`` as counts: the cost of each lane for each person on each day."""
-    return {
-        f"{row['day']} {row['lane'] or 'no lane'}, {row['person']}": (
-            f"{row['tokens']:,} tokens in {row['calls']} calls" + (f", ${row['usd']:.2f}" if row["usd"] else "")
-        )
-        for row in rows
-    }
 
 
 def print_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bot.cli.context import NUMBER, CliContext, json_option, print_json, run
+from core.model.errors import UsageError
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
@@ -16,13 +18,19 @@ if TYPE_CHECKING:
 @click.option(
     "--why", "number", type=NUMBER, default=None, metavar="N", help="Say what task N waits for, and how long."
 )
+@click.option("--watch", "watches", is_flag=True, help="Show it with the model servers, and redraw it until Ctrl-C.")
 @json_option
 @click.pass_obj
-def queue(context: CliContext, number: int | None, as_json: bool) -> int:
-    """Show what is queued and what is running: model, position, when it is expected to begin, and why it waits."""
+def queue(context: CliContext, number: int | None, watches: bool, as_json: bool) -> int:
+    """Show what is queued and what is running: model, place, when it is expected to begin, and why it waits."""
+    if watches and (as_json or number is not None):
+        raise UsageError("watch_alone", "--watch shows the whole queue as text", "Leave out --json and --why.")
 
     async def work() -> int:
         async with context.open() as app:
+            if watches:
+                await _watch(app)
+                return 0
             if number is not None:
                 await _explain(app, number, as_json=as_json)
                 return 0
@@ -34,6 +42,16 @@ def queue(context: CliContext, number: int | None, as_json: bool) -> int:
             return 0
 
     return run(work())
+
+
+async def _watch(app: App) -> None:
+    """Watch until Ctrl-C, which ends it as asked."""
+    import asyncio
+
+    from bot.cli.queue_watch import watch
+
+    with contextlib.suppress(asyncio.CancelledError):
+        await watch(app)
 
 
 async def _explain(app: App, number: int, *, as_json: bool) -> None:

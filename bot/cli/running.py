@@ -1,4 +1,4 @@
-"""The commands serve, worker, events and stats."""
+"""The commands serve, worker and events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bot.cli.context import (
     json_option,
     keep_memory_small,
     parse_time,
-    print_json,
     run,
 )
 from core.model.errors import ConflictError
@@ -64,11 +63,6 @@ def worker(context: CliContext, node: str | None, drain: bool) -> int:
 
 
 @click.command()
-
-    return run(work())
-
-
-@click.command()
 @click.option("--task", "number", type=NUMBER, metavar="N", help="Only of #N.")
 @click.option("--since", metavar="T", help="Only since then: 2h, 1d, or a time.")
 @click.option("-f", "--follow", is_flag=True, help="Keep printing new events.")
@@ -98,28 +92,7 @@ def events(context: CliContext, number: int | None, since: str | None, follow: b
     return run(work())
 
 
-@click.command()
-@click.option("--since", metavar="T", default="24h", help="Counts of events since then (default 24h).")
-@json_option
-@click.pass_obj
-def stats(context: CliContext, since: str, as_json: bool) -> int:
-    """Count tasks, jobs, workers, deliveries and events, and sum up what models cost."""
-    from bot.cli.output import print_stats
-
-    begin = parse_time(since, past=True)
-
-    async def work() -> int:
-        async with context.open() as app:
-            counts = await app.home_checks.counts(begin)
-            spending = [total.to_json() for total in await app.spending.since(begin)]
-            document = {**counts.to_json(), "spending": spending}
-            print_json(document) if as_json else print_stats(document)
-            return 0
-
-    return run(work())
-
-
-COMMANDS = (serve, worker, events, stats)
+COMMANDS = (serve, worker, events)
 
 
 async def _run_until_signal(

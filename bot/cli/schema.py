@@ -63,6 +63,21 @@ _CHECKED = _object(
 )
 _MAKING = _object(executor=_TEXT, words=_TEXT, usage=_list(_SPENT), checks=_list(_CHECKED), tries=_COUNT)
 
+_QUEUE = _object(
+    position=_COUNT,
+    eta_s=_or_null(_COUNT),
+    eta_low_s=_or_null(_COUNT),
+    eta_high_s=_or_null(_COUNT),
+    done_s=_or_null(_COUNT),
+    done_low_s=_or_null(_COUNT),
+    done_high_s=_or_null(_COUNT),
+    before=_COUNT,
+    why=_TEXT,
+    promised_at=_or_null(_TIME),
+    is_late={"type": "boolean"},
+    needs_worker={"type": "boolean"},
+)
+
 _TASK = _object(
     number=_COUNT,
     state={"enum": [state.value for state in State]},
@@ -73,7 +88,7 @@ _TASK = _object(
     rule=_or_null(_TEXT),
     reason=_TEXT,
     revision=_COUNT,
-    queue=_or_null(_object(position=_COUNT, eta_s=_or_null(_COUNT))),
+    queue=_or_null(_QUEUE),
     staged=_or_null({**_STAGED, "properties": {**_STAGED["properties"], "needs": _list(_NEEDS)}}),
     approvals=_list(_APPROVAL),
     pull_request=_or_null(_object(number=_COUNT, url=_TEXT, branch=_TEXT, head=_OID, state=_TEXT)),

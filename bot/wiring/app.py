@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.queue_history import QueueHistory
+    from core.services.queue_statistics import QueueStatistics
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.schedules import Schedules
@@ -179,6 +180,13 @@ class App:
         from core.services.queue_history import QueueHistory
 
         return QueueHistory(self.database)
+
+    @cached_property
+    def queue_statistics(self) -> QueueStatistics:
+        """What the queue and the model servers did, for `stats`."""
+        from core.services.queue_statistics import QueueStatistics
+
+        return QueueStatistics(self.database)
 
     @cached_property
     def home_checks(self) -> HomeChecks:

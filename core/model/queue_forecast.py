@@ -1,4 +1,4 @@
-"""Forecasts of the queue: when each job is expected to begin and end, and whether people should be told of a change."""
+"""Forecasts of the queue: when each job is expected to begin and end, and whether a change is worth telling people."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-FRESH_FOR: Final = timedelta(seconds=60)
+FRESH_FOR: Final = timedelta(seconds=120)
 """A forecast that is older says nothing any more: no worker renews it."""
-_TOLD_AGAIN_AFTER: Final = timedelta(seconds=30)
+_ANNOUNCED_AGAIN_AFTER: Final = timedelta(seconds=30)
 """A card is edited for a forecast no more often than this."""
 _FACTOR: Final = 1.5
-"""By how much an expected wait must change before people are told."""
+"""By how much an expected wait must change before a card is edited for it."""
 _LEAST_S: Final = 60.0
-"""A smaller change is not told."""
-_UNTOLD_S: Final = 20.0
+"""A smaller change is not announced."""
+_UNANNOUNCED_S: Final = 20.0
 """Work that begins within this time is not announced."""
 _BEFORE_STEPS: Final = (1, 2, 3, 4, 6, 11, 21, 51, 101, 201, 501)
-"""The numbers of jobs before one at which people are told again."""
+"""The numbers of jobs before one at which a card is edited again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class JobForecast:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldForecast:
+class AnnouncedForecast:
     """What the card of a task was last redrawn for: the wait in seconds as it was then, and whether it was late."""
 
     before: int
@@ -81,7 +81,7 @@ class StoredForecast:
     forecast: JobForecast
     made_at: datetime
     promised_at: datetime | None = None
-    told: ToldForecast | None = None
+    announced: AnnouncedForecast | None = None
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether a worker made or confirmed it lately."""
@@ -104,15 +104,15 @@ class StoredForecast:
         wait, is_late = self.wait(now), self.is_late(now)
         if wait is None:
             return False
-        if self.told is None:
-            return is_late or wait.high > _UNTOLD_S
-        if self.told.is_late is not is_late:
+        if self.announced is None:
+            return is_late or wait.high > _UNANNOUNCED_S
+        if self.announced.is_late is not is_late:
             return True
-        if now - self.told.at < _TOLD_AGAIN_AFTER:
+        if now - self.announced.at < _ANNOUNCED_AGAIN_AFTER:
             return False
-        if _step(self.forecast.before) != _step(self.told.before):
+        if _step(self.forecast.before) != _step(self.announced.before):
             return True
-        return _differs(wait.high, self.told.wait.high) or _differs(wait.middle, self.told.wait.middle)
+        return _differs(wait.high, self.announced.wait.high) or _differs(wait.middle, self.announced.wait.middle)
 
 
 def _step(before: int) -> int:

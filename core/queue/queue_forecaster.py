@@ -13,6 +13,7 @@ from core.log import fault_of, log
 from core.model.errors import CountersignError
 from core.model.job import JobKind, JobState
 from core.model.model_lease import LeaseState, ModelLease
+from core.model.queue_forecast import JobForecast
 from core.queue.edit_allowance import EditAllowance
 from core.rules.queue_situation import expected_work, situation_of
 from core.scheduler.demand import Demand, WorkClass
@@ -26,7 +27,8 @@ from core.settings import SettingsSource
 
 EVERY_S: Final = 3.0
 _SPENT: Final = 20.0
-"""A forecast is made again after at least so many times the time that it took."""
+"""A forecast is made again after at least so many times the processor's time that it took, but within `_LATEST_S`."""
+_LATEST_S: Final = 45.0
 _LEARN_EVERY_S: Final = 60.0
 
 
@@ -42,6 +44,7 @@ class QueueForecaster:
     leads: Callable[[], Awaitable[bool]]
     scheduler: Callable[[], Scheduler | None] = lambda: None
     every_s: float = EVERY_S
+    _spent_s: float = 0.0
     _edits: EditAllowance = field(default_factory=EditAllowance)
     _histories: tuple[WorkHistory, WorkHistory] | None = None
     _learned_s: float = 0.0
@@ -51,14 +54,13 @@ class QueueForecaster:
     async def run(self) -> None:
         """Forecast again and again, until cancelled."""
         while True:
-            began_s = time.monotonic()
             try:
                 await self.round()
             except CountersignError as error:
                 log.warning("queue_not_forecast", problem=error.problem.message)
             except Exception as error:  # noqa: BLE001 - a forecast that cannot be made must not stop the worker
                 log.error("queue_forecaster_broke", **fault_of(error))
-            await asyncio.sleep(max(self.every_s, _SPENT * (time.monotonic() - began_s)))
+            await asyncio.sleep(max(self.every_s, min(_SPENT * self._spent_s, _LATEST_S)))
 
     async def round(self) -> None:
         """Make and keep the forecasts of now, if this worker is the one that does and any job is in work."""
@@ -70,9 +72,10 @@ class QueueForecaster:
         situation = self._with_models(
             rows, situation_of(rows.now.timestamp(), rows.slots, rows.line, rows.columns, jobs), requests
         )
-        made = await asyncio.to_thread(forecast, situation)
+        made, self._spent_s = await asyncio.to_thread(_timed_forecast, situation)
         promises = _promises(rows, situation, jobs)
-        self._edits.spend(await self.forecasts.record(rows, made, promises, self._edits.left()))
+        loading = {endpoint: model for endpoint, (model, _) in self._loading.items()}
+        self._edits.spend(await self.forecasts.record(rows, made, promises, loading, self._edits.left()))
 
     async def _learned(self) -> tuple[WorkHistory, WorkHistory]:
         """What work is expected to take; it is learned anew every minute."""
@@ -85,6 +88,7 @@ class QueueForecaster:
         """The situation with a copy of the live scheduler, and what waits for it and was granted by it."""
         live = self.scheduler()
         if live is None:
+            self._loading.clear()
             return situation
         scheduler = copy_of(live)
         waiting = {lease.id: lease for lease in rows.leases if lease.id in scheduler.waiting}
@@ -122,6 +126,12 @@ class QueueForecaster:
             for name, family in loading.items()
         }
         return {name: since_s for name, (_, since_s) in self._loading.items()}
+
+
+def _timed_forecast(situation: QueueSituation) -> tuple[dict[str, JobForecast], float]:
+    """The forecasts, and the seconds of the processor that they took."""
+    began_s = time.thread_time()
+    return forecast(situation), time.thread_time() - began_s
 
 
 def _family(scheduler: Scheduler, model: str) -> str | None:

@@ -19,8 +19,8 @@ from core.scheduler.weights import Weights
 
 MOST_RUNS: Final = 24
 FEWEST_RUNS: Final = 9
-MOST_EVENTS: Final = 4_000
-"""How many events all runs together may have; a long queue gets fewer runs."""
+MOST_COST: Final = 4_000.0
+"""What all runs together may cost, in events of the scheduler; a long queue gets fewer runs."""
 
 
 def forecast(situation: QueueSituation, seed: int = 0, runs: int = MOST_RUNS) -> dict[str, JobForecast]:
@@ -32,18 +32,19 @@ def forecast(situation: QueueSituation, seed: int = 0, runs: int = MOST_RUNS) ->
     finishes: dict[str, list[float]] = defaultdict(list)
     ranks: dict[str, int] = defaultdict(int)
     copy = pickled(situation.scheduler) if situation.scheduler is not None else None
-    done = events = 0
-    while done < runs and (done < FEWEST_RUNS or events * (done + 1) <= MOST_EVENTS * done):
+    done, cost = 0, 0.0
+    while done < runs and (done < FEWEST_RUNS or cost * (done + 1) <= MOST_COST * done):
         source = random.Random(f"{seed}.{done}")  # noqa: S311 (a sample of durations, nothing secret)
         run = ForwardRun(situation, Durations(source), copy)
         run.go()
-        done, events = done + 1, events + run.events
+        done, cost = done + 1, cost + run.cost
         for id_, at_s in run.finished.items():
             finishes[id_].append(at_s)
         for rank, (id_, at_s) in enumerate(sorted(run.started.items(), key=lambda item: item[1])):
             starts[id_].append(at_s)
             ranks[id_] += rank
-    known = [id_ for id_, values in finishes.items() if 2 * len(values) > done]
+    asked = {*(each.id for each in (*situation.running, *situation.queued, *situation.waiting))}
+    known = [id_ for id_, values in finishes.items() if id_ in asked and 2 * len(values) > done]
     return {id_: _forecast(id_, starts, finishes, ranks) for id_ in known}
 
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import heapq
 import pickle
 from collections import defaultdict, deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from core.scheduler.demand import Demand
 from core.scheduler.durations import Durations
-from core.scheduler.events import Arrived, Decision, Event, Finished, Grant, Load, Loaded, Tick
+from core.scheduler.events import Arrived, Event, Finished, Grant, Load, Loaded, Tick
 from core.scheduler.scheduler import Scheduler
 from core.scheduler.situation import QueuedWork, QueueSituation
 
 HORIZON_S: Final = 24 * 3600.0
 """What does not begin within this time is not forecast."""
-MOST_EVENTS: Final = 5_000
-"""A run with more events ends."""
+MOST_COST: Final = 1_000.0
+"""A run that costs more ends; an event of the scheduler costs 1."""
+_JOB_COST: Final = 0.05
+"""What an event of a job costs that asks no model."""
 MOST_WAITING: Final = 100
 """How many jobs of one worker may wait for models."""
+_LATER: Final = 1_000_000
+"""The place in the order of the first job that is not ready yet."""
 _TICK_S: Final = 5.0
 _MOST_TICKS: Final = 24
 """How often time alone may be tried to make something possible, such as a load that failed before."""
@@ -63,9 +66,9 @@ class ForwardRun:
     copy: bytes | None = None
     started: dict[str, float] = field(default_factory=dict)
     finished: dict[str, float] = field(default_factory=dict)
-    events: int = 0
-    _ends: list[tuple[float, int, Event | None, str, str]] = field(default_factory=list)
-    """What happens next: when, an event of the scheduler, and the job and its worker that end."""
+    cost: float = 0.0
+    _ends: list[tuple[float, int, Event | QueuedWork | None, str, str]] = field(default_factory=list)
+    """What happens next: when, an event of the scheduler or a job that is ready, and the job and worker that end."""
     _sequence: int = 0
     _workers: dict[str, _Worker] = field(default_factory=dict)
     _scheduler: Scheduler | None = None
@@ -87,9 +90,8 @@ class ForwardRun:
                 self._ticks += 1
                 self._at(self.situation.now_s + self._ticks * _TICK_S, Tick())
             at_s, _, event, job, worker = heapq.heappop(self._ends)
-            if at_s > self.situation.now_s + HORIZON_S or self.events >= MOST_EVENTS:
+            if at_s > self.situation.now_s + HORIZON_S or self.cost >= MOST_COST:
                 break
-            self.events += 1
             self._happen(at_s, event, job, worker)
         for at_s, _, event, job, _ in self._ends:
             if job:
@@ -103,7 +105,12 @@ class ForwardRun:
         queues: dict[frozenset[str], deque[tuple[int, QueuedWork]]] = defaultdict(deque)
         offered = [each.offers for each in situation.slots]
         for place, queued in enumerate(situation.queued):
-            if any(queued.needs <= offers for offers in offered):  # what no worker can run waits without end
+            if not any(queued.needs <= offers for offers in offered):  # what no worker can run waits without end
+                continue
+            if queued.ready_s > situation.now_s:
+                self._awaited.add(queued.id)
+                self._at(queued.ready_s, queued)
+            else:
                 queues[queued.needs].append((place, queued))
         self._queues = dict(queues)
         self._begin_leases()
@@ -153,8 +160,12 @@ class ForwardRun:
     def _queues_empty(self) -> bool:
         return not any(self._queues.values())
 
-    def _happen(self, at_s: float, event: Event | None, job: str, worker_name: str) -> None:
-        if job:
+    def _happen(self, at_s: float, event: Event | QueuedWork | None, job: str, worker_name: str) -> None:
+        if isinstance(event, QueuedWork):
+            self._sequence += 1  # it goes after what is ready already
+            self._queues.setdefault(event.needs, deque()).append((_LATER + self._sequence, event))
+            event = None
+        elif job:
             self.finished[job] = at_s
             worker = self._workers.get(worker_name)
             if worker is not None:
@@ -166,7 +177,8 @@ class ForwardRun:
                 if not self._scheduler.is_granted(event.demand):
                     return
                 self.finished.setdefault(event.demand, at_s)
-            self._carry_out(self._scheduler.handle(event, at_s), at_s)
+            self._tell(event, at_s)
+        self.cost += _JOB_COST
         self._claim(at_s)
 
     def _claim(self, now_s: float) -> None:
@@ -177,13 +189,14 @@ class ForwardRun:
                 if not fitting:
                     break
                 _, queued = min(fitting, key=lambda queue: queue[0][0]).popleft()
-                self._run_job(queued, name, worker, max(now_s, queued.ready_s))
+                self._run_job(queued, name, worker, now_s)
 
     def _run_job(self, queued: QueuedWork, name: str, worker: _Worker, now_s: float) -> None:
         work_s = self.durations.whole_s(queued.work)
         demand = queued.demand
         if demand is None or self._scheduler is None or demand.family not in self._scheduler.waiting.families:
             self.started[queued.id] = now_s
+            self._awaited.discard(queued.id)
             worker.busy += 1
             self._at(now_s + work_s, None, queued.id, name)
             return
@@ -191,14 +204,16 @@ class ForwardRun:
         self._awaited.add(queued.id)
         self._jobs[demand.id] = (queued.id, name, work_s)
         self._demands[demand.id] = demand
-        self._carry_out(self._scheduler.handle(Arrived(replace(demand, arrived_s=now_s)), now_s), now_s)
+        self._tell(Arrived(replace(demand, arrived_s=now_s)), now_s)
 
-    def _carry_out(self, decisions: Iterable[Decision], now_s: float) -> None:
-        for decision in decisions:
+    def _tell(self, event: Event, now_s: float) -> None:
+        """Tell the scheduler of an event, and carry out what it decides."""
+        assert self._scheduler is not None, "there is an event of models without a scheduler"
+        self.cost += 1.0
+        for decision in self._scheduler.handle(event, now_s):
             if isinstance(decision, Grant):
                 self._grant(decision.demand, now_s)
             elif isinstance(decision, Load):
-                assert self._scheduler is not None, "a load was decided without a scheduler"
                 state = self._scheduler.endpoints[decision.endpoint]
                 family = state.residents[decision.family].family
                 load_s = family.wake_s if decision.wake and family.wake_s is not None else state.load_s(family)
@@ -231,11 +246,11 @@ class ForwardRun:
         self._sequence += 1
         demand = replace(template, id=f"later.{self._sequence}", arrived_s=now_s, deadline_s=None)
         self._demands[demand.id] = demand
-        self._carry_out(self._scheduler.handle(Arrived(demand), now_s), now_s)
+        self._tell(Arrived(demand), now_s)
 
     def _next_arrival_s(self) -> float:
         return self.durations.random.expovariate(len(self.situation.recent) / self.situation.window_s)
 
-    def _at(self, at_s: float, event: Event | None, job: str = "", worker: str = "") -> None:
+    def _at(self, at_s: float, event: Event | QueuedWork | None, job: str = "", worker: str = "") -> None:
         self._sequence += 1
         heapq.heappush(self._ends, (at_s, self._sequence, event, job, worker))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from core.model.endpoint_snapshot import EndpointSnapshot, KnownModel
 from core.model.errors import NotFoundError
@@ -17,10 +17,13 @@ from core.model.turn import Actor
 from core.rules.authorization import Authorization
 from core.settings import SettingsSource
 from core.store import events, inventory, leaders, workers
-from core.store.database import Database
+from core.store.database import Database, to_ms
 from core.store.inventory import Drain
 from core.store.unit_of_work import Tx, reads, writes
 from core.store.workers import WorkerView
+
+_LOOK_MS: Final = 10_000
+"""How long before a look ends it may have seen an endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,8 @@ class Inventory:
             await _record_change(tx, before, snapshot)
             for family, estimate_bytes, observed_bytes in _new_loads(before, snapshot):
                 await inventory.add_observation(tx, snapshot.name, family.key, estimate_bytes, observed_bytes)
+            for model in _appeared(before, snapshot):
+                await _record_foreign_load(tx, before, snapshot.name, model)
 
     @writes
     async def record_hardware(self, tx: Tx, node: str, hardware: HostHardware) -> None:
@@ -204,7 +209,10 @@ class Inventory:
 
     @writes
     async def record_load_time(self, tx: Tx, endpoint: str, model: str, seconds: float) -> None:
-        """Learn how long a load of a model took, if the endpoint's last snapshot knows the model."""
+        """Count a load, and learn how long it took if the endpoint's last snapshot knows the model."""
+        from core.store import model_loads  # noqa: PLC0415 - its table is slow to build, and loads are rare
+
+        await model_loads.add(tx, endpoint, model, seconds)
         snapshot = await inventory.snapshot_of(tx, endpoint)
         for each in snapshot.models if snapshot is not None else ():
             if each.name == model:
@@ -260,6 +268,23 @@ async def _record_change(tx: Tx, before: EndpointSnapshot, after: EndpointSnapsh
         return
     body = {"endpoint": after.name, "problem": after.problem}
     await events.append(tx, number=events.SYSTEM, kind=f"endpoint.{after.state.value}", body=body)
+
+
+async def _record_foreign_load(tx: Tx, before: EndpointSnapshot, endpoint: str, model: str) -> None:
+    """Count a load that was seen, unless the process that asked for it counted it already."""
+    from core.store import model_loads  # noqa: PLC0415 - its table is slow to build, and loads are rare
+
+    since_ms = to_ms(before.checked_at) - _LOOK_MS if before.checked_at is not None else 0
+    if not await model_loads.was_recorded_since(tx, endpoint, model, since_ms):
+        await model_loads.add(tx, endpoint, model, None)
+
+
+def _appeared(before: EndpointSnapshot, after: EndpointSnapshot) -> list[str]:
+    """The models that became resident since the last look; none before an endpoint was looked at."""
+    if before.state is ServerState.UNKNOWN:
+        return []
+    resident = {each.name for each in before.residents if each.level is Residency.AWAKE}
+    return [each.name for each in after.residents if each.level is Residency.AWAKE and each.name not in resident]
 
 
 def _new_loads(before: EndpointSnapshot, after: EndpointSnapshot) -> list[tuple[ModelFamily, int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,11 +30,15 @@ MOST_JOBS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """The unfinished jobs with their places, and the pauses of all of them, of lanes and of repositories."""
+    """The unfinished jobs with their places, and the pauses of all of them, of lanes and of repositories.
+
+    `loading` is the model that each endpoint is loading, as ``endpoint/model``.
+    """
 
     paused: QueuePause | None
     rows: tuple[QueueRow, ...]
     pauses: tuple[ScopedPause, ...] = ()
+    loading: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``queue --json``."""
@@ -42,6 +46,7 @@ class QueueView:
             "paused": self.paused.to_json() if self.paused else None,
             "pauses": [pause.to_json() for pause in self.pauses],
             "jobs": [row.to_json() for row in self.rows],
+            "loading": dict(self.loading),
         }
 
 
@@ -96,9 +101,11 @@ class Queries:
     async def queue(self, tx: Tx) -> QueueView:
         """The unfinished jobs, running ones first, at most `MOST_JOBS`."""
         from core.rules.queue_places import rows_of  # noqa: PLC0415 - imports the scheduler and the tables of leases
+        from core.store import model_loads  # noqa: PLC0415 - as above
 
         rows = await rows_of(tx, self.settings(), await queue_queries.queue_line(tx, MOST_JOBS))
-        return QueueView(QueuePause.from_json(await switches.paused(tx)), rows, await _scoped_pauses(tx))
+        pause = QueuePause.from_json(await switches.paused(tx))
+        return QueueView(pause, rows, await _scoped_pauses(tx), await model_loads.loading(tx))
 
     @reads
     async def any_in_work(self, tx: Tx) -> bool:

@@ -9,12 +9,12 @@ from typing import Final
 
 from core.model.job import JobState, QueuedJob
 from core.model.model_lease import ModelLease
-from core.model.queue_forecast import Interval, JobForecast, StoredForecast, ToldForecast
+from core.model.queue_forecast import AnnouncedForecast, Interval, JobForecast, StoredForecast
 from core.rules.queue_situation import work_history, workers_slots
 from core.scheduler.history import WorkHistory
 from core.scheduler.situation import Slots
 from core.settings import SettingsSource
-from core.store import cards, job_forecasts, model_leases, queue_queries, switches
+from core.store import cards, job_forecasts, model_leases, model_loads, queue_queries, switches
 from core.store.job_forecasts import UnfinishedJob
 from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
 
@@ -55,8 +55,9 @@ class QueueForecasts:
 
     @reads
     async def is_needed(self, tx: Tx) -> bool:
-        """Whether a job is in work or due, or a forecast is left of one that was."""
-        return await queue_queries.any_in_work(tx) or await job_forecasts.any_stored(tx)
+        """Whether a job is in work or due, or something is left of one that was."""
+        is_left = await job_forecasts.any_stored(tx) or bool(await model_loads.loading(tx))
+        return is_left or await queue_queries.any_in_work(tx)
 
     @reads
     async def rows(self, tx: Tx) -> QueueRows:
@@ -91,23 +92,27 @@ class QueueForecasts:
         rows: QueueRows,
         forecasts: Mapping[str, JobForecast],
         promises: Mapping[str, datetime],
+        loading: Mapping[str, str],
         edits: int,
     ) -> int:
         """Keep forecasts, and have at most `edits` cards tell what is news; returns how many are redrawn.
 
-        `promises` are the starts that jobs are promised which have none yet.
+        `promises` are the starts that jobs are promised which have none yet, `loading` the model that each endpoint is
+        loading.
         """
+        if dict(loading) != await model_loads.loading(tx):
+            await model_loads.set_loading(tx, loading)
         kept = _merged(tx.now, rows, forecasts, promises)
-        told = await self._tell(tx, kept, edits)
+        announced = await self._announce(tx, kept, edits)
         changed = [
-            each for each in (told.get(job) or each for job, each in kept.items()) if _differs(each, rows.stored)
+            each for each in (announced.get(job) or each for job, each in kept.items()) if _differs(each, rows.stored)
         ]
         await job_forecasts.forget_finished(tx, rows.stored.keys() - kept.keys())
         await job_forecasts.save(tx, changed)
         await job_forecasts.confirm(tx, kept.keys())
-        return len(told)
+        return len(announced)
 
-    async def _tell(self, tx: Tx, kept: Mapping[str, StoredForecast], edits: int) -> dict[str, StoredForecast]:
+    async def _announce(self, tx: Tx, kept: Mapping[str, StoredForecast], edits: int) -> dict[str, StoredForecast]:
         """Have cards redrawn for what is news: first what is late, then what begins soonest."""
         news = [each for each in kept.values() if each.is_news(tx.now)] if edits > 0 else []
         if not news:
@@ -116,7 +121,7 @@ class QueueForecasts:
         news = sorted((each for each in news if each.number in shown), key=lambda each: _urgency(each, tx.now))
         for each in news[:edits]:
             await cards.redraw(tx, each.number)
-        return {each.job: _as_told(each, tx.now) for each in news[:edits]}
+        return {each.job: _as_announced(each, tx.now) for each in news[:edits]}
 
 
 _FORECAST: Final = (JobState.READY, JobState.RUNNING)
@@ -125,7 +130,7 @@ _FORECAST: Final = (JobState.READY, JobState.RUNNING)
 def _merged(
     now: datetime, rows: QueueRows, forecasts: Mapping[str, JobForecast], promises: Mapping[str, datetime]
 ) -> dict[str, StoredForecast]:
-    """The forecasts with what was promised and told before; a promise is over once the work began."""
+    """The forecasts with what was promised and announced before; a promise is over once the work began."""
     kept: dict[str, StoredForecast] = {}
     for queued in rows.line:
         job = queued.job
@@ -136,16 +141,16 @@ def _merged(
         promised_at = None if job.id in rows.begun else (before.promised_at if before else None)
         if promised_at is None and job.id not in rows.begun:
             promised_at = promises.get(job.id)
-        made = StoredForecast(job.id, job.number, forecast, now, promised_at, before.told if before else None)
+        made = StoredForecast(job.id, job.number, forecast, now, promised_at, before.announced if before else None)
         if before is None and job.state is JobState.READY:  # its card is drawn when it is queued, and says this already
-            made = _as_told(made, now)
+            made = _as_announced(made, now)
         kept[job.id] = made
     return kept
 
 
-def _as_told(stored: StoredForecast, now: datetime) -> StoredForecast:
+def _as_announced(stored: StoredForecast, now: datetime) -> StoredForecast:
     wait = stored.wait(now) or Interval(0.0, 0.0, 0.0)
-    return replace(stored, told=ToldForecast(stored.forecast.before, wait, stored.is_late(now), now))
+    return replace(stored, announced=AnnouncedForecast(stored.forecast.before, wait, stored.is_late(now), now))
 
 
 def _urgency(stored: StoredForecast, now: datetime) -> tuple[bool, float]:
@@ -156,9 +161,11 @@ def _urgency(stored: StoredForecast, now: datetime) -> tuple[bool, float]:
 def _differs(new: StoredForecast, stored: Mapping[str, StoredForecast]) -> bool:
     """Whether a forecast is worth a write."""
     old = stored.get(new.job)
-    if old is None or old.promised_at != new.promised_at or old.told != new.told:
+    if old is None or old.promised_at != new.promised_at or old.announced != new.announced:
         return True
-    if (old.forecast.start is None) is not (new.forecast.start is None) or old.forecast.before != new.forecast.before:
+    if (old.forecast.start is None) is not (new.forecast.start is None):
+        return True
+    if abs(old.forecast.before - new.forecast.before) > _CHANGED_SHARE * new.forecast.before:
         return True
     now_s = new.made_at.timestamp()
     pairs = [(old.forecast.finish, new.forecast.finish)]

@@ -11,8 +11,9 @@ from core.store.tables import Row, ms_column
 class JobForecastRow(Row, table=True):
     """The newest forecast of one job that is not finished; see `core.model.queue_forecast.StoredForecast`.
 
-    `start` and `finish` are quantiles in seconds since the epoch: low, middle, high. `told` is what the card was last
-    redrawn for: jobs before it, low, middle and high of the wait in seconds, late (0 or 1), seconds since the epoch.
+    `start` and `finish` are quantiles in seconds since the epoch: low, middle, high. `announced` is what the card was
+    last redrawn for: jobs before it, low, middle and high of the wait in seconds, late (0 or 1), and when, in seconds
+    since the epoch.
     """
 
     __tablename__ = "job_forecasts"
@@ -24,7 +25,7 @@ class JobForecastRow(Row, table=True):
     start: list[float] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     finish: list[float] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     promised_ms: int | None = ms_column(nullable=True)
-    told: list[float] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    announced: list[float] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
 class ModelLoadRow(Row, table=True):

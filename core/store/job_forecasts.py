@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.model.job import ACTIVE, JobKind, JobState
-from core.model.queue_forecast import Interval, JobForecast, StoredForecast, ToldForecast
+from core.model.queue_forecast import AnnouncedForecast, Interval, JobForecast, StoredForecast
 from core.store.database import from_ms, to_ms
 from core.store.forecast_tables import JobForecastRow
 from core.store.lease_table import ModelLeaseRow
@@ -21,7 +21,10 @@ from core.store.tables import JobRow, WorkerRow
 from core.store.unit_of_work import Tx
 from core.store.workers import ALIVE
 
-_BATCH: Final = 100
+_BATCH: Final = 1000
+"""How many ids are looked up in one statement."""
+_ROWS: Final = 100
+"""How many rows are written in one statement."""
 T = TypeVar("T", str, int)
 
 
@@ -58,8 +61,8 @@ async def save(tx: Tx, forecasts: Iterable[StoredForecast]) -> None:
     """Keep forecasts instead of the earlier ones of their jobs."""
     rows = [_row(each) for each in forecasts]
     dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
-    for first in range(0, len(rows), _BATCH):
-        insert = dialect.insert(JobForecastRow).values(rows[first : first + _BATCH])
+    for first in range(0, len(rows), _ROWS):
+        insert = dialect.insert(JobForecastRow).values(rows[first : first + _ROWS])
         new = {name: insert.excluded[name] for name in rows[0] if name != "job"}
         await tx.session.execute(insert.on_conflict_do_update(index_elements=["job"], set_=new))
 
@@ -166,7 +169,7 @@ def _batches(ids: Collection[T]) -> Iterable[list[T]]:
 
 
 def _row(stored: StoredForecast) -> dict[str, Any]:
-    forecast, told = stored.forecast, stored.told
+    forecast, announced = stored.forecast, stored.announced
     return {
         "job": stored.job,
         "number": stored.number,
@@ -175,7 +178,9 @@ def _row(stored: StoredForecast) -> dict[str, Any]:
         "start": _list(forecast.start) if forecast.start is not None else None,
         "finish": _list(forecast.finish),
         "promised_ms": to_ms(stored.promised_at) if stored.promised_at is not None else None,
-        "told": [told.before, *_list(told.wait), float(told.is_late), told.at.timestamp()] if told else None,
+        "announced": [announced.before, *_list(announced.wait), float(announced.is_late), announced.at.timestamp()]
+        if announced
+        else None,
     }
 
 
@@ -184,10 +189,10 @@ def _list(interval: Interval) -> list[float]:
 
 
 def _stored(row: JobForecastRow) -> StoredForecast:
-    told = None
-    if row.told is not None:
-        before, low, middle, high, is_late, at_s = row.told
-        told = ToldForecast(
+    announced = None
+    if row.announced is not None:
+        before, low, middle, high, is_late, at_s = row.announced
+        announced = AnnouncedForecast(
             int(before), Interval(low, middle, high), bool(is_late), from_ms(0) + timedelta(seconds=at_s)
         )
     start = Interval(*row.start) if row.start is not None else None
@@ -197,5 +202,5 @@ def _stored(row: JobForecastRow) -> StoredForecast:
         forecast=JobForecast(start, Interval(*row.finish), row.before),
         made_at=from_ms(row.made_ms),
         promised_at=from_ms(row.promised_ms) if row.promised_ms is not None else None,
-        told=told,
+        announced=announced,
     )

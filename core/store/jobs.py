@@ -232,9 +232,7 @@ async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
 async def release_from(tx: Tx, number: int, after: int) -> bool:
     """Make the jobs of task `number` ready that wait for the task `after`; False if none does."""
     waiting = await tx.session.exec(
-        select(JobRow.id).where(
-            JobRow.number == number, JobRow.after == after, JobRow.state == JobState.WAITING.value
-        )
+        select(JobRow.id).where(JobRow.number == number, JobRow.after == after, JobRow.state == JobState.WAITING.value)
     )
     return await turns.make_claimable(tx, list(waiting), ready_ms=tx.now_ms, after=None) > 0
 

@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("start", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("finish", sa.JSON(), nullable=False),
         sa.Column("promised_ms", sa.BigInteger(), nullable=True),
-        sa.Column("told", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("announced", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("job"),
     )
     op.create_table(

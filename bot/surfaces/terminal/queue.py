@@ -29,23 +29,23 @@ def print_queue(
     stream: TextIO,
     rows: Sequence[_Row],
     *,
-    paused: _Row | None = None,
+    pauses: Sequence[_Row] = (),
     now: datetime | None = None,
     profile: TerminalProfile | None = None,
 ) -> None:
     """Print jobs in the given order (the rows of ``queue --json``).
 
-    `paused` says who paused the queue (`by`) and why (`reason`).
+    `pauses` say who paused the queue, a lane or a repository (`by`), and why (`reason`).
     """
     profile = profile or detect_profile(stream)
-    write_items(stream, profile, queue_items(profile, rows, paused=paused, now=now or datetime.now(UTC)))
+    write_items(stream, profile, queue_items(profile, rows, pauses=pauses, now=now or datetime.now(UTC)))
 
 
 def queue_items(
-    profile: TerminalProfile, rows: Sequence[_Row], *, now: datetime, paused: _Row | None = None, limit: int = 1000
+    profile: TerminalProfile, rows: Sequence[_Row], *, now: datetime, pauses: Sequence[_Row] = (), limit: int = 1000
 ) -> list[Item]:
     """The lines of the queue: two for each of the first `limit` jobs; jobs that follow pull requests are counted."""
-    items: list[Item] = [_paused(profile, paused)] if paused is not None else []
+    items: list[Item] = [_paused(profile, each) for each in pauses]
     working = [row for row in rows if row["kind"] != JobKind.FOLLOW]
     if not rows:
         return [*items, profile.text(("The queue is empty.", "dim"))]
@@ -68,7 +68,7 @@ def queue_items(
 def _cells(row: _Row) -> tuple[str, ...]:
     model = f"{row['endpoint']}/{row['model']}" if row.get("model") else ""
     is_waiting = row["state"] == JobState.RUNNING and row.get("why")
-    state = "waits" if is_waiting else {"running": "runs", "ready": "waits", "waiting": "held"}[row["state"]]
+    state = "runs" if row["state"] == JobState.RUNNING and not is_waiting else "waits"
     position = row.get("position") or 0
     place = str(position) if position else (f"{row['before'] + 1}" if is_waiting and row.get("before") else "")
     return (

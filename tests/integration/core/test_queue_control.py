@@ -77,7 +77,7 @@ async def test_the_queue_is_read_with_the_same_number_of_statements_however_long
         await builders.put_job(database, number, error=problem)
     with counted_statements(database) as of_many_jobs:
         view = await queries.queue()
-    assert [queued.problem for queued in view.jobs] == ["the forge is down"] * 21
+    assert [row.queued.problem for row in view.rows] == ["the forge is down"] * 21
     assert len(of_many_jobs) == len(of_one_job)
 
 

@@ -119,8 +119,16 @@ def asking() -> dict[str, Any]:
     return document("asking", repo=None, lane=None, rule=None, reason="", question=question, expires_at=at(days=-7))
 
 
+def queue_place(**changes: Any) -> dict[str, Any]:
+    """The ``queue`` object of a task whose work begins in four to nine minutes."""
+    wait = {"eta_s": 360, "eta_low_s": 240, "eta_high_s": 540, "done_s": None, "done_low_s": None, "done_high_s": None}
+    promise = {"promised_at": None, "is_late": False, "needs_worker": False}
+    rest = {"waits_for": None, "problem": None, "progress": None, "next_try_at": None, "why": ""}
+    return {"position": 1, "before": 0, **wait, **promise, **rest, **changes}
+
+
 def queued() -> dict[str, Any]:
-    place = {"position": 2, "eta_s": 240, "waits_for": None, "problem": "the forge did not answer"}
+    place = queue_place(position=2, before=1, problem="the forge did not answer", why="1 job goes before it.")
     return document("queued", queue=place, priority=5, deadline=at(hours=-3))
 
 

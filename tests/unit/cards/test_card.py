@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.cards.build import build_card
+from bot.cards.eta import before_words, wait_words
 from bot.cards.parts import ActionKind
 from bot.cards.risk import RiskLevel
 from bot.cards.times import ago, until
@@ -215,8 +218,61 @@ def test_each_state_offers_what_can_be_done_in_it(state, expected):
 
 def test_the_place_in_the_queue_and_the_last_problem_are_told():
     card = build_card(docs.queued(), now=NOW)
-    assert card.byline == ("ana", "web", "queued for 2 min", "queue 2, ~4 min", "priority 5", "due in 3 h")
+    wait = "begins in about 4 to 9 min, 1 job before it"
+    assert card.byline == ("ana", "web", "queued for 2 min", wait, "priority 5", "due in 3 h")
     assert card.last_failure == "the forge did not answer"
+
+
+def test_a_start_that_was_promised_and_not_kept_is_told_with_the_reason():
+    place = docs.queue_place(position=3, before=2, promised_at=docs.at(minutes=5), is_late=True)
+    place["why"] = "The queue is paused: the move"
+    late = f"Not begun by {NOW - timedelta(minutes=5):%H:%M} UTC as promised: The queue is paused: the move."
+    assert late in build_card(docs.document("queued", queue=place), now=NOW).byline
+
+
+def test_running_work_that_waits_for_a_model_says_why_and_how_long():
+    place = docs.queue_place(position=0, before=2, why="gpu/qwen3 is being loaded on gpu.", eta_low_s=5, eta_high_s=40)
+    byline = build_card(docs.document("running", queue=place), now=NOW).byline
+    assert byline[-2:] == ("gpu/qwen3 is being loaded on gpu.", "begins within a minute")
+
+
+@pytest.mark.parametrize(
+    ("low_s", "high_s", "words"),
+    [
+        (0, 59, "within a minute"),
+        (10, 61, "within 2 min"),
+        (240, 540, "about 4 to 9 min"),
+        (301, 302, "about 5 to 6 min"),
+        (300, 300, "about 5 min"),
+        (640, 1490, "about 10 to 25 min"),
+        (3000, 7200, "about 50 min to 2 h"),
+        (200_000, 400_000, "about 2 to 5 days"),
+    ],
+)
+def test_a_wait_is_told_in_rounded_words(low_s, high_s, words):
+    assert wait_words(low_s, high_s) == words
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_a_wait_in_words_is_never_shorter_than_the_forecast(one_s, other_s):
+    low_s, high_s = sorted((one_s, other_s))
+    numbers = [int(word) for word in wait_words(low_s, high_s).split() if word.isdecimal()]
+    unit_s = {"minute": 60, "min": 60, "h": 3600, "days": 86400}[wait_words(low_s, high_s).split()[-1]]
+    assert (numbers[-1] if numbers else 1) * unit_s >= high_s
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (0, "next"),
+        (1, "1 job before it"),
+        (10, "10 jobs before it"),
+        (43, "about 40 jobs before it"),
+        (1234, "about 1250 jobs before it"),
+    ],
+)
+def test_how_many_go_before_is_rounded_when_there_are_many(before, words):
+    assert before_words(before) == words
 
 
 @pytest.mark.parametrize(
