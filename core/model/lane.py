@@ -98,7 +98,8 @@ class Lane:
     ``endpoint/name``; the first that answers is used. `checks` judge the result; a failing one goes back to the
     executor at most `retries` times. With the executor `workflow` the lane works in `steps` according to the request's
     `parameters`; `version` is that of its file. If this lane is one step of another, `whole` is what that one may
-    write, which the step may not exceed.
+    write, which the step may not exceed. With `reuse`, a request whose inputs equal those of an earlier run adopts its
+    result.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Lane:
     source: str = ""
     whole: tuple[str, ...] = ()
     everywhere: tuple[str, ...] = ()
+    reuse: bool = False
 
     @property
     def executors(self) -> frozenset[str]:

@@ -40,11 +40,15 @@ class WorkOrder:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorResult:
-    """What an executor made: a tree in the repository's git store, files to keep, and the provenance."""
+    """What an executor made: a tree in the repository's git store, files to keep, and the provenance.
+
+    `authors` are people whose words an earlier run was shown, if its result was adopted.
+    """
 
     tree: str
     artifacts: Mapping[str, bytes]
     provenance: Provenance = NO_PROVENANCE
+    authors: tuple[str, ...] = ()
 
 
 class Executor(Protocol):

@@ -14,7 +14,6 @@ from core.settings import SettingsSource
 from core.store import jobs, workers
 from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
 
-
 WATCH_S: Final = 1.0
 """How often a worker looks whether the jobs that it runs were cancelled."""
 

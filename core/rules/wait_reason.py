@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.model.job import JobState, QueuedJob
 from core.model.model_lease import LeaseState
 from core.model.task import FailureRule
-from core.store import queue_queries, switches, tasks
+from core.store import queue_queries, shared_runs, switches, tasks
 from core.store.database import to_ms
 from core.store.unit_of_work import Tx
 
@@ -17,7 +17,8 @@ async def wait_reason(tx: Tx, queued: QueuedJob) -> str:
         return await _model_reason(tx, job.id)
     if job.state is JobState.WAITING:
         if queued.after is None:
-            return ""
+            shared = await shared_runs.run_of(tx, job.id)
+            return f"It shares the run of #{shared}, which has the same inputs." if shared is not None else ""
         return f"It waits until #{queued.after} is published. {await _failure_rule(tx, job.number)}"
     if (pause := await switches.paused(tx)) is not None:
         reason = str(pause.get("reason") or "")

@@ -39,7 +39,9 @@ async def asked_by(tx: Tx, job_id: str) -> tuple[str | None, str | None]:
 async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
     """End a job that no worker holds."""
     await tx.session.execute(
-        update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=tx.now_ms, result=null())
+        update(JobRow)
+        .where(col(JobRow.id) == job_id)
+        .values(state=state.value, finished_ms=tx.now_ms, result=null(), run_key=null())
     )
     await _forget_work(tx, [job_id])
 
@@ -53,6 +55,7 @@ async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None)
         finished_ms=tx.now_ms,
         error=problem.to_json() if problem else None,
         result=null(),
+        run_key=null(),
     )
     await _forget_work(tx, [job.id])
 
@@ -137,7 +140,13 @@ async def cancel_jobs(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list
         await tx.session.execute(
             update(JobRow)
             .where(col(JobRow.id).in_(cancelled))
-            .values(state=JobState.CANCELLED.value, finished_ms=tx.now_ms, fence=col(JobRow.fence) + 1, result=null())
+            .values(
+                state=JobState.CANCELLED.value,
+                finished_ms=tx.now_ms,
+                fence=col(JobRow.fence) + 1,
+                result=null(),
+                run_key=null(),
+            )
         )
         await _forget_work(tx, cancelled)
     return cancelled
