@@ -16,11 +16,11 @@ from lanes.agent_clis import ProgramPlace
 from lanes.executors.artifacts import artifact_files
 from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.executors.names import BUILT_IN, unknown_executor_message
-from lanes.executors.reuse import ReusingExecutor
 from lanes.models import ChatModel, Endpoint
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
 from lanes.workflow.fill import ReadSentence, no_grammar
+from lanes.workflow.reuse import ReusingExecutor
 
 if TYPE_CHECKING:
     from lanes.builtin_agent.executor import Refusals

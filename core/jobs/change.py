@@ -128,6 +128,7 @@ def _order(
         journal=JobJournal(context.database, job),
         progress=JobProgress(context, job),
         usage=JobUsage(context, job, lane.name, task.current.author),
+        authors=tuple(sorted({*discussion.authors, *task.authors})),
     )
 
 

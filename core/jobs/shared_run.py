@@ -64,7 +64,7 @@ async def keep_result(context: JobContext, job: Job, result: ChangeResult) -> No
 
 async def _keep(tx: Tx, job: Job, result: ChangeResult) -> None:
     followers = await shared_runs.sharers(tx, job)
-    people = {follower.person for follower in followers if follower.person}
+    people = {person for each in followers for person in (await tasks.load(tx, each.number)).authors}
     shared = replace(result, authors=tuple(sorted({*(result.authors or ()), *people})))
     await jobs.keep_result(tx, job, shared)
     await shared_runs.give(tx, job, followers, shared)

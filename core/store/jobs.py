@@ -71,6 +71,12 @@ async def has_claim(tx: Tx, job: Job) -> bool:
     return rows.first() is not None
 
 
+async def has_stopped(tx: Tx, job_id: str) -> bool:
+    """Whether a job does not run, because it was cancelled, paused, returned to the queue or has ended."""
+    state = (await tx.session.exec(select(JobRow.state).where(JobRow.id == job_id))).first()
+    return state is not None and state != JobState.RUNNING.value
+
+
 async def keep_result(tx: Tx, job: Job, result: ChangeResult) -> None:
     """Store what the executor of a claimed job made; a later attempt uses it instead of making it again."""
     await _fenced(tx, job, result=result.to_json())
@@ -110,9 +116,9 @@ async def put_back(
 
 async def pause(tx: Tx, job: Job) -> None:
     """Pause a claimed job until `resume_paused`: it keeps its journal, and its next run is another attempt."""
-    await _fenced(
-        tx, job, state=JobState.PAUSED.value, owner=None, attempt=job.attempt + 1, progress=None, error=null()
-    )
+    values = {"state": JobState.PAUSED.value, "owner": None, "attempt": job.attempt + 1, "progress": None}
+    await _fenced(tx, job, **values, error=null(), run_key=null())
+    await _unload_models(tx, [job.id])
 
 
 async def resume_paused(tx: Tx, number: int) -> str | None:
@@ -225,10 +231,15 @@ async def put_follow_job_back(tx: Tx, job: Job, ready_ms: int) -> None:
 
 async def _forget_work(tx: Tx, job_ids: list[str]) -> None:
     """Remove what was kept for the next worker of these jobs, and what keeps models loaded for them."""
+    await _unload_models(tx, job_ids)
+    await tx.session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
+
+
+async def _unload_models(tx: Tx, job_ids: list[str]) -> None:
+    """End the leases that keep models loaded for the next turn of these jobs."""
     from core.store import model_leases  # noqa: PLC0415 - its table is slow to build, and most commands end no job
 
     await model_leases.end_held(tx, job_ids)
-    await tx.session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
 
 
 async def _fenced(tx: Tx, job: Job, **values: Any) -> None:

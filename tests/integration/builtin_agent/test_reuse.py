@@ -11,10 +11,10 @@ from core.model.intent import Intent
 from core.model.turn import Turn
 from core.ports.executor import WorkOrder
 from core.store.artifacts import ArtifactFiles
-from lanes.executors.reuse import ReusingExecutor
 from lanes.models import Endpoint
 from lanes.registry import load_lane
 from lanes.workflow.cache import StepCache
+from lanes.workflow.reuse import ReusingExecutor
 from tests import builders
 from tests.integration.builtin_agent.conftest import Scripted, call
 
@@ -49,7 +49,7 @@ async def order_of(runner, number: int, person: str = "ana", **changes) -> WorkO
     order: WorkOrder = await runner.order(lane={"reuse": True})
     text = order.intent.text
     turn = Turn(1, person, "terminal", text, builders.NOON, 1)
-    changed: WorkOrder = replace(order, **{"number": number, "turns": (turn,), **changes})
+    changed: WorkOrder = replace(order, **{"number": number, "turns": (turn,), "authors": (person,), **changes})
     return changed
 
 

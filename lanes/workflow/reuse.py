@@ -57,7 +57,7 @@ def _options(endpoint: Endpoint) -> list[object]:
 class ReusingExecutor:
     """An executor that adopts the result of an earlier run with the same inputs, where the lane allows it.
 
-    Only the first revision of a task adopts one: whoever asks again wants another result.
+    Only the first revision of a task adopts one: people who ask again want another result.
     """
 
     inner: Executor
@@ -124,7 +124,7 @@ class ReusingExecutor:
             "v": _VERSION,
             "number": order.number,
             "making": result.provenance.to_json(),
-            "authors": sorted({turn.person for turn in order.turns}),
+            "authors": list(order.authors),
         }
         files = await store_artifacts(self.files, {**result.artifacts, _RUN: json.dumps(run).encode()})
         await self.cache.store(key, order.start, CachedStep(result.tree, files), repository)
