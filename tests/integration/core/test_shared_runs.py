@@ -135,10 +135,10 @@ async def test_one_after_the_other_is_two_runs(harness):
 
 
 async def test_a_worker_that_dies_keeps_the_others_waiting_for_its_heir(slow):
-    async with slow.working() as (_worker, running):
-        first, second = await shared(slow, ANA, BO)
-        running.cancel()
-        await asyncio.wait([running])
+    running = asyncio.create_task(slow.worker().run())
+    first, second = await shared(slow, ANA, BO)
+    running.cancel()
+    await asyncio.wait([running])
     assert await slow.owed(second) == ["change"]
     slow.executor.gate.set()
     await Reconciler(slow.database, lambda: slow.settings).sweep()
