@@ -101,6 +101,7 @@ class LaneFile(StrictModel):
     budget: BudgetFile = Field(default_factory=BudgetFile)
     checks: tuple[CheckFile, ...] = ()
     retries: int = Field(1, ge=0, le=10)
+    reuse: bool = False
     isolation: IsolationFile = Field(default_factory=IsolationFile)
     agent: AgentFile | None = None
     version: int = Field(1, ge=1, le=1_000_000)
@@ -176,6 +177,7 @@ def lane_from_document(document: YamlDocument, shared: SharedChecks = no_shared_
         budget=Budget(**file.budget.model_dump()),
         checks=checks,
         retries=file.retries,
+        reuse=file.reuse,
         isolation=Isolation(file.isolation.kind, file.isolation.image, file.isolation.hosts),
         agent=_agent(file.agent) if file.agent else None,
         version=file.version,

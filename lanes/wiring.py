@@ -14,12 +14,14 @@ from core.ports.executor import Executor
 from core.ports.leases import ModelLeases
 from lanes.agent_clis import NAMES as AGENTS
 from lanes.agent_clis import ProgramPlace
+from lanes.executors.artifacts import artifact_files
 from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.executors.names import BUILT_IN, unknown_executor_message
 from lanes.models import ChatModel, Endpoint
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
 from lanes.workflow.fill import ReadSentence, no_grammar
+from lanes.workflow.reuse import ReusingExecutor
 
 if TYPE_CHECKING:
     from lanes.builtin_agent.executor import Refusals
@@ -89,13 +91,15 @@ def build_executors(resources: ExecutorResources, plugins: Mapping[str, Executor
         name: partial(_create_checked, create, checks) for name, create in _add_plugins(built_in, from_plugins).items()
     }
 
+    steps = StepCache(resources.scratch.with_name("steps"))
+
     def workflow() -> Executor:
         from lanes.workflow.run import WorkflowExecutor  # noqa: PLC0415 - see `LazyExecutors`
 
-        steps = StepCache(resources.scratch.with_name("steps"))
         return WorkflowExecutor(LazyExecutors(factories), checks, resources.read_sentence, steps)
 
-    return LazyExecutors({**factories, WORKFLOW: partial(_create_checked, workflow, checks)})
+    whole = {**factories, WORKFLOW: partial(_create_checked, workflow, checks)}
+    return LazyExecutors({name: partial(_create_reusing, create, resources, steps) for name, create in whole.items()})
 
 
 def _built_in_factories(resources: ExecutorResources, checks: CheckRunner) -> dict[str, Callable[[], Executor]]:
@@ -139,6 +143,10 @@ def _identity(executor: Executor) -> Executor:
 
 def _create_checked(create: Callable[[], Executor], checks: CheckRunner) -> Executor:
     return CheckedExecutor(create(), checks)
+
+
+def _create_reusing(create: Callable[[], Executor], resources: ExecutorResources, cache: StepCache) -> Executor:
+    return ReusingExecutor(create(), cache, artifact_files(resources.scratch), resources.endpoints)
 
 
 def _add_plugins(

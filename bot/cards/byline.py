@@ -76,8 +76,10 @@ def _parameters(document: Mapping[str, Any]) -> list[str]:
 def _made_by(document: Mapping[str, Any]) -> list[str]:
     """The models that made the change, and the cost as far as they report it."""
     making = document.get("making")
-    if not making or not (making["usage"] or making["executor"] not in _MODEL_FREE):
+    if not making:
         return []
+    if not (making["usage"] or making["executor"] not in _MODEL_FREE):
+        return [f"made by the run of #{making['run_of']}"] if making.get("run_of") else []
     costs = []
     for spent in making["usage"]:
         cost = f", ${spent['usd']:.2f}" if spent["usd"] is not None else ""
@@ -86,7 +88,8 @@ def _made_by(document: Mapping[str, Any]) -> list[str]:
         costs.append(f"{name}: {spent['calls']} answers, {tokens:,} tokens{cost}")
     tries = f" in {making['tries']} tries" if making["tries"] > 1 else ""
     spent = f" ({'; '.join(costs)})" if costs else ""
-    return [f"made by {making['executor']}{tries}{spent}"]
+    shared = f" in the run of #{making['run_of']}" if making.get("run_of") else ""
+    return [f"made by {making['executor']}{tries}{shared}{spent}"]
 
 
 def _since(document: Mapping[str, Any], state: State, now: datetime) -> str:

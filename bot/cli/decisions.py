@@ -44,7 +44,7 @@ def approve(context: CliContext, number: int, digest: str, person: str | None, w
 @json_option
 @click.pass_obj
 def reject(context: CliContext, number: int, reason: str, person: str | None, as_json: bool) -> int:
-    """Reject a staged diff."""
+    """Reject a staged diff, or the larger budget that a task asks for."""
     on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:

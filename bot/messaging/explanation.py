@@ -32,6 +32,10 @@ def explain(document: TaskDocument, surface: str) -> str:
     if card.staged:
         lines += [f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:MAX_DETAILS]]
     lines += [need.sentence for need in card.needs]
+    if task.question is not None and task.question.budget is not None:
+        lines.append(one_line(task.question.text, MAX_CHARACTERS))
+        lines.append(f"{', '.join(document.extenders) or 'Only the operator'} may extend it")
+        lines.append(render_advice(task.error.mend, surface) if task.error is not None else "")
     if task.error is not None and card.problem is not None:
         if one_line(task.error.message) != one_line(task.current.reason):
             lines.append(one_line(task.error.message, MAX_CHARACTERS))

@@ -28,7 +28,7 @@ Ask = Callable[[Schedule, datetime], Awaitable[object]]
 
 def dedup_of(schedule: Schedule, at: datetime) -> str:
     """The idempotency key of a schedule's request for one time: the same on every host and after every crash."""
-    return f"schedule:{schedule.id}:{round(at.timestamp() * 1000)}"
+    return schedule.dedup(round(at.timestamp() * 1000))
 
 
 def asker(requests: Requests, scope_of: ScopeOfPlace) -> Ask:
@@ -116,6 +116,8 @@ class ScheduleClock:
         """
         try:
             step = step_of(schedule, read_recurrence(schedule.phrase), now_ms)
+            if step.at_ms is not None and await self._schedules.skip_behind_pause(schedule, step.next_ms):
+                return False
             if step.at_ms is not None:
                 await self._ask(schedule, datetime.fromtimestamp(step.at_ms / 1000, UTC))
         except TransientError as error:

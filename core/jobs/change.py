@@ -11,6 +11,7 @@ from core.jobs.interpretation_context import Discussion, discussion_of
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.no_change import no_change
 from core.jobs.progress import JobProgress
+from core.jobs.shared_run import SharesRun, keep_result, shares_run
 from core.jobs.usage import JobUsage
 from core.jobs.work_budget import pause_for_budget, within_budgets
 from core.model.advice import CommandName, Suggestion, advise
@@ -61,6 +62,8 @@ async def produce(context: JobContext, job: Job, _outputs: StepOutput) -> StepOu
     task = await context.task_for(job)
     try:
         await _produce(context, job, task)
+    except SharesRun:
+        return OVER
     except BudgetSpentError as error:
         await pause_for_budget(context, job, _lane(context, task), error)
         return OVER
@@ -84,6 +87,8 @@ async def _produce(context: JobContext, job: Job, task: Task) -> None:
         lane = await within_budgets(context, job, lane, task)
     discussion = await _discussion_for(context, task, executor, lane)
     order = _order(context, job, task, lane, base, start_tree, discussion)
+    if await shares_run(context, job, task, order, executor):
+        return
     async with asyncio.timeout(lane.limits.wall_s + _GRACE_S):
         produced = await _run(context, job, executor, order, repository)
     context.milestones.reached("change.produced", number=job.number, tree=produced.tree)
@@ -91,8 +96,8 @@ async def _produce(context: JobContext, job: Job, task: Task) -> None:
     await context.keep_objects(job, repository, base, produced.tree)
     own = replace(produced.provenance.masked(context.guard.mask), awaits=part.awaits)
     provenance = await _with_earlier_provenance(context, task, own)
-    result = ChangeResult(base, produced.tree, provenance, tuple(sorted(discussion.authors)))
-    await context.database.write(lambda tx: jobs.keep_result(tx, job, result))
+    authors = {*discussion.authors, *produced.authors}
+    await keep_result(context, job, ChangeResult(base, produced.tree, provenance, tuple(sorted(authors))))
     context.milestones.reached("change.kept", number=job.number)
 
 
@@ -123,6 +128,7 @@ def _order(
         journal=JobJournal(context.database, job),
         progress=JobProgress(context, job),
         usage=JobUsage(context, job, lane.name, task.current.author),
+        authors=tuple(sorted({*discussion.authors, *task.authors})),
     )
 
 

@@ -99,7 +99,8 @@ class Lane:
     executor at most `retries` times. With the executor `workflow` the lane works in `steps` according to the request's
     `parameters`; `version` is that of its file. If this lane is one step of another, `whole` is what that one may
     write, which the step may not exceed. `work_class` is the class of its changes for models, chat or bulk; empty:
-    what the surface or the kind of job says.
+    what the surface or the kind of job says. With `reuse`, a request whose inputs equal those of an earlier run adopts
+    its result.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Lane:
     whole: tuple[str, ...] = ()
     everywhere: tuple[str, ...] = ()
     work_class: str = ""
+    reuse: bool = False
 
     @property
     def executors(self) -> frozenset[str]:

@@ -90,7 +90,8 @@ class Provenance:
     was not applied, if the work ended without another.
 
     `awaits` is the next approval step of the lane's workflow; empty if there is none. It is the `step`-th of the lane's
-    `steps`, and `asks` is the question in the lane's file.
+    `steps`, and `asks` is the question in the lane's file. `run_of` is the task whose run made the change, if that was
+    not this one's.
     """
 
     executor: str = ""
@@ -103,6 +104,7 @@ class Provenance:
     steps: int = 0
     asks: str = ""
     refused: str = ""
+    run_of: int | None = None
 
     def masked(self, mask: Mask) -> Provenance:
         """The same with every text of a model or a program masked."""
@@ -142,6 +144,7 @@ class Provenance:
             steps=stored.get("steps", 0),
             asks=stored.get("asks", ""),
             refused=stored.get("refused", ""),
+            run_of=stored.get("run_of"),
         )
 
 

@@ -40,6 +40,10 @@ class Schedule:
     parameters: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
 
+    def dedup(self, at_ms: int) -> str:
+        """The idempotency key of its request for one time: the same on every host and after every crash."""
+        return f"schedule:{self.id}:{at_ms}"
+
     def to_json(self) -> dict[str, Any]:
         """The schedule as `countersign schedules --json` shows it."""
         return {

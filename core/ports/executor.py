@@ -22,6 +22,7 @@ class WorkOrder:
 
     `feedback` is the output of the lane's checks in an earlier try. `parameters` are the lane's, as the request set
     them. The lane's budget limits everything that `usage` has recorded, including earlier attempts of the same work.
+    `authors` are the people whose words are in the order.
     """
 
     number: int
@@ -36,15 +37,20 @@ class WorkOrder:
     journal: Journal = field(default_factory=MemoryJournal)
     progress: ProgressReporter = ignore_progress
     usage: UsageReporter = field(default_factory=MemoryUsage)
+    authors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorResult:
-    """What an executor made: a tree in the repository's git store, files to keep, and the provenance."""
+    """What an executor made: a tree in the repository's git store, files to keep, and the provenance.
+
+    `authors` are people whose words an earlier run was shown, if its result was adopted.
+    """
 
     tree: str
     artifacts: Mapping[str, bytes]
     provenance: Provenance = NO_PROVENANCE
+    authors: tuple[str, ...] = ()
 
 
 class Executor(Protocol):

@@ -12,7 +12,7 @@ from core.queue.budget_release import BudgetRelease
 from core.queue.lost_dependency import settle_lost
 from core.queue.reminders import remind
 from core.settings import SettingsSource
-from core.store import jobs, queue_queries, tasks, workers
+from core.store import jobs, queue_queries, shared_runs, tasks, workers
 from core.store.database import Database
 from core.store.transition import DEPENDENCY_MET, owed_again, owed_job, record_refused_reply, take_step
 from core.store.unit_of_work import Tx, reads, writes
@@ -132,6 +132,7 @@ class Reconciler:
     async def _settle_dependencies(self) -> int:
         """Release jobs whose dependency was published; apply the failure rule where it cannot be any more."""
         changed = await self._release_waiting() if await self._any_dependency_met() else 0
+        changed += await self._release_stranded() if await self._any_stranded() else 0
         for number, after, state in await self._lost_dependencies():
             try:
                 await self._settle_lost(number, after, state)
@@ -143,6 +144,14 @@ class Reconciler:
     @writes
     async def _settle_lost(self, tx: Tx, number: int, after: int, state: str) -> None:
         await settle_lost(tx, number, after, state)
+
+    @reads
+    async def _any_stranded(self, tx: Tx) -> bool:
+        return await shared_runs.any_stranded(tx)
+
+    @writes
+    async def _release_stranded(self, tx: Tx) -> int:
+        return await shared_runs.release_stranded(tx)
 
     @reads
     async def _any_dependency_met(self, tx: Tx) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Final
 
 from core.jobs.job_context import JobContext
 from core.log import log
@@ -14,6 +15,9 @@ from core.model.lifecycle import Fact, State
 from core.store import jobs, tasks
 from core.store.transition import take_step
 from core.store.unit_of_work import Tx
+
+MOST_JITTER_S: Final = 30.0
+"""The most that is added to a wait that the outside asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ async def settle(context: JobContext, job: Job, fault: JobFault) -> CountersignE
     try:
         # what is unavailable comes back one day (F16), so only other faults have a limit of attempts
         if fault.is_transient and (problem.kind is Kind.UNAVAILABLE or job.attempt < MAX_ATTEMPTS):
-            wait_s = fault.retry_after_s or backoff_s(job.attempt, random.random())  # noqa: S311 (jitter)
+            wait_s = _wait_s(job, fault, random.random())  # noqa: S311 (jitter)
             await _retry_later(context, job, problem, wait_s)
         else:
             await context.fail(job, problem)
@@ -49,6 +53,13 @@ async def settle(context: JobContext, job: Job, fault: JobFault) -> CountersignE
         log.exception("outcome_broke", job=job.id)
         await _end(context, job, error)
     return None
+
+
+def _wait_s(job: Job, fault: JobFault, jitter: float) -> float:
+    """Seconds until the next attempt: never before `retry_after_s`, spread so that not all jobs return at once."""
+    if not fault.retry_after_s:
+        return backoff_s(job.attempt, jitter)
+    return fault.retry_after_s + jitter * min(MOST_JITTER_S, fault.retry_after_s / 10)
 
 
 def bug(error: BaseException) -> Problem:

@@ -91,7 +91,8 @@ def _decision(task: Task, chain: Sequence[Event]) -> dict[str, Any]:
 def _provenance(task: Task) -> dict[str, Any]:
     """What made the bytes and what that cost, over every revision in the diff, without a model's own words."""
     provenance = task.current.provenance or NO_PROVENANCE
-    return {"executor": provenance.executor, "usage": [asdict(usage) for usage in provenance.usage]}
+    shared = {"run_of": provenance.run_of} if provenance.run_of is not None else {}
+    return {"executor": provenance.executor, "usage": [asdict(usage) for usage in provenance.usage], **shared}
 
 
 def _lane_version(chain: Sequence[Event]) -> int | None:

@@ -11,7 +11,7 @@ from core.model.model_lease import LeaseState, ModelLease
 from core.model.parking import Gate, GateKind
 from core.model.task import FailureRule
 from core.settings import Settings
-from core.store import queue_queries, switches, tasks
+from core.store import queue_queries, shared_runs, switches, tasks
 from core.store.unit_of_work import Tx, from_ms, to_ms
 
 
@@ -22,7 +22,8 @@ async def wait_reason(tx: Tx, settings: Settings, queued: QueuedJob) -> str:
         return await _model_reason(tx, job.id)
     if job.state is JobState.WAITING:
         if queued.after is None:
-            return ""
+            shared = await shared_runs.run_of(tx, job.id)
+            return f"It shares the run of #{shared}, which has the same inputs." if shared is not None else ""
         return f"It waits until #{queued.after} is published. {await _failure_rule(tx, job.number)}"
     if (pause := await switches.paused(tx)) is not None:
         return pause_reason(pause)

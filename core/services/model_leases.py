@@ -71,8 +71,11 @@ class ModelLeaseBook:
 
     @writes
     async def end(self, tx: Tx, lease: str, work: ModelWork) -> None:
-        """A turn ended; for an agent's job the model stays loaded until its next turn, at most `held_ms`."""
-        if work.job is not None and work.is_agent:
+        """A turn ended; for an agent's job the model stays loaded until its next turn, at most `held_ms`.
+
+        A job that was cancelled or paused meanwhile has no next turn.
+        """
+        if work.job is not None and work.is_agent and not await jobs.has_stopped(tx, work.job):
             await model_leases.hold(tx, lease, tx.now_ms + self.held_ms)
         else:
             await model_leases.end(tx, [lease])

@@ -8,12 +8,13 @@ from typing import Final, Protocol
 
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.errors import NotFoundError, Problem, UsageError
+from core.model.lifecycle import State
 from core.model.place import Place
 from core.model.schedule import ACTIVE, PAUSED, Schedule, zone_named
 from core.model.turn import Actor
 from core.rules.authorization import Authorization
 from core.settings import Settings, SettingsSource
-from core.store import events, schedules
+from core.store import events, schedules, tasks
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads, writes
 
@@ -194,6 +195,21 @@ class Schedules:
         return await schedules.advance(tx, schedule.id, schedule.next_ms, next_ms, made_ms=made_ms)
 
     @writes
+    async def skip_behind_pause(self, tx: Tx, schedule: Schedule, next_ms: int | None) -> bool:
+        """Skip a due time if the last run still waits for a larger budget; False, and nothing changes, if it does not.
+
+        Otherwise further runs would ask for the same budget behind it.
+        """
+        waiting = await _paused_run(tx, schedule)
+        if waiting is None:
+            return False
+        assert schedule.next_ms is not None
+        if await schedules.advance(tx, schedule.id, schedule.next_ms, next_ms):
+            body = {"schedule": schedule.id, "waits_for": waiting}
+            await events.append(tx, number=events.SYSTEM, kind="schedule.skipped", person=schedule.person, body=body)
+        return True
+
+    @writes
     async def refuse(self, tx: Tx, schedule: Schedule, problem: Problem) -> None:
         """Pause a schedule whose request was refused, and record why; nothing when it changed meanwhile."""
         current = await schedules.get(tx, schedule.id, lock=True)
@@ -217,6 +233,18 @@ class Schedules:
             raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", mend)
         Authorization(self.settings).may_change_schedule(schedule.id, schedule.person, actor)
         return schedule
+
+
+async def _paused_run(tx: Tx, schedule: Schedule) -> int | None:
+    """The task of the schedule's last request, if it waits for a larger budget."""
+    if schedule.last_ms is None:
+        return None
+    number = await tasks.task_of_message(tx, schedule.surface, schedule.dedup(schedule.last_ms))
+    if number is None:
+        return None
+    task = await tasks.load(tx, number)
+    asks = task.state is State.ASKING and task.question is not None and task.question.budget is not None
+    return number if asks else None
 
 
 def _planned(settings: Settings, wanted: WantedSchedule) -> PlannedRequest:

@@ -52,7 +52,9 @@ async def origin_of(tx: Tx, job_id: str) -> tuple[str, str]:
 async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
     """End a job that no worker holds."""
     await tx.session.execute(
-        update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=tx.now_ms, result=null())
+        update(JobRow)
+        .where(col(JobRow.id) == job_id)
+        .values(state=state.value, finished_ms=tx.now_ms, result=null(), run_key=null())
     )
     await _forget_work(tx, [job_id])
 
@@ -66,6 +68,7 @@ async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None)
         finished_ms=tx.now_ms,
         error=problem.to_json() if problem else None,
         result=null(),
+        run_key=null(),
     )
     await _forget_work(tx, [job.id])
 
@@ -116,6 +119,12 @@ async def has_claim(tx: Tx, job: Job) -> bool:
     return rows.first() is not None
 
 
+async def has_stopped(tx: Tx, job_id: str) -> bool:
+    """Whether a job does not run, because it was cancelled, paused, returned to the queue or has ended."""
+    state = (await tx.session.exec(select(JobRow.state).where(JobRow.id == job_id))).first()
+    return state is not None and state != JobState.RUNNING.value
+
+
 async def keep_result(tx: Tx, job: Job, result: ChangeResult) -> None:
     """Store what the executor of a claimed job made; a later attempt uses it instead of making it again."""
     await _fenced(tx, job, result=result.to_json())
@@ -156,9 +165,9 @@ async def put_back(
 
 async def pause(tx: Tx, job: Job) -> None:
     """Pause a claimed job until `resume_paused`: it keeps its journal, and its next run is another attempt."""
-    await _fenced(
-        tx, job, state=JobState.PAUSED.value, owner=None, attempt=job.attempt + 1, progress=None, error=null()
-    )
+    values = {"state": JobState.PAUSED.value, "owner": None, "attempt": job.attempt + 1, "progress": None}
+    await _fenced(tx, job, **values, error=null(), run_key=null())
+    await _unload_models(tx, [job.id])
 
 
 async def resume_paused(tx: Tx, number: int) -> str | None:
@@ -187,7 +196,13 @@ async def cancel_jobs(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list
         await tx.session.execute(
             update(JobRow)
             .where(col(JobRow.id).in_(cancelled))
-            .values(state=JobState.CANCELLED.value, finished_ms=tx.now_ms, fence=col(JobRow.fence) + 1, result=null())
+            .values(
+                state=JobState.CANCELLED.value,
+                finished_ms=tx.now_ms,
+                fence=col(JobRow.fence) + 1,
+                result=null(),
+                run_key=null(),
+            )
         )
         await _forget_work(tx, cancelled)
     return cancelled
@@ -264,10 +279,15 @@ async def put_follow_job_back(tx: Tx, job: Job, ready_ms: int) -> None:
 
 async def _forget_work(tx: Tx, job_ids: list[str]) -> None:
     """Remove what was kept for the next worker of these jobs, and what keeps models loaded for them."""
+    await _unload_models(tx, job_ids)
+    await tx.session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
+
+
+async def _unload_models(tx: Tx, job_ids: list[str]) -> None:
+    """End the leases that keep models loaded for the next turn of these jobs."""
     from core.store import model_leases  # noqa: PLC0415 - its table is slow to build, and most commands end no job
 
     await model_leases.end_held(tx, job_ids)
-    await tx.session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
 
 
 async def _fenced(tx: Tx, job: Job, **values: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 import re
 import time
 from collections.abc import Mapping
@@ -131,7 +132,8 @@ class StepRunner:
             try:
                 return await self._run_once(step, start)
             except TransientError as error:
-                wait_s = error.retry_after_s if error.retry_after_s is not None else 0.5 * 2**n
+                backoff_s = 0.5 * 2**n * (0.75 + random.random() / 2)  # noqa: S311 - jitter
+                wait_s = error.retry_after_s if error.retry_after_s is not None else backoff_s
                 if n == step.retries or wait_s > MAX_RETRY_WAIT_S:
                     raise
                 await asyncio.sleep(wait_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -35,11 +35,11 @@ NAP_S = 28_417
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[CliHome]:
+def home(tmp_path: Path) -> CliHome:
     made = make_home(tmp_path)
     config = made.root / "countersign.yaml"
     config.write_text(re.sub(r"worker: \{.*\}\n", "", config.read_text()) + RARE_HEARTBEATS)
-    yield made
+    return made
 
 
 @asynccontextmanager
@@ -104,7 +104,7 @@ async def test_the_stream_of_a_cancelled_model_is_closed_and_its_lease_given_bac
     hardware = Hardware(memory_bytes=8 * GIB)
     async with GpuShim(models, hardware, reply=words(100_000), tokens_s=20.0) as shim:  # for more than an hour
         config = home.root / "countersign.yaml"
-        endpoint = f"models:\n  gpu: {{url: {shim.url!r}, gpu_memory_mib: 8192}}\n"
+        endpoint = f"models:\n  gpu: {{url: {shim.url!r}, gpu_memory_mib: [8192]}}\n"
         config.write_text(config.read_text() + endpoint)
         lane = 'name: slow\ndescribe: asks\nwrite: ["**"]\nexecutor: ollama\nmodels: ["gpu/alpha"]\n'
         (home.root / "lanes" / "slow.yaml").write_text(lane)
@@ -117,7 +117,7 @@ async def test_the_stream_of_a_cancelled_model_is_closed_and_its_lease_given_bac
                 return [each.state for each in (await book.alive()).leases] == [LeaseState.GRANTED]
 
             async def is_over() -> bool:
-                return shim.cut_off == 1 and not (await book.alive()).leases
+                return shim.hung_up == 1 and not (await book.alive()).leases
 
             await eventually(lambda: bool(shim.requests))
             await eventually(is_granted)

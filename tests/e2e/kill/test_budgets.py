@@ -56,7 +56,7 @@ async def extended(app: App) -> int:
 
 
 @pytest.mark.parametrize("point", WITH_A_BUDGET)
-async def test_the_work_continues_where_its_budget_ended_whoever_dies(point: str, scene) -> None:
+async def test_the_work_continues_where_its_budget_ended_whatever_dies(point: str, scene) -> None:
     trial, shim = scene
     async with trial.opened_app() as app:
         await app.requests.ask(NewRequest(text="write three pages", actor=ANA, repo="web", lane="code"))

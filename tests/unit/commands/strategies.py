@@ -33,6 +33,11 @@ zones = st.sampled_from(["UTC", "Europe/Zurich", "America/Argentina/Buenos_Aires
 phrases = st.sampled_from(["daily 09:00", "weekday 9:30", "*/15 * * * *", "every 2h"])
 selections = st.sampled_from(["", "1,3-5", "docs/a.md", "2,3 not 3", "1, 2", "not 2"])
 
+
+def _thousandths(n: int) -> float:
+    return n / 1000
+
+
 commands = st.one_of(
     st.builds(m.Ask, texts, st.none() | names, st.none() | names, st.integers(-100, 100)),
     st.builds(m.Reply, maybe, texts),
@@ -41,6 +46,7 @@ commands = st.one_of(
     st.builds(m.Diff, maybe, st.none() | texts),
     st.builds(m.Pick, maybe, selections),
     st.builds(m.Progress, maybe, st.none() | st.from_regex(r"[1-9][0-9]{0,3}[mhdw]", fullmatch=True)),
+    st.builds(m.Extend, maybe, st.integers(0, 10**12), st.integers(0, 10**6), st.integers(0, 10**9).map(_thousandths)),
     st.builds(m.Hold, texts | st.just("")),
     st.builds(m.Every, phrases, texts, st.none() | names, st.none() | names, st.none() | zones),
     st.builds(m.Link, st.none() | names),

@@ -14,11 +14,13 @@ from bot.messaging.schedule_commands import ChatSchedules
 from bot.schedule.clock import GRACE_MS, ScheduleClock, asker, dedup_of, step_of
 from bot.schedule.next_time import next_words
 from bot.schedule.recurrence import read_recurrence
+from core.model.budget_question import ABOUT_BUDGET, BudgetQuestion
 from core.model.errors import NotFoundError, RefusedError, TransientError, UsageError
 from core.model.place import Place
 from core.model.schedule import ACTIVE, PAUSED, Schedule
+from core.model.turn import Question
 from core.services.schedules import MOST, Schedules, WantedSchedule
-from core.store import schedules, tasks
+from core.store import events, schedules, tasks
 from core.store.message_tables import ScheduleRow
 from tests import builders, campaign
 from tests.builders import ANA, BO, LEE
@@ -352,3 +354,29 @@ async def test_a_sweep_goes_on_when_the_store_does_not_take_one(known, database)
     assert await clock.sweep() == 1
     assert len(asked) == 3
     assert len(set(asked)) == 2
+
+
+async def test_a_run_that_waits_for_a_larger_budget_has_no_further_runs_behind_it(known, services):
+    made = await known.add(wanted())
+    clock = ScheduleClock(known, asker(services.requests, every_repository))
+    at_ms = await make_due(services.database, made.id)
+    assert await clock.sweep() == 1
+    (number,) = await numbers(services.database)
+    asked = Question(ABOUT_BUDGET, "More?", budget=BudgetQuestion("tokens", 2, 1, 1, 1))
+
+    async def pauses(tx):
+        task = await tasks.load(tx, number)
+        await tasks.save(tx, task, {"state": "asking", "question": asked.to_json()})
+
+    await services.database.write(pauses)
+    await make_due(services.database, made.id)
+    assert await clock.sweep() == 0
+    after = await row(services.database, made.id)
+    assert (after.last_ms, after.next_ms > at_ms) == (at_ms, True)
+    assert [event.kind for event in await services.database.read(lambda tx: events.chain_of(tx, 0))][-1] == (
+        "schedule.skipped"
+    )
+    await services.requests.cancel(number, ANA)
+    await make_due(services.database, made.id)
+    assert await clock.sweep() == 1
+    assert len(await numbers(services.database)) == 2
