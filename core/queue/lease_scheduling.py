@@ -35,6 +35,7 @@ from core.scheduler.scheduler import Scheduler
 from core.services.inventory import EndpointStatus
 
 _MIB: Final = 1024**2
+_GIB: Final = 1024**3
 _LOAD_MIB_S: Final = 1200.0
 _LOAD_START_S: Final = 3.0
 """What a load is expected to take before one was seen: this, and reading the weights from a fast disk."""
@@ -65,6 +66,8 @@ class LeaseScheduling:
         self._leases: dict[str, ModelLease] = {}
         self._unknown: set[str] = set()
         """Leases that wait for what their endpoint does not have."""
+        self._too_large: dict[str, str] = {}
+        """Why each model that no GPU of its endpoint could ever hold is not waited for."""
         self._decided: list[Decision] = []
         self._failures: dict[str, str] = {}
         """Why each model could not be loaded just now; those who wait for it are refused."""
@@ -76,10 +79,12 @@ class LeaseScheduling:
     def see_endpoints(self, statuses: Iterable[EndpointStatus], moving: Collection[str], now_s: float) -> None:
         """Compare the endpoints with what is known; the models in `moving` are left alone."""
         usable = {status.snapshot.name: status for status in statuses if status.state is ServerState.UP}
+        self._too_large.clear()  # the estimate may have been corrected, or another GPU configured
         for name in self.scheduler.endpoints.keys() - usable.keys():
             self._tell(EndpointDown(name), now_s)
         for name, status in usable.items():
             families = {family.name: family for family in _families(status)}
+            self._too_large |= _too_large(status)
             for family in families.values():
                 self.scheduler.add_family(family)
             residents = _residents(status, families)
@@ -100,10 +105,12 @@ class LeaseScheduling:
         self._tell(LoadFailed(outcome.endpoint, outcome.model, now_s + RETRY_LOAD_S), now_s)
 
     def see_leases(self, leases: Iterable[ModelLease], now_s: float) -> None:
-        """Compare the leases that are alive with what is known of them."""
+        """Compare the leases that are alive with what is known of them.
+
+        Those that arrived come before those that ended: else a model could be evicted between two turns of an agent.
+        """
         alive = {lease.id: lease for lease in leases}
-        for lease_id in self._leases.keys() - alive.keys():
-            self._end(self._leases.pop(lease_id), now_s)
+        ended = [lease for lease in self._leases.values() if lease.id not in alive]
         for lease in alive.values():
             before = self._leases.get(lease.id)
             self._leases[lease.id] = lease
@@ -113,6 +120,9 @@ class LeaseScheduling:
                 self._observe(lease, now_s)
                 if self.scheduler.is_granted(lease.id):
                     self._tell(Held(lease.id, lease.until_at.timestamp()), now_s)
+        for lease in ended:
+            del self._leases[lease.id]
+            self._end(lease, now_s)
 
     def take_moves(self) -> list[Evict | Load]:
         """The evictions and loads that were decided, in their order; each is returned once."""
@@ -198,7 +208,9 @@ class LeaseScheduling:
                 hopeless[lease.id] = f"The endpoint {lease.endpoint} gets no work now"
             elif lease.id in self._unknown:
                 hopeless[lease.id] = f"The endpoint {lease.endpoint} has no model {lease.model.partition('/')[2]}"
-            elif (family := self._family_of(lease)) in self._failures:
+            elif (family := self._family_of(lease) or "") in self._too_large:
+                hopeless[lease.id] = self._too_large[family]
+            elif family in self._failures:
                 hopeless[lease.id] = f"{lease.model} could not be loaded: {self._failures[family]}"
         return hopeless
 
@@ -228,6 +240,19 @@ def _families(status: EndpointStatus) -> Iterable[Family]:
             yield Family(
                 name, mib, status.load_s(model) or _LOAD_START_S + mib / _LOAD_MIB_S, None, status.snapshot.name
             )
+
+
+def _too_large(status: EndpointStatus) -> dict[str, str]:
+    """The models that need more memory than the endpoint has in all, each with a sentence."""
+    name, capacity = status.snapshot.name, status.snapshot.capacity_bytes or 0
+    return {
+        f"{name}/{model.name}": (
+            f"{name}/{model.name} needs {(status.needed_bytes(model) or 0) / _GIB:.1f} GiB, "
+            f"and {name} has {capacity / _GIB:.1f} GiB"
+        )
+        for model in status.snapshot.models
+        if status.is_too_large(model)
+    }
 
 
 def _residents(status: EndpointStatus, families: Collection[str]) -> list[str]:
