@@ -18,6 +18,7 @@ from core.scheduler.load_time import expected_load_s
 from core.services.inventory import EndpointStatus
 
 _MIB: Final = 1024**2
+_GIB: Final = 1024**3
 _NOWHERE: Final = frozenset({""})
 """Stands for the endpoints of a family that none has now; no endpoint has an empty name."""
 _COUNTED: Final = 1
@@ -36,6 +37,8 @@ class _EndpointFamilies:
     memory_mib: dict[str, int] = field(default_factory=dict)
     by_name: dict[str, str] = field(default_factory=dict)
     load_s: dict[str, float] = field(default_factory=dict)
+    too_large: dict[str, str] = field(default_factory=dict)
+    """Why each family that is larger than all the memory of the endpoint can never be loaded there."""
 
     def add(self, family: str, model: str, context: int | None, memory_mib: int, load_s: float) -> None:
         self.names.setdefault(family, model)
@@ -104,6 +107,11 @@ class LeaseFamilies:
         """The endpoints that have a family."""
         return [name for name, known in self._endpoints.items() if family in known.names]
 
+    def too_large(self, family: str, endpoints: Collection[str]) -> str | None:
+        """Why none of these endpoints can ever load a family; None if one can."""
+        sentences = [self._endpoints[name].too_large.get(family) for name in endpoints]
+        return sentences[0] if sentences and None not in sentences else None
+
     def named(self, model: str, only_on: str = "") -> dict[str, int]:
         """The families that endpoints, or only one, call by this name, with the number of endpoints that have each.
 
@@ -139,6 +147,8 @@ class LeaseFamilies:
                 return
             memory_mib = max(1, size // _MIB)
         now.by_name[model.name] = family
+        if status.is_too_large(model):
+            now.too_large[family] = _too_large(status, model)
         load_s = status.load_s(model)
         now.add(family, model.name, model.context_tokens, memory_mib, load_s or expected_load_s(memory_mib))
 
@@ -162,6 +172,11 @@ class LeaseFamilies:
 def _key(name: str, family: ModelFamily) -> str:
     """The family's key where the weights have a digest; else the name that the server was configured with."""
     return family.key if family.weights.startswith("sha256:") else f"name:{name}"
+
+
+def _too_large(status: EndpointStatus, model: KnownModel) -> str:
+    name, needed, capacity = status.snapshot.name, status.needed_bytes(model) or 0, status.snapshot.capacity_bytes or 0
+    return f"{name}/{model.name} needs {needed / _GIB:.1f} GiB, and {name} has {capacity / _GIB:.1f} GiB"
 
 
 def memory_mib_of(status: EndpointStatus) -> int:

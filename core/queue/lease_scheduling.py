@@ -269,6 +269,8 @@ class LeaseScheduling:
                 hopeless[lease.id] = f"The endpoint {lease.only_on} has no model {lease.name}"
             elif lease.id in self._unknown:
                 hopeless[lease.id] = f"No endpoint that gets work has a model {lease.name}"
+            elif (problem := self._too_large(lease)) is not None:
+                hopeless[lease.id] = problem
             elif (problem := self._load_problem(lease, now_s)) is not None:
                 shown = lease.model if lease.only_on else lease.name
                 hopeless[lease.id] = f"{shown} could not be loaded: {problem}"
@@ -278,12 +280,22 @@ class LeaseScheduling:
         """Why a load for a lease failed just now, unless another endpoint can load the family for it."""
         if lease.id not in self.scheduler.waiting:
             return None
-        family = self.scheduler.waiting.demand(lease.id).family
-        able = [lease.only_on] if lease.only_on else self.families.endpoints_of(family)
+        family, able = self._places_for(lease)
         states = [self.scheduler.endpoints[name] for name in able]
         if any(family in state.residents or state.retry_s.get(family, now_s) <= now_s for state in states):
             return None
         return self._failures.get(family)
+
+    def _too_large(self, lease: ModelLease) -> str | None:
+        """Why a lease can never be granted: its model is larger than every endpoint that has it."""
+        if lease.id not in self.scheduler.waiting:
+            return None
+        return self.families.too_large(*self._places_for(lease))
+
+    def _places_for(self, lease: ModelLease) -> tuple[str, Collection[str]]:
+        """The family that a lease waits for, and the endpoints that may serve it."""
+        family = self.scheduler.waiting.demand(lease.id).family
+        return family, [lease.only_on] if lease.only_on else self.families.endpoints_of(family)
 
     def _reasons(self, now_s: float) -> dict[str, str]:
         """Why leases wait: of new ones at once, and from time to time of those whose reason changed."""

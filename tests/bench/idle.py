@@ -1,4 +1,4 @@
-"""What waiting costs: an idle server, and `list`, `show` and `ask`, on an empty home and beside 100,000 resting tasks.
+"""What waiting costs: an idle server with a chat, and `list`, `show` and `ask` beside 100,000 resting tasks.
 
 Both servers idle side by side, so that whatever else the machine does meets both; a third on another empty home tells
 how far two equal ones differ. The commands are run in turn on either home, and compared by their medians.
@@ -7,8 +7,8 @@ how far two equal ones differ. The commands are run in turn on either home, and 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
-import os
 import platform
 import signal
 import statistics
@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench import one_chat
+from tests.bench.one_chat import cpu_s
 from tests.bench.resting import add_resting
 from tests.homes import CliHome, copy_home, make_home
 
@@ -32,7 +34,10 @@ MOST_CPU_PERCENT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Homes:
-    """An empty home, another, and one with resting tasks. Each has one staged task, so that `show` has one to show."""
+    """An empty home, another, and one with resting tasks. Each has one staged task, so that `show` has one to show.
+
+    The second is given a chat at last.
+    """
 
     empty: CliHome
     twin: CliHome
@@ -47,6 +52,7 @@ def main(argv: list[str]) -> int:
         figures: dict[str, object] = {"tasks": options.tasks, "seconds": options.seconds, "runs": options.runs}
         figures |= _idle(homes, options.seconds)
         figures |= _commands(homes, options.runs)
+        figures |= asyncio.run(one_chat.measure(homes.twin, options.seconds))
     figures["failed"] = missed(figures)
     _report(figures, options.out)
     return 1 if figures["failed"] else 0
@@ -63,6 +69,7 @@ def missed(figures: dict[str, object]) -> list[str]:
     noise = figures["idle_cpu_noise_percent"]
     assert isinstance(noise, float)
     failed = [f"{name}_ratio above {MOST_RATIO}" for name in COMMANDS if above(f"{name}_ratio", MOST_RATIO)]
+    failed += [f"{name} above {most:g}" for name, most in one_chat.LIMITS.items() if above(name, most)]
     if above("idle_cpu_added_percent", max(MOST_CPU_PERCENT, 2 * noise)):
         failed.append(f"idle_cpu_added_percent above {MOST_CPU_PERCENT} of a core and above twice the noise")
     return failed
@@ -71,7 +78,7 @@ def missed(figures: dict[str, object]) -> list[str]:
 def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.idle", description=__doc__)
     parser.add_argument("--tasks", type=int, default=100_000, help="how many tasks rest in `staged`")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long the servers idle")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long the servers idle")
     parser.add_argument("--runs", type=int, default=31, help="how often each command is timed")
     parser.add_argument("--out", type=Path, default=OUT)
     return parser.parse_args(argv)
@@ -123,19 +130,6 @@ def _serving(home: CliHome) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate(timeout=60)
 
 
-def cpu_s(pid: int) -> float:
-    """The processor time that a process has used, user and system."""
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.exists():
-        fields = stat.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    said = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
-    seconds = 0.0
-    for part in said.strip().replace("-", ":").split(":"):
-        seconds = seconds * 60 + float(part)
-    return seconds
-
-
 # -- commands ------------------------------------------------------------------------------------------------------
 
 COMMANDS: dict[str, tuple[object, ...]] = {
@@ -175,6 +169,9 @@ def _report(figures: dict[str, object], out: Path) -> None:
     for name in COMMANDS:
         row = (rounded[f"{name}_{what}"] for what in ("empty_ms", "full_ms", "ratio"))
         print("{:24}{:>9} ms{:>9} ms{:>9}".format(name.replace("_", " --state "), *row))
+    for name, value in rounded.items():
+        if name.startswith("chat_"):
+            print(f"{name:40}{value:>9}")
     print(f"goals missed: {', '.join(map(str, rounded['failed'])) if rounded['failed'] else 'none'}")  # type: ignore[call-overload]
     print(f"{out} on {platform.platform()}, Python {platform.python_version()}")
 

@@ -1,9 +1,10 @@
-"""The live queue on four Ollama shims: 200 requests for 8 models, beside Ollama's own rules and the prediction.
+"""The live queue on four Ollama shims: requests by chat and command line, workers that are killed, and the prediction.
 
-Two workers share the shims through leases in one SQLite database, and one of them dies after a third of the requests.
-The same requests are sent to the same shims without leases, and simulated. A shim has room for one of its two models.
-Both runs go on at the same time and take about four minutes. With `--speed` the shims' clock runs faster; the
-scheduler's own seconds do not, so that the prediction holds at 1 only.
+`countersign serve` with a Telegram group and two `countersign worker` processes work on a home with a lane for each of
+eight models; a shim has room for one of its two. Half of the requests are written in the group, half are made by
+`countersign ask`. Each worker is killed once. Single requests to warm models, before the load, tell how long a model is
+used for a request; the simulator predicts from that and from when models were asked for. Beside it the same requests go
+straight to shims of their own, which then decide by Ollama's rules. Takes about six minutes.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,18 +32,25 @@ from core.simulator.report import mean, report
 from core.simulator.simulation import simulate
 from core.simulator.trace import Request
 from core.simulator.windows import quantile
-from core.store.database import Database, Location
-from core.store.migrate import migrate
 from lanes.models.chat import ChatMessage, ChatRequest
 from lanes.models.registry import ModelRegistry
+from tests.bench.live_queue import WORKERS, LiveQueue, ModelUse, lane_of, models_of, prepare, reply, visitor_of
 from tests.fakes.admission import MemoryAdmission
-from tests.integration.leases.leased_models import endpoint_of, leased_models
+from tests.fakes.telegram import FakeTelegram
+from tests.homes import CliHome, make_home
+from tests.integration.leases.leased_models import endpoint_of
 from tests.shims.ollama.scheduler import GIB, Hardware, ShimModel
-from tests.shims.ollama.server import GpuShim, words
+from tests.shims.ollama.server import GpuShim
 
 OUT: Final = Path("build/bench/leases.json")
 SHIMS, TOKENS, TOKENS_S, LOAD_S = 4, 100, 50.0, 8.0
-LIMITS: Final = {"mean_off_prediction": 0.1, "mean_of_ollama": 1.0, "p95_of_ollama": 1.0, "lost": 0.0, "cut_off": 0.0}
+LIMITS: Final = {
+    "mean_off_prediction": 0.1,
+    "mean_of_ollama": 1.0,
+    "p95_of_ollama": 1.0,
+    "lost": 0.0,
+    "repeated": 0.0,
+}
 """The greatest value of each figure that meets its goal (docs/queue.md)."""
 
 
@@ -48,11 +59,12 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.leases", description=__doc__)
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--load", type=float, default=0.4)
-    parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(argv)
-    figures = asyncio.run(measure(options.requests, options.load, options.speed, options.seed))
+    os.umask(0o077)
+    with tempfile.TemporaryDirectory(prefix="countersign-leases-") as folder:
+        figures = asyncio.run(measure(make_home(Path(folder)), options.requests, options.load, options.seed))
     failed = [f"{name} is {figures[name]:.4g}, over {limit}" for name, limit in LIMITS.items() if figures[name] > limit]
     for name, value in figures.items():
         print(f"{name:>20}  {value:.4g}")
@@ -64,111 +76,126 @@ def main(argv: list[str]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One run: how long each request took, loads, and requests that were cut off."""
+class Calibration:
+    """What single requests showed: how long a warm model is used for one, and how long a cold one is waited for."""
 
-    took_s: tuple[float, ...]
-    loads: int
-    cut_off: int
+    service_s: float
+    load_s: float
+    tasks: int
 
 
-async def measure(number: int, load: float, speed: float, seed: int) -> dict[str, float]:
-    """The figures as ratios; `lost` counts requests without an answer."""
-    requests = _requests(number, load, seed)
-    leased, bare = await asyncio.gather(_with_leases(requests, speed), _without_leases(requests, speed))
-    predicted = _predicted(requests)
+async def measure(home: CliHome, number: int, load: float, seed: int) -> dict[str, float]:
+    """The figures: ratios, and counts of what went wrong; `service_s` and `load_s` are what was calibrated."""
+    async with AsyncExitStack() as stack:
+        telegram = await stack.enter_async_context(FakeTelegram())
+        ana, group = telegram.person("Ana"), telegram.group()
+        shims, bare = _shims(), _shims()
+        for shim in (*shims.values(), *bare.values()):
+            await stack.enter_async_context(shim)
+        prepare(home, shims, telegram, group.id, ana.id)
+        live = LiveQueue(home)
+        stack.push_async_callback(live.close)
+        await live.start()
+        calibration = await _calibrate(live, models_of(shims)[0])
+        requests = _requests(number, load, seed, calibration.service_s)
+        loads_before = _loads(shims)
+
+        async def ask(index: int, model: str) -> None:
+            text = f"please greet visitor {index}"
+            if index in (number // 3, 2 * number // 3):
+                await live.kill(WORKERS[index > number // 2])
+            if index % 2:
+                await live.ask(text, model)
+            else:
+                ana.says(group, f"/ask {text} --lane {lane_of(model)}")
+
+        _, bare_s = await asyncio.gather(_send(requests, ask), _without_leases(requests, bare))
+        await live.until_rested(number + calibration.tasks, 120 + 3 * calibration.service_s * number / SHIMS)
+        uses = [use for use in live.uses() if use.number > calibration.tasks]
+        states = {task: state for task, state in live.states().items() if task > calibration.tasks}
+        answered = Counter(visitor_of(entry["asked"]) for shim in shims.values() for entry in shim.scheduler.tally.log)
+    took_s = [use.ended_s - use.arrived_s for use in uses]
+    predicted = _predicted(uses, calibration)
     return {
-        "mean_of_prediction": mean(leased.took_s) / predicted[0],
-        "mean_off_prediction": abs(mean(leased.took_s) / predicted[0] - 1),
-        "mean_of_ollama": mean(leased.took_s) / mean(bare.took_s),
-        "p95_of_ollama": quantile(leased.took_s, 0.95) / quantile(bare.took_s, 0.95),
-        "loads_of_ollama": leased.loads / bare.loads,
-        "loads_of_prediction": leased.loads / predicted[1],
-        "lost": float(number - len(leased.took_s)),
-        "cut_off": float(leased.cut_off),
+        "mean_of_prediction": mean(took_s) / predicted[0],
+        "mean_off_prediction": abs(mean(took_s) / predicted[0] - 1),
+        "mean_of_ollama": mean(took_s) / mean(bare_s),
+        "p95_of_ollama": quantile(took_s, 0.95) / quantile(bare_s, 0.95),
+        "loads_of_ollama": (_loads(shims) - loads_before) / _loads(bare),
+        "loads_of_prediction": (_loads(shims) - loads_before) / predicted[1],
+        "lost": float(number - sum(state == "staged" for state in states.values())),
+        "repeated": float(
+            len(states) - number + sum(answered[visitor] - 1 for visitor in range(number) if answered[visitor] > 1)
+        ),
+        "service_s": calibration.service_s,
+        "load_s": calibration.load_s,
     }
 
 
-def _requests(number: int, load: float, seed: int) -> list[Request]:
+def _requests(number: int, load: float, seed: int, work_s: float) -> list[Request]:
     """Requests at random times, for each model as often as for any other."""
     rng = random.Random(seed)
-    work_s = TOKENS / TOKENS_S
     duration_s = number * work_s / (SHIMS * load)
     times = sorted(rng.uniform(0.0, duration_s) for _ in range(number))
-    names = [f"e{shim}/m{model}:latest" for shim in range(SHIMS) for model in range(2)]
+    names = [f"e{shim}/m{model}" for shim in range(SHIMS) for model in range(2)]
     return [Request(at_s, rng.choice(names), 0, TOKENS, work_class=WorkClass.BULK) for at_s in times]
 
 
-def _shims(speed: float) -> dict[str, GpuShim]:
+def _shims() -> dict[str, GpuShim]:
     models = {f"m{index}": ShimModel(8 * GIB, 1024, load_s=LOAD_S, wake_s=LOAD_S) for index in range(2)}
     hardware = Hardware(memory_bytes=12 * GIB)
     return {
-        f"e{index}": GpuShim(models, replace(hardware), reply=words(TOKENS), tokens_s=TOKENS_S, speed=speed)
+        f"e{index}": GpuShim(models, replace(hardware), reply=reply(TOKENS), tokens_s=TOKENS_S)
         for index in range(SHIMS)
     }
 
 
-async def _with_leases(requests: Sequence[Request], speed: float) -> Measured:
-    shims = _shims(speed)
-    async with AsyncExitStack() as stack:
-        for shim in shims.values():
-            await stack.enter_async_context(shim)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        location = Location.of("sqlite", folder)
-        migrate(location)
-        database = Database(location)
-        stack.push_async_callback(database.close)
-        leased = await stack.enter_async_context(leased_models(database, "w1", "w2", **shims))
-        dies_after = len(requests) // 3
-
-        async def ask(index: int, model: str) -> None:
-            if index == dies_after:
-                await leased.kill_granter("w1")
-            await leased.workers[index % 2].ask(model, is_chat=False, tokens=TOKENS)
-
-        took_s = await _send(requests, speed, ask)
-    return _measured(took_s, shims)
+def _loads(shims: Mapping[str, GpuShim]) -> int:
+    return sum(shim.scheduler.tally.loads + shim.scheduler.tally.wakes for shim in shims.values())
 
 
-async def _without_leases(requests: Sequence[Request], speed: float) -> Measured:
-    shims = _shims(speed)
-    async with AsyncExitStack() as stack:
-        for shim in shims.values():
-            await stack.enter_async_context(shim)
-        models = ModelRegistry({name: endpoint_of(name, shim) for name, shim in shims.items()}, MemoryAdmission())
-
-        async def ask(_index: int, model: str) -> None:
-            await models.model_for([model]).ask(ChatRequest((ChatMessage("user", "hello"),), max_tokens=TOKENS))
-
-        took_s = await _send(requests, speed, ask)
-    return _measured(took_s, shims)
+async def _calibrate(live: LiveQueue, model: str, warm: int = 5) -> Calibration:
+    """One request to a cold model, and some to the warm one, each alone."""
+    for done in range(warm + 1):
+        await live.ask(f"please greet visitor {10_000 + done}", model)
+        await live.until_rested(done + 1, 120)
+    cold, *uses = live.uses()
+    service_s = statistics.median(use.ended_s - use.granted_s for use in uses)
+    return Calibration(service_s, cold.granted_s - cold.arrived_s, warm + 1)
 
 
-def _measured(took_s: tuple[float, ...], shims: dict[str, GpuShim]) -> Measured:
-    loads = sum(shim.scheduler.tally.loads + shim.scheduler.tally.wakes for shim in shims.values())
-    return Measured(took_s, loads, sum(shim.cut_off for shim in shims.values()))
-
-
-async def _send(
-    requests: Sequence[Request], speed: float, ask: Callable[[int, str], Awaitable[None]]
-) -> tuple[float, ...]:
-    """Send each request at its time; the shims' seconds that each took."""
+async def _send(requests: Sequence[Request], ask: Callable[[int, str], Awaitable[None]]) -> tuple[float, ...]:
+    """Send each request at its time; the seconds that each took."""
     began_s = time.monotonic()
 
     async def one(index: int, request: Request) -> float:
-        await asyncio.sleep(request.arrival_s / speed - (time.monotonic() - began_s))
+        await asyncio.sleep(request.arrival_s - (time.monotonic() - began_s))
         sent_s = time.monotonic()
         await ask(index, request.model)
-        return (time.monotonic() - sent_s) * speed
+        return time.monotonic() - sent_s
 
-    took = await asyncio.gather(*(one(index, each) for index, each in enumerate(requests)), return_exceptions=True)
-    return tuple(each for each in took if isinstance(each, float))
+    return tuple(await asyncio.gather(*(one(index, each) for index, each in enumerate(requests))))
 
 
-def _predicted(requests: Sequence[Request]) -> tuple[float, int]:
-    """The simulated mean and loads, with each model on its endpoint only."""
-    sizes = {each.model: 8 * 1024 for each in requests}
-    models = tuple(Model(name, size, 1e9, TOKENS_S, LOAD_S) for name, size in sizes.items())
+async def _without_leases(requests: Sequence[Request], shims: Mapping[str, GpuShim]) -> tuple[float, ...]:
+    models = ModelRegistry({name: endpoint_of(name, shim) for name, shim in shims.items()}, MemoryAdmission())
+
+    async def ask(index: int, model: str) -> None:
+        message = ChatMessage("user", f"please greet visitor {index}")
+        await models.model_for([model]).ask(ChatRequest((message,), max_tokens=2 * TOKENS))
+
+    return await _send(requests, ask)
+
+
+def _predicted(uses: Sequence[ModelUse], calibration: Calibration) -> tuple[float, int]:
+    """The simulated mean and loads of the same requests, with each model on its endpoint only."""
+    first_s = min(use.arrived_s for use in uses)
+    requests = [
+        Request(use.arrived_s - first_s, use.model, 0, TOKENS, work_class=WorkClass.BULK, work_s=calibration.service_s)
+        for use in sorted(uses, key=lambda use: use.arrived_s)
+    ]
+    names = sorted({each.model for each in requests})
+    models = tuple(Model(name, 8 * 1024, 1e9, TOKENS_S, calibration.load_s) for name in names)
     specs = tuple(EndpointSpec(f"e{index}", 12 * 1024, chat_slots=1) for index in range(SHIMS))
     families = [replace(model.family, only_on=frozenset({model.name.partition("/")[0]})) for model in models]
     outcome = report(simulate(Cluster(models, specs), requests, Scheduler(families)))

@@ -68,11 +68,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Tools that the model wants called, as (name, arguments), and what it says besides."""
+    """Tools that the model wants called, as (name, arguments), and what it says besides, at so many seconds a token."""
 
     calls: tuple[tuple[str, Mapping[str, Any]], ...]
     text: str = ""
     thinking: str = ""
+    per_token_s: float = 0.0
 
 
 def Call(name: str, /, text: str = "", **arguments: Any) -> Calls:  # noqa: N802 - it reads as a turn in a script

@@ -124,7 +124,7 @@ async def _say(line: Line, request: Request, answer: Say | Calls) -> web.StreamR
     reason = answer.done_reason if isinstance(answer, Say) else "stop"
     if 0 <= most < len(words):
         words, reason = words[:most], "length"
-    pause_s = answer.per_token_s if isinstance(answer, Say) else 0.0
+    pause_s = answer.per_token_s
     calls = [{"function": {"name": name, "arguments": dict(said)}} for name, said in getattr(answer, "calls", ())]
     told = answer.tokens if isinstance(answer, Say) and answer.tokens else (request.prompt_tokens, len(words) or 1)
     closing = {

@@ -177,6 +177,13 @@ async def test_a_model_that_is_not_there_is_missing_and_does_not_shut_the_endpoi
     assert await leased.workers[0].ask("gpu/small") == "gpu/small"
 
 
+async def test_a_model_larger_than_any_gpu_is_not_waited_for(database):
+    async with a_shim(memory_gib=6) as shim, leased_models(database, "w1", gpu=shim) as leased:
+        with pytest.raises(TransientError, match=r"gpu/alpha:latest needs 8\.\d GiB, and gpu has 6\.0 GiB"):
+            await leased.workers[0].ask("gpu/alpha")
+        assert await leased.workers[0].ask("gpu/alpha", "gpu/small") == "gpu/small"
+
+
 async def test_a_job_that_ends_gives_its_model_back(leased):
     assert await leased.workers[0].ask("gpu/alpha", job="job_1", is_chat=False) == "gpu/alpha"
     await leased.database.write(lambda tx: model_leases.end_held(tx, ["job_1"]))

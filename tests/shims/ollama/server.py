@@ -2,7 +2,8 @@
 
 ``GET /_shim`` gives what happened, ``POST /_shim {"mode": "wedge"}`` switches. Modes: ``normal``; ``vanish`` resets
 every connection; ``wedge`` answers questions, and no model answers; ``lie`` lists models as loaded whose runner is
-dead; ``garbage`` answers what is not JSON; ``out-of-memory`` fails every load; ``slow-load`` loads ten times slower.
+dead; ``garbage`` answers what is not JSON; ``out-of-memory`` fails every load; ``slow-load`` loads ten times slower;
+``stuck-load`` begins loads that never end.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.fakes.ollama.model_store import StoredModel, digest_of, duration, full_name
-from tests.fakes.ollama.script import Json, Request, Say
+from tests.fakes.ollama.script import Calls, Json, Request, Say
 from tests.fakes.ollama.server import OllamaShim
 from tests.fakes.ollama.speaking import Line, speak
 from tests.shims.ollama.scheduler import Hardware, LoadFailedError, OllamaScheduler, QueueFullError, Runner, ShimModel
@@ -40,9 +41,14 @@ class Mode(StrEnum):
     GARBAGE = "garbage"
     OUT_OF_MEMORY = "out-of-memory"
     SLOW_LOAD = "slow-load"
+    STUCK_LOAD = "stuck-load"
 
 
-Reply = Callable[[Request], Say]
+_LOAD_FACTORS = {Mode.SLOW_LOAD: 10.0, Mode.STUCK_LOAD: 1_000_000.0}
+"""How many times longer a load takes than the model says."""
+
+
+Reply = Callable[[Request], Say | Calls]
 """What a model says to a request."""
 
 
@@ -77,6 +83,8 @@ class GpuShim(OllamaShim):
         self.tokens_s, self.prompt_tokens_s = tokens_s, prompt_tokens_s
         self.mode = Mode.NORMAL
         self.cut_off = 0
+        self._answers: dict[str, set[asyncio.Task[Any]]] = {}
+        """The answers under way of each model."""
         self.scheduler.load_fault = lambda _name: _OUT_OF_MEMORY if self.mode is Mode.OUT_OF_MEMORY else None
 
     async def start(self) -> None:
@@ -98,7 +106,13 @@ class GpuShim(OllamaShim):
     def switch(self, mode: str) -> None:
         """Fail in another way from now on."""
         self.mode = Mode(mode)
-        self.scheduler.load_factor = 10.0 if self.mode is Mode.SLOW_LOAD else 1.0
+        self.scheduler.load_factor = _LOAD_FACTORS.get(self.mode, 1.0)
+
+    def kill(self, name: str) -> None:
+        """End a model's process with whatever it is answering: the connections break."""
+        for answer in self._answers.pop(full_name(name), set()):
+            answer.cancel()
+        self.scheduler.unload(full_name(name))
 
     async def _route(self, request: web.Request, path: str) -> web.StreamResponse:
         if path == _CONTROL:
@@ -226,18 +240,26 @@ class GpuShim(OllamaShim):
         self, request: web.Request, asked: Request, runner: Runner, entry: dict[str, Any]
     ) -> web.StreamResponse:
         """Read the prompt and answer, at the shim's rates."""
+        answers, answer_task = self._answers.setdefault(runner.name, set()), asyncio.current_task()
+        assert answer_task is not None
+        answers.add(answer_task)
+        answer_task.add_done_callback(answers.discard)
         entry["started_s"] = time.monotonic()
         load_s = (entry["started_s"] - entry["arrived_s"]) * self.speed
         await asyncio.sleep(asked.prompt_tokens / self.prompt_tokens_s / self.speed)
         answer = self.reply(asked)
         pause_s = 1 / self.tokens_s / self.speed
-        timed = Say(answer.text, answer.thinking, answer.done_reason, pause_s, answer.tokens, load_s)
+        timed = replace(answer, per_token_s=pause_s)
+        if isinstance(timed, Say):
+            timed = replace(timed, load_s=load_s)
         try:
             response = await speak(Line(self, asked.path, request), asked, timed)
         except asyncio.CancelledError:
             self.cut_off += 1
             raise
-        self.scheduler.tally.log.append({**entry, "finished_s": time.monotonic(), "context": runner.context})
+        self.scheduler.tally.log.append(
+            {**entry, "finished_s": time.monotonic(), "context": runner.context, "asked": asked.text}
+        )
         return response
 
 
