@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,6 +32,7 @@ from core.scheduler.events import (
 )
 from core.scheduler.history import WorkHistory
 from core.scheduler.scheduler import Scheduler
+from core.scheduler.weights import Weights
 from core.services.inventory import EndpointStatus
 
 _MIB: Final = 1024**2
@@ -39,6 +40,8 @@ _LOAD_MIB_S: Final = 1200.0
 _LOAD_START_S: Final = 3.0
 """What a load is expected to take before one was seen: this, and reading the weights from a fast disk."""
 RETRY_LOAD_S: Final = 30.0
+Watcher = Callable[[Event, Sequence[Decision], float], None]
+"""Is called with each event and what was decided upon it."""
 EXPLAIN_EVERY_S: Final = 2.0
 
 
@@ -54,11 +57,18 @@ class Verdicts:
         return bool(self.granted or self.refused or self.reasons)
 
 
+def _none(_event: Event, _decisions: Sequence[Decision], _now_s: float) -> None:
+    """Watches nothing."""
+
+
 class LeaseScheduling:
     """The scheduler with the leases and endpoints that it knows. Families are models of one endpoint, by their name."""
 
-    def __init__(self, history: Iterable[tuple[tuple[str, ...], float]]) -> None:
-        self.scheduler = Scheduler(())
+    def __init__(
+        self, history: Iterable[tuple[tuple[str, ...], float]], weights: Weights | None = None, watcher: Watcher = _none
+    ) -> None:
+        self.scheduler = Scheduler((), weights)
+        self._watcher = watcher
         self._history = WorkHistory()
         for kind, seconds in history:
             self._history.observe(kind, seconds)
@@ -216,7 +226,9 @@ class LeaseScheduling:
         return reasons
 
     def _tell(self, event: Event, now_s: float) -> None:
-        self._decided += self.scheduler.handle(event, now_s)
+        decisions = self.scheduler.handle(event, now_s)
+        self._decided += decisions
+        self._watcher(event, decisions, now_s)
 
 
 def _families(status: EndpointStatus) -> Iterable[Family]:

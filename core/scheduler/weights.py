@@ -28,14 +28,14 @@ class Weights:
     bulk: float = 1.0
     load_age: float = 0.01
     hysteresis: float = 0.3
-    horizon_s: float = 300.0
-    memory_s: float = 900.0
+    horizon_s: float = 100.0
+    memory_s: float = 1200.0
     promise_backlog: float = 0.7
     promise_s: float = 600.0
     promise_work: float = 3.0
     turns: float = 32.0
-    replicate: float = 0.65
-    ahead_s: float = 60.0
+    replicate: float = 0.9
+    ahead_s: float = 45.0
     copy_s: float = 6.0
 
     def __post_init__(self) -> None:
