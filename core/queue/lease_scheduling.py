@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -188,8 +188,6 @@ class LeaseScheduling:
         """Tell of models that came or went by themselves, and of memory that another process took."""
         name, checked_at = status.snapshot.name, status.snapshot.checked_at
         state = self.scheduler.endpoints[name]
-        if state.memory_mib != (memory_mib := _memory_mib(status)):
-            self._tell(MemoryChanged(name, memory_mib), now_s)
         seen_s = checked_at.timestamp() if checked_at is not None else 0.0
         outdated = {model for model, moved_s in self._moved_s.items() if moved_s >= seen_s} | set(moving)
         known = {model for model, resident in state.residents.items() if resident.is_ready and not resident.running}
@@ -197,6 +195,9 @@ class LeaseScheduling:
             self._tell(Vanished(name, model), now_s)
         for model in set(residents) - state.residents.keys() - outdated:
             self._tell(Appeared(name, model), now_s)
+        counted = {model: resident.family.memory_mib for model, resident in state.residents.items()}
+        if state.memory_mib != (memory_mib := max(0, _memory_mib(status) - _uncounted_mib(status, counted))):
+            self._tell(MemoryChanged(name, memory_mib), now_s)
 
     def _hopeless(self) -> dict[str, str]:
         """Waiting leases that nothing can be done for, each with the reason."""
@@ -234,7 +235,7 @@ class LeaseScheduling:
 def _families(status: EndpointStatus) -> Iterable[Family]:
     """The models of an endpoint whose size is known, as families that only it has."""
     for model in status.snapshot.models:
-        size = status.needed_bytes(model) or model.size_bytes
+        size = status.placed_bytes(model) or model.size_bytes
         if size:
             name, mib = f"{status.snapshot.name}/{model.name}", max(1, size // _MIB)
             yield Family(
@@ -257,3 +258,10 @@ def _slots(status: EndpointStatus) -> int:
 def _memory_mib(status: EndpointStatus) -> int:
     """The memory that may be filled with models: what the endpoint has, without what other processes use."""
     return max(0, ((status.snapshot.capacity_bytes or 0) - status.snapshot.foreign_bytes) // _MIB)
+
+
+def _uncounted_mib(status: EndpointStatus, counted_mib: Mapping[str, int]) -> int:
+    """What the loaded models take beyond what they are `counted_mib` with: their estimates were too low."""
+    name = status.snapshot.name
+    taken = {f"{name}/{each.name}": (each.vram_bytes or 0) // _MIB for each in status.snapshot.residents}
+    return sum(max(0, mib - counted_mib.get(model, 0)) for model, mib in taken.items())
