@@ -27,6 +27,7 @@ from bot.cli import (
     sim,
     stats,
     verify,
+    weights,
 )
 from bot.cli.context import CliContext, print_problem
 from bot.cli.demo import demo
@@ -68,6 +69,7 @@ GROUPS = (
     models,
     plugins,
     sim,
+    weights,
     verify,
     home,
 )

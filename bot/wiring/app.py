@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from core.services.queue_statistics import QueueStatistics
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
+    from core.services.scheduler_weights import SchedulerWeights
     from core.services.schedules import Schedules
     from core.services.spending_report import SpendingReport
     from core.services.staged_diffs import StagedDiffs
@@ -187,6 +188,13 @@ class App:
         from core.services.queue_statistics import QueueStatistics
 
         return QueueStatistics(self.database)
+
+    @cached_property
+    def scheduler_weights(self) -> SchedulerWeights:
+        """The weights of the live scheduler."""
+        from core.services.scheduler_weights import SchedulerWeights
+
+        return SchedulerWeights(self.database, self.settings)
 
     @cached_property
     def home_checks(self) -> HomeChecks:

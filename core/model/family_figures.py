@@ -11,6 +11,8 @@ SMALLEST_RATIO: Final = 0.25
 LARGEST_RATIO: Final = 4.0
 """Observations beyond these are mistakes of the measurement rather than of the estimate."""
 KEPT_TIMES: Final = 32
+UNSEEN_MARGIN: Final = 1.3
+"""What an estimate that no load has corrected is taken to be too low by."""
 _LEAST_WEIGHT: Final = 0.2
 """The weight of the newest observation, once there are more than five."""
 
@@ -73,6 +75,11 @@ class MemoryCorrection:
     def apply(self, estimate_bytes: int) -> int:
         """The estimate as far as it is corrected."""
         return round(estimate_bytes * self.factor)
+
+    def place(self, estimate_bytes: int, available_bytes: int) -> int:
+        """The memory to keep free for a load: with a margin until one was seen, but not more than there is."""
+        needed = self.apply(estimate_bytes)
+        return needed if self.count else max(needed, min(round(needed * UNSEEN_MARGIN), available_bytes))
 
 
 def _weight(count: int) -> float:

@@ -6,7 +6,7 @@ have several names for it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,6 +39,8 @@ class _EndpointFamilies:
     load_s: dict[str, float] = field(default_factory=dict)
     too_large: dict[str, str] = field(default_factory=dict)
     """Why each family that is larger than all the memory of the endpoint can never be loaded there."""
+    taken_mib: dict[str, int] = field(default_factory=dict)
+    """The memory that each loaded family was seen to take, where memory counts."""
 
     def add(self, family: str, model: str, context: int | None, memory_mib: int, load_s: float) -> None:
         self.names.setdefault(family, model)
@@ -77,7 +79,10 @@ class LeaseFamilies:
             residents = list(now.names)
         else:
             ready = (each for each in snapshot.residents if snapshot.is_ready(each))
-            residents = list(dict.fromkeys(self._resident(now, snapshot.name, each, in_use) for each in ready))
+            resident_families = {self._resident(now, snapshot.name, each, in_use): each for each in ready}
+            residents = list(resident_families)
+            if _is_measured(status):
+                now.taken_mib = {name: (each.vram_bytes or 0) // _MIB for name, each in resident_families.items()}
         for family, name in now.names.items():
             self._places[snapshot.name, family] = ModelPlace(snapshot.name, name, now.contexts[family])
         return residents
@@ -112,6 +117,11 @@ class LeaseFamilies:
         sentences = [self._endpoints[name].too_large.get(family) for name in endpoints]
         return sentences[0] if sentences and None not in sentences else None
 
+    def uncounted_mib(self, endpoint: str, counted_mib: Mapping[str, int]) -> int:
+        """What the loaded families take beyond what they are `counted_mib` with: their estimates were too low."""
+        taken_mib = self._endpoints[endpoint].taken_mib
+        return sum(max(0, mib - counted_mib.get(family, 0)) for family, mib in taken_mib.items())
+
     def named(self, model: str, only_on: str = "") -> dict[str, int]:
         """The families that endpoints, or only one, call by this name, with the number of endpoints that have each.
 
@@ -142,7 +152,7 @@ class LeaseFamilies:
     def _add_known(self, now: _EndpointFamilies, status: EndpointStatus, model: KnownModel) -> None:
         family, memory_mib = _key(model.name, model.family), _COUNTED
         if _is_measured(status):
-            size = status.needed_bytes(model) or model.size_bytes
+            size = status.placed_bytes(model) or model.size_bytes
             if not size:
                 return
             memory_mib = max(1, size // _MIB)

@@ -14,9 +14,11 @@ from core.ports.leases import EndpointControl
 from core.queue.duty_lease import DutyLease
 from core.queue.lease_scheduling import LeaseScheduling
 from core.queue.model_moves import ModelMoves
+from core.queue.shadow_scheduling import ShadowScheduling
 from core.scheduler.scheduler import Scheduler
 from core.services.inventory import EndpointStatus, Inventory
 from core.services.model_leases import ModelLeaseBook
+from core.services.scheduler_weights import SchedulerWeights
 
 BUSY_EVERY_S: Final = 0.1
 IDLE_EVERY_S: Final = 0.5
@@ -41,6 +43,10 @@ class LeaseGranter:
     _moves: ModelMoves | None = None
     _looked_s: float = 0.0
     _led_s: float = 0.0
+    shadow: ShadowScheduling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shadow = ShadowScheduling(SchedulerWeights(self.book.database, self.duty.settings))
 
     @property
     def scheduler(self) -> Scheduler | None:
@@ -72,6 +78,9 @@ class LeaseGranter:
         scheduling, moves = await self._current()
         alive = await self.book.alive()
         now_s = alive.now_s
+        if await self.shadow.step(scheduling.scheduler, now_s):
+            self._stop()  # the weights were changed: begin anew from the rows
+            return True
         if now_s - self._looked_s >= INVENTORY_EVERY_S:
             self._looked_s = now_s
             scheduling.see_endpoints(self._scheduled(await self.inventory.endpoints()), moves.moving, now_s)
@@ -104,7 +113,8 @@ class LeaseGranter:
     async def _current(self) -> tuple[LeaseScheduling, ModelMoves]:
         if self._scheduling is None or self._moves is None:
             await self.book.prune()
-            self._scheduling = LeaseScheduling(await self.book.history())
+            weights = await self.shadow.weights()
+            self._scheduling = LeaseScheduling(await self.book.history(), weights, self.shadow.tell)
             self._moves = ModelMoves(self.control, self.inventory, self.wake.set)
             self._looked_s = 0.0
         return self._scheduling, self._moves

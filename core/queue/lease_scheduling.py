@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -34,9 +34,12 @@ from core.scheduler.events import (
 from core.scheduler.history import WorkHistory
 from core.scheduler.reasons import Reason
 from core.scheduler.scheduler import Scheduler
+from core.scheduler.weights import Weights
 from core.services.inventory import EndpointStatus
 
 RETRY_LOAD_S: Final = 30.0
+Watcher = Callable[[Event, Sequence[Decision], float], None]
+"""Is called with each event and what was decided upon it."""
 EXPLAIN_EVERY_S: Final = 2.0
 
 
@@ -53,12 +56,19 @@ class Verdicts:
         return bool(self.granted or self.refused or self.reasons)
 
 
+def _none(_event: Event, _decisions: Sequence[Decision], _now_s: float) -> None:
+    """Watches nothing."""
+
+
 class LeaseScheduling:
     """The scheduler with the leases and endpoints that it knows; its families have the keys of `ModelFamily`."""
 
-    def __init__(self, history: Iterable[tuple[tuple[str, ...], float]]) -> None:
-        self.scheduler = Scheduler(())
+    def __init__(
+        self, history: Iterable[tuple[tuple[str, ...], float]], weights: Weights | None = None, watcher: Watcher = _none
+    ) -> None:
+        self.scheduler = Scheduler((), weights)
         self.families = LeaseFamilies()
+        self._watcher = watcher
         self._history = WorkHistory()
         for kind, seconds in history:
             self._history.observe(kind, seconds)
@@ -246,8 +256,6 @@ class LeaseScheduling:
         """Tell of models that came or went by themselves, and of memory that another process took."""
         name, checked_at = status.snapshot.name, status.snapshot.checked_at
         state = self.scheduler.endpoints[name]
-        if state.memory_mib != (memory_mib := memory_mib_of(status)):
-            self._tell(MemoryChanged(name, memory_mib), now_s)
         seen_s = checked_at.timestamp() if checked_at is not None else 0.0
         outdated = {family for (at, family), moved_s in self._moved_s.items() if at == name and moved_s >= seen_s}
         outdated |= {family for at, family in moving if at == name}
@@ -256,6 +264,10 @@ class LeaseScheduling:
             self._tell(Vanished(name, family), now_s)
         for family in set(residents) - state.residents.keys() - outdated:
             self._tell(Appeared(name, family), now_s)
+        counted = {family: resident.family.memory_mib for family, resident in state.residents.items()}
+        memory_mib = max(0, memory_mib_of(status) - self.families.uncounted_mib(name, counted))
+        if state.memory_mib != memory_mib:
+            self._tell(MemoryChanged(name, memory_mib), now_s)
 
     def _hopeless(self, now_s: float) -> dict[str, str]:
         """Waiting leases that nothing can be done for, each with the reason."""
@@ -316,4 +328,6 @@ class LeaseScheduling:
         return replace(reason, family=self.families.name_of(reason.family), other=other)
 
     def _tell(self, event: Event, now_s: float) -> None:
-        self._decided += self.scheduler.handle(event, now_s)
+        decisions = self.scheduler.handle(event, now_s)
+        self._decided += decisions
+        self._watcher(event, decisions, now_s)

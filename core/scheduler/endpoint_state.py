@@ -33,7 +33,8 @@ class Resident:
 class EndpointState:
     """An endpoint that is up. A family that is being loaded has its memory already.
 
-    The families in `leaving` get no more work, so that they become idle and make room for `room_for`.
+    The families in `leaving` get no more work, so that they become idle and make room for `room_for`. `prefetch_s` is
+    when it is looked at next for something to load before it is asked for.
     """
 
     spec: EndpointSpec
@@ -47,6 +48,7 @@ class EndpointState:
     used_mib: int = 0
     room_for: str = ""
     leaving: frozenset[str] = frozenset()
+    prefetch_s: float = 0.0
 
     @property
     def free_mib(self) -> int:

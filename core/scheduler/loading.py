@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from core.scheduler.demand import Family, WorkClass
 from core.scheduler.endpoint_state import EndpointState, Resident
 from core.scheduler.group import DemandGroup
+from core.scheduler.homes import Homes
 from core.scheduler.reasons import Reason, ReasonCode
 from core.scheduler.waiting_room import WaitingRoom
 from core.scheduler.weights import Weights
@@ -47,8 +48,7 @@ class LoadPlanner:
     """Compares what loads are worth; it changes nothing."""
 
     waiting: WaitingRoom
-    homes: Mapping[str, Collection[str]]
-    """The endpoints on which each family is resident or being loaded."""
+    homes: Homes
     weights: Weights
 
     def best(self, states: Iterable[EndpointState], now_s: float, family: str = "") -> LoadPlan | None:
@@ -122,7 +122,7 @@ class LoadPlanner:
             return False
         if group.has_pinned(state.spec.name):  # no other endpoint may serve these
             return True
-        elsewhere = len(self.homes.get(family.name, ()))
+        elsewhere = self.homes.number(family.name)
         return not elsewhere or group.work_s > self.weights.replicate * (elsewhere + 1) * state.load_s(family)
 
     def _best_resident(self, state: EndpointState) -> tuple[str, float]:
@@ -165,7 +165,7 @@ class LoadPlanner:
 
     def _keep(self, state: EndpointState, family: Family, now_s: float) -> tuple[bool, float]:
         """What it is worth to keep an idle family: the seconds of loading that each of its MiB is likely to save."""
-        copies = len(self.homes.get(family.name, ())) or 1
+        copies = self.homes.number(family.name) or 1
         rate = self.waiting.rates.per_second(family.name, now_s) / copies**2
         return copies == 1 and self.waiting.has(family.name), rate * state.spec.load_s.get(
             family.name, family.load_s
@@ -224,7 +224,7 @@ class LoadPlanner:
         """The expected seconds of loading again what is evicted."""
         return sum(
             self._need(victim.family, now_s)
-            / max(1, len(self.homes.get(victim.family.name, ()))) ** 2
+            / max(1, self.homes.number(victim.family.name)) ** 2
             * (victim.family.wake_s or 0.0 if victim.to_sleep else victim.family.load_s)
             for victim in victims
         )

@@ -13,6 +13,7 @@ class ReasonCode(StrEnum):
     TURN = "turn"
     BEST_READY = "best_ready"
     BEST_LOAD = "best_load"
+    PREFETCH = "prefetch"
     ONLY_READY = "only_ready"
     WAITS_FOR_SLOT = "waits_for_slot"
     WAITS_FOR_LOAD = "waits_for_load"
@@ -50,6 +51,7 @@ _SENTENCES = {
     ReasonCode.BEST_READY: "{family} is loaded on {endpoint} and finishes the most work for its weight there.",
     ReasonCode.ONLY_READY: "{family} is loaded on {endpoint} and nothing else waits for that endpoint.",
     ReasonCode.BEST_LOAD: "{family} is loaded on {endpoint}: worth {value:.3f} against {other_value:.3f} for {other}.",
+    ReasonCode.PREFETCH: "{family} is loaded on {endpoint} because it is likely to be asked for soon.",
     ReasonCode.WAITS_FOR_SLOT: "{family} is loaded on {endpoint}, which is busy.",
     ReasonCode.WAITS_FOR_LOAD: "{family} is being loaded on {endpoint}.",
     ReasonCode.WAITS_FOR_MEMORY: "{family} needs memory that running work on {endpoint} uses.",

@@ -10,7 +10,9 @@ from core.scheduler import events
 from core.scheduler.demand import Demand, EndpointSpec, Family, WorkClass
 from core.scheduler.endpoint_state import EndpointState, Resident
 from core.scheduler.events import Decision, EndpointEvent, Event, Evict, Forget, Grant, Load
+from core.scheduler.homes import Homes
 from core.scheduler.loading import LoadPlan, LoadPlanner
+from core.scheduler.prefetch import LOOK_EVERY_S, Prefetcher
 from core.scheduler.reasons import Reason, ReasonCode
 from core.scheduler.waiting_room import WaitingRoom
 from core.scheduler.weights import Weights
@@ -40,9 +42,9 @@ class Scheduler:
         self.waiting = WaitingRoom({each.name: each for each in families}, self.weights)
         self.endpoints: dict[str, EndpointState] = {}
         self._grants: dict[str, _GrantedWork] = {}
-        self._homes: dict[str, dict[str, None]] = {}
-        """The endpoints on which each family is resident or being loaded."""
+        self._homes = Homes()
         self._planner = LoadPlanner(self.waiting, self._homes, self.weights)
+        self._prefetcher = Prefetcher(self.waiting, self._homes, self.weights, self.endpoints)
         self._idle_loaders: dict[str, None] = {}
         """The endpoints that are up and load nothing, those first that were looked at longest ago."""
 
@@ -67,7 +69,7 @@ class Scheduler:
         match event:
             case events.Arrived(demand):
                 self.waiting.add(demand, now_s, max(1, len(self.endpoints)), self._loads_before_s(demand.family))
-                return self._for_family(demand.family, now_s)
+                return self._for_family(demand.family, demand.work_class, now_s)
             case events.Withdrawn(demand_id):
                 self.waiting.withdraw(demand_id)
                 return ()
@@ -91,7 +93,7 @@ class Scheduler:
                 return self._at(state, now_s)
             case events.EndpointDown(endpoint):
                 lost = self._forget(endpoint) if endpoint in self.endpoints else []
-                return tuple(decision for family in lost for decision in self._for_family(family, now_s))
+                return tuple(each for family in lost for each in self._for_family(family, WorkClass.CHAT, now_s))
             case events.Loaded(endpoint, family):
                 return self._at(self._ready(endpoint, family), now_s)
             case events.LoadFailed(endpoint, family, retry_s):
@@ -161,7 +163,7 @@ class Scheduler:
         self._idle_loaders[spec.name] = None
         for family in residents:
             state.add(Resident(self.waiting.families[family], is_ready=True, has_served=True))
-            self._homes.setdefault(family, {})[spec.name] = None
+            self._homes.enter(family, spec.name)
         return state
 
     def _appear(self, endpoint: str, family: str) -> EndpointState:
@@ -169,20 +171,21 @@ class Scheduler:
         state = self.endpoints[endpoint]
         if family not in state.residents:
             state.add(Resident(self.waiting.families[family], is_ready=True, has_served=True))
-            self._homes.setdefault(family, {})[endpoint] = None
+            self._homes.enter(family, endpoint)
         return state
 
     def _adopt(self, demand: Demand, endpoint: str) -> None:
         state = self._appear(endpoint, demand.family)
         resident = state.start(demand)
         self._grants[demand.id] = _GrantedWork(demand, endpoint, resident)
+        self._homes.update(state)
 
     def _forget(self, endpoint: str) -> list[str]:
         """Remove an endpoint; returns the families that were resident on it."""
         state = self.endpoints.pop(endpoint)
         self._idle_loaders.pop(endpoint, None)
         for family in state.residents:
-            self._leave_home(family, endpoint)
+            self._homes.leave(family, endpoint)
         return list(state.residents)
 
     def _without(self, endpoint: str, family: str, retry_s: float, now_s: float) -> tuple[Decision, ...]:
@@ -191,29 +194,29 @@ class Scheduler:
         if state is None:
             return ()
         if state.remove(family) is not None:
-            self._leave_home(family, endpoint)
+            self._homes.leave(family, endpoint)
         state.retry_s[family] = retry_s
         if state.loading is None:
             self._idle_loaders[endpoint] = None
-        return (*self._at(state, now_s), *self._for_family(family, now_s))
-
-    def _leave_home(self, family: str, endpoint: str) -> None:
-        self._homes[family].pop(endpoint, None)
-        if not self._homes[family]:
-            del self._homes[family]
+        return (*self._at(state, now_s), *self._for_family(family, WorkClass.CHAT, now_s))
 
     def _at(self, state: EndpointState | None, now_s: float) -> tuple[Decision, ...]:
         """What can be done on one endpoint now."""
         if state is None:
             return ()
-        return (*self._serve(state, now_s), *self._consider_load([state], now_s))
+        decisions = [*self._serve(state, now_s), *self._consider_load([state], now_s)]
+        if state.loading is None and not state.leaving and now_s >= state.prefetch_s and self.weights.ahead_s:
+            state.prefetch_s = now_s + LOOK_EVERY_S
+            if (plan := self._prefetcher.plan(state, now_s)) is not None:
+                decisions += self._carry_out(plan)
+        return tuple(decisions)
 
-    def _for_family(self, family: str, now_s: float) -> tuple[Decision, ...]:
-        """What can be done for one family now."""
-        if not self.waiting.has(family):
-            return ()
+    def _for_family(self, family: str, work_class: WorkClass, now_s: float) -> tuple[Decision, ...]:
+        """What can be done now for a family that work of this class waits for."""
         decisions: list[Decision] = []
-        for home in list(self._homes.get(family, ())):
+        for home in self._homes.open_for(family, work_class, _ENDPOINTS_TRIED):
+            if not self.waiting.has(family):
+                break
             decisions += self._serve(self.endpoints[home], now_s)
         if self.waiting.has(family):
             names = [name for name, _ in zip(self._idle_loaders, range(_ENDPOINTS_TRIED), strict=False)]
@@ -230,14 +233,21 @@ class Scheduler:
             state.make_room("", ())
         while state.has_slot or state.has_chat_slot:
             choice = self.waiting.next_for(state, now_s, None if state.has_slot else WorkClass.CHAT)
-            if choice is None:
+            if choice is None or not (state.has_slot or self._may_share(state, choice[0].demand)):
                 break
             waiting, reason = choice
             self.waiting.grant(waiting)
             resident = state.start(waiting.demand)
             self._grants[waiting.demand.id] = _GrantedWork(waiting.demand, state.spec.name, resident)
             decisions.append(Grant(waiting.demand.id, state.spec.name, reason, waiting.due_s))
+        self._homes.update(state)
         return decisions
+
+    def _may_share(self, state: EndpointState, chat: Demand) -> bool:
+        """Whether a chat begins beside bulk work, which saves the chat more than it costs that: both run slower."""
+        weights = self.weights
+        running_s = sum(each.running_work_s for each in state.residents.values()) / max(1, state.running)
+        return weights.chat * (running_s - chat.work.p50_s) > weights.bulk * chat.work.p50_s
 
     def _consider_load(self, states: list[EndpointState], now_s: float, family: str = "") -> list[Decision]:
         """Load the most valuable absent group on one of these endpoints, if that is worth what it evicts."""
@@ -265,7 +275,7 @@ class Scheduler:
         decisions: list[Decision] = []
         for victim in plan.victims:
             state.remove(victim.family.name)
-            self._leave_home(victim.family.name, state.spec.name)
+            self._homes.leave(victim.family.name, state.spec.name)
             for sleeper in victim.forget:
                 del state.asleep[sleeper]
                 decisions.append(Forget(state.spec.name, sleeper))
@@ -275,10 +285,10 @@ class Scheduler:
         state.add(Resident(family))
         state.loading = family.name
         self._idle_loaders.pop(state.spec.name, None)
-        self._homes.setdefault(family.name, {})[state.spec.name] = None
+        self._homes.enter(family.name, state.spec.name)
         return [*decisions, Load(state.spec.name, family.name, plan.reason, wake)]
 
     def _loads_before_s(self, family: str) -> float:
         """The loads of all families that are waited for and resident nowhere, `family` included."""
-        names = {family, *self.waiting.names()} - self._homes.keys()
-        return sum(self.waiting.families[name].load_s for name in names)
+        names = {family, *self.waiting.names()}
+        return sum(self.waiting.families[name].load_s for name in names if name not in self._homes)

@@ -68,7 +68,7 @@ class WaitingRoom:
     def add(self, demand: Demand, now_s: float, endpoints: int, load_s: float) -> Waiting:
         """Let a demand wait, and promise it a start; raises `KeyError` when its family is not known."""
         family = self.families[demand.family]
-        self.rates.arrived(demand.family, now_s)
+        self.rates.arrived(demand.family, demand.work.p50_s, now_s)
         due_s = demand.deadline_s if demand.deadline_s is not None else self._promise(demand, endpoints, load_s)
         waiting = Waiting(demand, due_s, self._rotations[demand.work_class].join(demand.key))
         if demand.family not in self._groups:

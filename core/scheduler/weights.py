@@ -19,20 +19,24 @@ class Weights:
     is likely to be within `horizon_s`, from arrivals of which the older ones fade with `memory_s`. The promised start
     is `promise_backlog` of the fair share of the backlog, `promise_s`, and `promise_work` times the expected work
     after the arrival. A class may go on for `turns` rounds of its keys before the longest wait goes first. A
-    family is loaded on another endpoint as well when its backlog is worth `replicate` loads.
+    family is loaded on another endpoint as well when its backlog is worth `replicate` loads. A family that nothing
+    waits for is loaded when it is likely to save more waiting within `ahead_s` than its load takes; a second copy saves
+    a request `copy_s` while the other endpoint is busy. With `ahead_s` 0 nothing is loaded before it is asked for.
     """
 
     chat: float = 2.0
     bulk: float = 1.0
     load_age: float = 0.01
     hysteresis: float = 0.3
-    horizon_s: float = 300.0
-    memory_s: float = 900.0
+    horizon_s: float = 100.0
+    memory_s: float = 1200.0
     promise_backlog: float = 0.7
     promise_s: float = 600.0
     promise_work: float = 3.0
     turns: float = 32.0
-    replicate: float = 0.65
+    replicate: float = 0.9
+    ahead_s: float = 45.0
+    copy_s: float = 6.0
 
     def __post_init__(self) -> None:
         for each in fields(self):

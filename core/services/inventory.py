@@ -50,6 +50,13 @@ class EndpointStatus:
             return None
         return self.corrections.get(model.family.key, MemoryCorrection()).apply(model.estimate_bytes)
 
+    def placed_bytes(self, model: KnownModel) -> int | None:
+        """The memory to keep free for a load of a model, as far as is known: no load may run out of memory."""
+        if model.estimate_bytes is None:
+            return None
+        available = max(0, (self.snapshot.capacity_bytes or 0) - self.snapshot.foreign_bytes)
+        return self.corrections.get(model.family.key, MemoryCorrection()).place(model.estimate_bytes, available)
+
     def load_s(self, model: KnownModel) -> float | None:
         """How long a load of a model takes, as the median of those that were seen; None before the first."""
         times = self.timings.get((model.family.key, TimingKind.LOAD))

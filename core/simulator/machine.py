@@ -38,6 +38,10 @@ class Machine:
         """How many demands run."""
         return len(self._running)
 
+    def numbers(self) -> list[int]:
+        """The numbers of the demands that run."""
+        return sorted(number for _, number, _ in self._running)
+
     @property
     def free_mib(self) -> int:
         """Memory that no family has."""

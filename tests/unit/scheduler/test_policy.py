@@ -96,12 +96,41 @@ def test_a_deadline_at_risk_goes_before_what_is_worth_more():
     assert (grant.demand, grant.reason.code) == ("late", ReasonCode.PROMISED)
 
 
-def test_a_chat_begins_beside_bulk_work_and_bulk_work_does_not_begin_beside_a_chat():
+def test_a_chat_begins_beside_bulk_work_that_takes_longer_and_bulk_work_does_not_begin_beside_a_chat():
     scheduler = a_scheduler("small", chat_slots=1)
-    assert granted(scheduler.handle(Arrived(a_demand("b1", work_class=WorkClass.BULK)), 0.0)) == ["b1"]
-    assert granted(scheduler.handle(Arrived(a_demand("b2", work_class=WorkClass.BULK)), 0.0)) == []
+    bulk = {"p50_s": 60.0, "work_class": WorkClass.BULK}
+    assert granted(scheduler.handle(Arrived(a_demand("b1", **bulk)), 0.0)) == ["b1"]
+    assert granted(scheduler.handle(Arrived(a_demand("b2", **bulk)), 0.0)) == []
     assert granted(scheduler.handle(Arrived(a_demand("c1")), 0.0)) == ["c1"]
     assert granted(scheduler.handle(Arrived(a_demand("c2")), 0.0)) == []
+
+
+def test_a_chat_does_not_slow_down_bulk_work_that_is_soon_over():
+    scheduler = a_scheduler("small", chat_slots=1)
+    scheduler.handle(Arrived(a_demand("b", p50_s=1.0, work_class=WorkClass.BULK)), 0.0)
+    assert granted(scheduler.handle(Arrived(a_demand("c", p50_s=5.0)), 0.0)) == []
+    assert granted(scheduler.handle(Finished("b"), 1.0)) == ["c"]
+
+
+def test_a_family_that_is_asked_for_often_is_loaded_again_before_it_is_asked_for():
+    scheduler = a_scheduler("small", memory_mib=45_000)
+    for number in range(60):
+        scheduler.handle(Arrived(a_demand(f"s{number}", p50_s=1.0, at_s=10.0 * number)), 10.0 * number)
+        scheduler.handle(Finished(f"s{number}"), 10.0 * number + 1.0)
+    assert loads(scheduler.handle(Arrived(a_demand("l", "large", at_s=600.0)), 600.0))
+    assert granted(scheduler.handle(Loaded("e", "large"), 640.0)) == ["l"]
+    (evict, load) = scheduler.handle(Finished("l"), 645.0)
+    assert (type(evict), evict.family) == (Evict, "large")
+    assert (load.family, load.reason.code) == ("small", ReasonCode.PREFETCH)
+
+
+def test_nothing_that_is_waited_for_is_evicted_for_a_family_that_is_not():
+    scheduler = a_scheduler("large", memory_mib=45_000)
+    for number in range(60):
+        scheduler.waiting.rates.arrived("small", 1.0, float(number))
+    scheduler.handle(Arrived(a_demand("l0", "large", at_s=60.0)), 60.0)
+    scheduler.handle(Arrived(a_demand("l1", "large", at_s=60.0)), 60.0)
+    assert loads(scheduler.handle(Finished("l0"), 70.0)) == []
 
 
 def test_a_key_with_many_demands_delays_the_first_of_another_by_one_rotation():
