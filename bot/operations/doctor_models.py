@@ -113,7 +113,9 @@ def _problem_anywhere(
     if any({name.name, f"{name.name}:latest"} & {model.name for model in models} for models in answers.values()):
         return "", ""
     asked = [endpoint for endpoint in endpoints.values() if endpoint.kind in CHAT_KINDS]
-    if len(asked) < len(endpoints) or not answers:  # an endpoint of agents may have it, or one that does not answer
-        return ("", "") if len(asked) < len(endpoints) else (f"{name.name}: no endpoint answers", "Start one of them.")
+    if len(asked) < len(endpoints):  # one that serves agents only is not asked, and may have it
+        return "", ""
+    if not answers:
+        return f"{name.name}: no endpoint answers", "See the rows of the endpoints."
     pull = next((f"countersign models pull {each.name}/{name.name}" for each in asked if each.kind == "ollama"), "")
     return f"no endpoint has {name.name}", pull or "Name a model that one serves."

@@ -112,7 +112,7 @@ class Runner:
         return None
 
     async def _model_work(self, job: Job) -> ModelWork:
-        """What the models that a job asks are told of its work."""
+        """The work that the models of a job are leased for."""
         settings = self.context.settings()
         lane, surface = "", ""
         if settings.surface_classes or any(each.work_class for each in settings.lanes.values()):

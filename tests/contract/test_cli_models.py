@@ -189,6 +189,8 @@ WRONG = {
     "models:\n  a: {kind: gemini, url: 'http://x'}\ninterpreter: {models: [a/b]}\n": "serves agents only",
     "models:\n  a: {kind: gemini, url: 'http://x'}\ninterpreter: {models: [b]}\n": "serves agents only",
     "interpreter: {models: [qwen3]}\n": "interpreter.models[0]: no endpoint is configured",
+    "classes: {irc: chat}\n": "classes.irc: is not a surface",
+    "classes: {github: slow}\n": "classes.github: ",
     "agents:\n  My Agent: {program: /x}\n": "is not a plain name",
 }
 

@@ -47,7 +47,7 @@ def test_the_smallest_lane_of_the_contract(tmp_path):
 def test_every_key(tmp_path):
     text = SCRIPTED + (
         "env: {KIND: 'no', PATH: /usr/bin}\nprotect: ['src/keep/**']\nbinaries: true\nexecutables: true\n"
-        "odd_names: true\nneeds: [gpu]\n"
+        "odd_names: true\nneeds: [gpu]\nclass: chat\n"
     )
     lane = load_lane(write(tmp_path, text))
     assert lane.environment == (("KIND", "no"), ("PATH", "/usr/bin"))
@@ -55,6 +55,12 @@ def test_every_key(tmp_path):
     assert lane.binaries
     assert lane.executables
     assert lane.odd_names
+    assert lane.work_class == "chat"
+
+
+def test_a_class_that_is_none_is_named_with_its_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"class"):
+        load_lane(write(tmp_path, f"{SCRIPTED}class: urgent\n"))
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,14 @@ class RacingWorld:
         work = Work(self.rng.choice((1.0, 5.0, 60.0)), 80.0)
         family = self.rng.choice(list(self.families))
         demand = Demand(
-            f"d{next(self._ids)}", family, work, self.now_s, self.rng.choice(list(WorkClass)), self.rng.choice("abc")
+            f"d{next(self._ids)}",
+            family,
+            work,
+            self.now_s,
+            self.rng.choice(list(WorkClass)),
+            self.rng.choice("abc"),
+            only_on=self.rng.choice(list(self.servers)) if self.rng.random() < 0.2 else "",
+            weight=self.rng.choice((0.25, 1.0, 4.0)),
         )
         self.demands[demand.id] = demand
         self.waiting.add(demand.id)
@@ -187,6 +194,9 @@ class RacingWorld:
             name = self.rng.choice(list(self.servers))
             server = self.servers.pop(name)
             self.tell(EndpointDown(name))
+            for demand in sorted(each for each in self.waiting if self.demands[each].only_on == name):
+                self.waiting.remove(demand)  # its owner is refused
+                self.tell(Withdrawn(demand))
             for ids in server.running.values():
                 for demand in sorted(ids):
                     self.done.add(demand)
@@ -215,6 +225,7 @@ class RacingWorld:
             case Grant(demand, endpoint):
                 server, family = self.servers[endpoint], self.demands[demand].family
                 assert demand in self.waiting, "only what waits is granted, and once"
+                assert self.demands[demand].only_on in ("", endpoint), "what is for one endpoint runs there"
                 assert family in server.running, "work is granted where its family is ready"
                 self.waiting.remove(demand)
                 server.running[family].add(demand)
@@ -225,7 +236,8 @@ class RacingWorld:
                 server = self.servers[endpoint]
                 assert not server.running.pop(family), "no work is cut off"
                 assert family not in server.held.values(), "what is held between two turns stays"
-                waits = any(self.demands[each].family == family for each in self.waiting)
+                waiting = [self.demands[each] for each in self.waiting]
+                waits = any(each.family == family and each.only_on in ("", endpoint) for each in waiting)
                 assert family in server.has_served or not waits, "what was loaded serves before it is evicted"
                 if to_sleep:
                     server.asleep.add(family)
