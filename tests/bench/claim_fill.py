@@ -24,7 +24,7 @@ async def add_pending(database: Database, number: int, count: int, *, kind: str 
         "rescues, capabilities, payload, payload_version, created_ms, ready_ms"
     )
     statement = (
-        f"INSERT INTO jobs ({columns}) {_SERIES[database.engine.dialect.name]} "  # noqa: S608 (of constants)
+        f"INSERT INTO jobs ({columns}) {_SERIES[database.engine.dialect.name]} "
         f"SELECT 'job_' || (1000000000 + i), :number, 1, :kind, 'ready', 'web', 'code', 'p' || (i % {PEOPLE}), 0, "
         f":now + (i / {PEOPLE}) * {TURN_MS}, :now + (i / {PEOPLE}) * {TURN_MS}, 1, 0, 0, '', '{{}}', 1, :now, :now FROM s"
     )
