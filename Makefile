@@ -107,6 +107,10 @@ bench-queue: $(VENV)/.dev ## the scheduler beside Ollama's and llama-swap's rule
 bench-leases: $(VENV)/.dev ## the live queue on four shims, beside Ollama's own rules and the prediction; writes build/bench/leases.json
 	@$(BIN)/python -m tests.bench.leases $(ARGS)
 
+.PHONY: bench-claim
+bench-claim: $(VENV)/.dev counterparts ## what a claim costs beside Procrastinate's, in long queues and old homes; writes build/bench/claim.json
+	@$(BIN)/python -m tests.bench.claim $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)

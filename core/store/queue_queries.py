@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, func, or_
+from sqlalchemy import and_, func, literal, or_, tuple_
 from sqlmodel import col, select
 
 from core.model.job import ACTIVE, Job, JobKind, JobState, QueuedJob
 from core.model.job_order import URGENT, in_order
-from core.model.parking import LATER, Gate
 from core.store.database import to_ms
 from core.store.jobs import capabilities_of, job_of
 from core.store.tables import JobRow, TaskRow
+from core.store.turns import has_state, is_claimable
 from core.store.unit_of_work import Tx
 
 URGENT_MS: Final = URGENT // timedelta(milliseconds=1)
@@ -75,15 +75,14 @@ async def has_follow_job(tx: Tx, number: int) -> bool:
 async def queue_line(tx: Tx, limit: int) -> list[QueuedJob]:
     """At most `limit` unfinished jobs: those that run, those that are ready in the scheduler's order, and the others.
 
-    The others are ready later, are parked for a pause or a limit, or wait for another task.
+    The others are parked, most of them until a later time, or wait for another task.
     """
-    state, due = col(JobRow.state), _is_due(tx)
-    ready = select(JobRow).where(state == JobState.READY.value)
-    running = select(JobRow).where(state == JobState.RUNNING.value).order_by(col(JobRow.claimed_ms))
-    urgent = ready.where(due, _is_urgent(tx)).order_by(col(JobRow.deadline_ms))
-    first = ready.where(due).order_by(col(JobRow.rank_ms), col(JobRow.id))
-    later = ready.where(~due).order_by(col(JobRow.ready_ms))
-    waiting = select(JobRow).where(state == JobState.WAITING.value).order_by(col(JobRow.created_ms))
+    claimable, parked = select(JobRow).where(*is_claimable()), col(JobRow.parked).is_not(None)
+    running = select(JobRow).where(has_state(JobState.RUNNING)).order_by(col(JobRow.claimed_ms))
+    urgent = claimable.where(_is_urgent(tx)).order_by(col(JobRow.deadline_ms))
+    first = claimable.order_by(col(JobRow.rank_ms), col(JobRow.id))
+    later = select(JobRow).where(has_state(JobState.READY), parked).order_by(*_PARKED_ORDER)
+    waiting = select(JobRow).where(has_state(JobState.WAITING)).order_by(col(JobRow.created_ms))
     next_ones = {queued.job.id: queued for query in (urgent, first) for queued in await _jobs(tx, query, limit)}
     ordered = in_order((queued.job for queued in next_ones.values()), tx.now)
     line = [*await _jobs(tx, running, limit), *(next_ones[job.id] for job in ordered)]
@@ -96,21 +95,26 @@ async def queue_line(tx: Tx, limit: int) -> list[QueuedJob]:
 async def position_of(tx: Tx, job: Job) -> int:
     """The position of a ready job in the scheduler's order, whatever its node: 1 is claimed next.
 
-    It counts the jobs that `core.model.job_order.in_order` puts before it; a job that is ready later, or is parked for a
-    pause or a limit, comes after those.
+    It counts the jobs that `core.model.job_order.in_order` puts before it; parked jobs come after those.
     """
-    due = _is_due(tx)
-    is_due = to_ms(job.ready_at) <= tx.now_ms and Gate.parse(job.parked or "") is None
-    before = and_(due, _goes_before(tx, job)) if is_due else or_(due, col(JobRow.ready_ms) < to_ms(job.ready_at))
-    ready = JobRow.state == JobState.READY.value
-    rows = await tx.session.exec(select(func.count()).select_from(JobRow).where(ready, before))
+    is_parked = col(JobRow.parked).is_not(None)
+    if job.parked is None:
+        before = and_(*is_claimable(), _goes_before(tx, job))
+    else:
+        place: Any = tuple_(
+            *(literal(value, column.type) for value, column in zip(_place_of(job), _PARKED_ORDER, strict=True))
+        )
+        before = or_(col(JobRow.parked).is_(None), and_(is_parked, tuple_(*_PARKED_ORDER) < place))
+    rows = await tx.session.exec(select(func.count()).select_from(JobRow).where(has_state(JobState.READY), before))
     return int(rows.one()) + 1
 
 
-def _is_due(tx: Tx) -> Any:
-    """The condition that a ready job may be claimed as soon as a worker looks at it."""
-    parked = col(JobRow.parked)
-    return and_(col(JobRow.ready_ms) <= tx.now_ms, or_(parked.is_(None), parked == LATER))
+_PARKED_ORDER: Final[tuple[Any, ...]] = (col(JobRow.ready_ms), col(JobRow.rank_ms), col(JobRow.id))
+"""The order in which people are shown parked jobs: those that became ready first go first."""
+
+
+def _place_of(job: Job) -> tuple[int, int, str]:
+    return to_ms(job.ready_at), job.rank_ms, job.id
 
 
 def _goes_before(tx: Tx, job: Job) -> Any:
@@ -168,7 +172,7 @@ async def carried_by_last(
 
 async def any_running(tx: Tx) -> bool:
     """Whether any job is running."""
-    rows = await tx.session.exec(select(JobRow.id).where(JobRow.state == JobState.RUNNING.value).limit(1))
+    rows = await tx.session.exec(select(JobRow.id).where(has_state(JobState.RUNNING)).limit(1))
     return rows.first() is not None
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 
 from core.model.job_order import NodeView
 from core.queue.reconciler import Reconciler
-from core.store import claims, jobs, pull_requests, queue_queries, tasks, workers
+from core.store import claims, gates, jobs, pull_requests, queue_queries, switches, tasks, turns, workers
 from core.store.database import Database
 from core.store.unit_of_work import Tx
 from tests import builders
@@ -76,8 +76,10 @@ async def _idle_round(database: Database, number: int) -> None:
     await reconciler.sweep("nobody")
 
     async def look(tx: Tx) -> None:
-        await claims.any_ready(tx)
-        await claims.candidates(tx, node)
+        await claims.needed_now(tx, node.offers)
+        await turns.due_later(tx, 1)
+        await gates.parked_gates(tx, 1)
+        await switches.paused_scopes(tx)
         await queue_queries.position_of(tx, builders.job())
         await pull_requests.followed_at(tx, ["web"], 1, None)
         await pull_requests.followed_at(tx, ["web"], None, "e" * 40)
