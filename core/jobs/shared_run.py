@@ -39,7 +39,6 @@ async def shares_run(context: JobContext, job: Job, task: Task, order: WorkOrder
     leader, has_result = await context.database.write(lambda tx: _join(tx, job, key))
     if leader is None:
         return False
-    context.milestones.reached("change.shared", number=job.number)
     if has_result:
         return True
     raise SharesRun

@@ -7,7 +7,7 @@ from typing import Final
 
 from core.jobs.job_context import JobContext, check_current
 from core.model.advice import Advice, CommandName, Suggestion, advise
-from core.model.budget import BudgetAccount, Spending
+from core.model.budget import TOKENS, BudgetAccount, Spending
 from core.model.budget_question import ABOUT_BUDGET, BudgetQuestion, BudgetSpentError, question_about
 from core.model.errors import Kind, Problem
 from core.model.job import Job
@@ -50,7 +50,7 @@ async def _within_budgets(tx: Tx, job: Job, lane: Lane, task: Task) -> Lane:
     return replace(lane, budget=share.bounded(lane.budget))
 
 
-async def _day_spent(tx: Tx, lane: Lane) -> BudgetSpentError:
+async def _day_spent(tx: Tx, lane: Lane, *, starts_again: bool = False) -> BudgetSpentError:
     """The error for a lane whose day has no budget left."""
     exceeded = (await day_account(tx, lane)).exceeded
     assert exceeded is not None
@@ -60,6 +60,7 @@ async def _day_spent(tx: Tx, lane: Lane) -> BudgetSpentError:
         exceeded,
         is_day=True,
         free_at=from_ms(at_ms) if at_ms is not None else None,
+        starts_again=starts_again,
     )
 
 
@@ -107,12 +108,13 @@ async def _pause(tx: Tx, context: JobContext, job: Job, lane: Lane, error: Budge
     check_current(task, job)
     await jobs.pause(tx, job)
     if not error.is_day and lane.budget.has_day and (await day_account(tx, lane)).exceeded is not None:
-        error = await _day_spent(tx, lane)  # the executor noticed it in the middle of its work
+        error = await _day_spent(tx, lane, starts_again=error.starts_again)  # noticed in the middle of the work
     from core.store import budget_extensions  # noqa: PLC0415 - its table is slow to build, and few processes need it
 
     n = await budget_extensions.count(tx, task.number, task.revision) + 1
     facts = question_about(error, lane.budget, n)
-    question = Question(ABOUT_BUDGET, context.guard.mask(_text(error)), budget=facts)
+    text = _text(error, await _whole_work(tx, job, task, lane, error))
+    question = Question(ABOUT_BUDGET, context.guard.mask(text), budget=facts)
     problem = context.masked(Problem(Kind.FAILED, "budget_spent", _sentence(error.problem.message), _mend(task, facts)))
     await take_step(
         tx,
@@ -134,9 +136,22 @@ def _sentence(message: str) -> str:
     return message[:1].upper() + message[1:]
 
 
-def _text(error: BudgetSpentError) -> str:
+async def _whole_work(tx: Tx, job: Job, task: Task, lane: Lane, error: BudgetSpentError) -> str:
+    """What the whole work spent, if `error` is about the share of one step or try; else empty."""
+    from core.store import budget_extensions  # noqa: PLC0415 - its table is slow to build, and few processes need it
+
+    earlier = await _revisions_before_approval(tx, task)
+    extensions = await budget_extensions.of_revisions(tx, task.number, [*earlier, task.revision])
+    limit = lane.budget.extended(extensions.work).tokens
+    if error.is_day or error.exceeded.key != TOKENS or earlier or error.exceeded.limit >= limit:
+        return ""
+    own = Spending.of(await spending_ledger.of_part(tx, job.id, ""))
+    return f", which is its share; the whole work spent {own.tokens:,} of {limit:,}"
+
+
+def _text(error: BudgetSpentError, whole_work: str) -> str:
     """The question in words, with what follows from an answer."""
-    text = f"{_sentence(error.problem.message)}. Extend the budget?"
+    text = f"{_sentence(error.problem.message)}{whole_work}. Extend the budget?"
     if error.starts_again:
         text += " The program cannot continue: it starts again with the larger budget, and what it spent stays counted."
     if error.free_at is not None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import UsageError
+from core.model.task import FailureRule
 from core.model.turn import Actor
 from core.model.workflow import values_of
 from core.rules.repository_scope import offered_repositories
@@ -46,6 +47,13 @@ def check_names(settings: Settings, repo: str | None, lane: str | None) -> None:
     if lane is not None and lane not in settings.lanes:
         known = ", ".join(sorted(settings.lanes)) or "none"
         raise UsageError("no_such_lane", f"no lane called {lane!r} is configured", f"Known: {known}.")
+
+
+def check_dependency(after: int | None, if_failed: FailureRule | None) -> None:
+    """Raise `UsageError` for a failure rule without a task to wait for."""
+    if if_failed is not None and after is None:
+        mend = "Name the task that it waits for with --after."
+        raise UsageError("no_dependency", "--if-failed says what happens if another task fails", mend)
 
 
 def checked_parameters(settings: Settings, lane: str | None, parameters: Mapping[str, str]) -> dict[str, str]:

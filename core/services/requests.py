@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from core.model.errors import ConflictError, UsageError
+from core.model.errors import ConflictError
 from core.model.intent import Intent
 from core.model.lifecycle import START, Fact, State, advance
 from core.model.limits import QueueKeys
@@ -22,7 +22,13 @@ from core.rules.basis import next_basis, picked_basis
 from core.rules.conversation import notify_of_outcome, show_where_asked
 from core.rules.visibility import visible_task
 from core.services.first_reading import FirstReading, ProposedReply
-from core.services.request_checks import check_names, checked_parameters, checked_text, resolved_repository
+from core.services.request_checks import (
+    check_dependency,
+    check_names,
+    checked_parameters,
+    checked_text,
+    resolved_repository,
+)
 from core.services.request_limits import check_request_limits
 from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, queue_queries, tasks
@@ -79,9 +85,7 @@ class Requests:
     async def ask(self, request: NewRequest) -> int:
         """Accept a request; returns the new task's number, or the old one's for a redelivered message."""
         text = checked_text(request.text)
-        if request.if_failed is not None and request.after is None:
-            mend = "Name the task that it waits for with --after."
-            raise UsageError("no_dependency", "--if-failed says what happens if another task fails", mend)
+        check_dependency(request.after, request.if_failed)
         settings = self._settings()
         request = replace(request, repo=resolved_repository(settings, request.actor, request.repo))
         check_names(settings, request.repo, request.lane)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -320,3 +320,18 @@ async def test_a_paused_task_expires_and_its_work_is_forgotten(asking):
     await asking.database.write(lambda tx: tx.session.execute(over, {"number": number}))
     await sweep(asking)
     assert (await asking.state(number), await paused_jobs(asking)) == (State.EXPIRED, [])
+
+
+async def test_a_share_that_is_used_up_names_what_the_whole_work_spent(asking):
+    class Sharing(Conversation):
+        """Its only part gets half of the budget."""
+
+        async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
+            half = replace(order.lane.budget, tokens=order.lane.budget.tokens // 2)
+            return await Conversation.produce(self, replace(order, lane=replace(order.lane, budget=half)), repository)
+
+    asking.executor = Sharing()
+    asking.configure(lanes={"config": builders.lane(budget=Budget(tokens=4000))})
+    number = await paused(asking)
+    asked = (await asking.task(number)).question.text
+    assert "spent 2,000 of 2,000 tokens, which is its share; the whole work spent 2,000 of 4,000. Extend" in asked
