@@ -43,7 +43,8 @@ def forecast(situation: QueueSituation, seed: int = 0, runs: int = MOST_RUNS) ->
         for rank, (id_, at_s) in enumerate(sorted(run.started.items(), key=lambda item: item[1])):
             starts[id_].append(at_s)
             ranks[id_] += rank
-    asked = {*(each.id for each in (*situation.running, *situation.queued, *situation.waiting))}
+    asked = {each.id for each in situation.running} | {each.id for each in situation.queued}
+    asked |= {each.id for each in situation.waiting}
     known = [id_ for id_, values in finishes.items() if id_ in asked and 2 * len(values) > done]
     return {id_: _forecast(id_, starts, finishes, ranks) for id_ in known}
 

@@ -50,7 +50,13 @@ def _endpoint(profile: TerminalProfile, row: _Row, loads: str, in_use: Collectio
         legend.append((f"{_LOADING} loading {one_line(model, 40)}", "yellow"))
     bar = [(part.mark * cells, part.style) for part, cells in _cells(parts, total, profile.width - 4)]
     facts = [part for n, fact in enumerate(legend) for part in ([("  ", ""), fact] if n else [fact])]
-    return [profile.text(*heading), profile.text(("[", "dim"), *bar, ("]", "dim")), profile.text("  ", *facts)]
+    from rich.padding import Padding
+
+    return [
+        profile.text(*heading),
+        profile.text(("[", "dim"), *bar, ("]", "dim")),
+        Padding(profile.text(*facts), (0, 0, 0, 2)),
+    ]
 
 
 def _total_bytes(row: _Row) -> int:

@@ -52,9 +52,10 @@ def queue_items(
     shown = working[:limit]
     cells = [_cells(row) for row in shown]
     widths = _widths(profile, cells)
-    is_wide = sum(widths) + 2 * len(widths) <= profile.width + 2
-    if not is_wide:  # the model goes to the details
+    is_wide = _fits(profile, widths)
+    if not is_wide:  # the model goes to the details, and the reason tells the place
         widths[_MODEL] = 0
+        widths[_PLACE] = widths[_PLACE] if _fits(profile, widths) else 0
     if shown:
         items.append(_line(profile, _HEADINGS, widths, ["dim"] * len(_HEADINGS)))
     for row, texts in zip(shown, cells, strict=True):
@@ -79,6 +80,10 @@ def _cells(row: _Row) -> tuple[str, ...]:
         place,
         short_forecast(row),
     )
+
+
+def _fits(profile: TerminalProfile, widths: Sequence[int]) -> bool:
+    return sum(width + 2 for width in widths if width) <= profile.width + 2
 
 
 def _widths(profile: TerminalProfile, cells: Sequence[Sequence[str]]) -> list[int]:
@@ -108,9 +113,9 @@ def _details(profile: TerminalProfile, row: _Row, now: datetime, model: str = ""
     """Why a job waits, and what else is worth knowing of it, below its line; None when there is nothing."""
     late = late_sentence({**row, "why": ""})
     details = [(late.rstrip("."), "bold yellow")] if late else []
-    if model:
-        details.append((model, ""))
     why = row.get("why") or row.get("progress") or ""
+    if model and model not in why:
+        details.append((model, ""))
     if why:
         details.append((one_line(why, 200).rstrip("."), ""))
     ready = parse_time(row.get("ready_at"))
@@ -120,7 +125,7 @@ def _details(profile: TerminalProfile, row: _Row, now: datetime, model: str = ""
         details.append((f"priority {row['priority']}", "dim"))
     if row.get("deadline"):
         details.append((f"due {until(row['deadline'], now)}", ""))
-    if row.get("after"):
+    if row.get("after") and f"#{row['after']}" not in why:
         details.append((f"after #{row['after']}", "dim"))
     if row.get("needs"):
         details.append((f"needs {', '.join(row['needs'])}", "dim"))

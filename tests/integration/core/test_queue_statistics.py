@@ -183,7 +183,7 @@ async def test_finished_jobs_of_a_time_are_found_by_index(tmp_path):
         lines: list[str] = []
         for statement, parameters in asked:
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            lines += [str(row[3]) for row in rows]
+            lines += [str(row.detail) for row in rows]
         return lines
 
     lines = await database.read(plan)
