@@ -43,6 +43,8 @@ class Complaint:
     endpoints: tuple[str, ...] = ("gpu",)
     sends_canaries: bool = False
     """Else none is sent: no job runs here that would tell that the endpoint is in use."""
+    past_work_s: tuple[tuple[str, float], ...] = ()
+    """How long work with models took before, from which the queue learned."""
 
     @asynccontextmanager
     async def shims(self) -> AsyncIterator[dict[str, GpuShim]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from core.model.inventory import Gpu, HostHardware
 from core.model.model_lease import LeaseState, ModelWork, working_for
 from core.store import model_leases
 from core.store.database import Database
+from core.store.lease_table import ModelLeaseRow
+from core.store.unit_of_work import Tx
 from lanes.inventory.canary_watch import CanaryPace
 from lanes.inventory.snapshots import SnapshotTaker
 from lanes.models.chat import ChatMessage, ChatRequest
@@ -107,15 +110,21 @@ class MeasuredLeasedModels(LeasedModels):
 
 @asynccontextmanager
 async def countersign(
-    database: Database, shims: Mapping[str, GpuShim], *, sends_canaries: bool = False
+    database: Database,
+    shims: Mapping[str, GpuShim],
+    *,
+    sends_canaries: bool = False,
+    past_work_s: Iterable[tuple[str, float]] = (),
 ) -> AsyncIterator[CountersignQueue]:
-    """Countersign's queue in front of these shims."""
+    """Countersign's queue in front of these shims; `past_work_s` is how long work with a model took before."""
     endpoints = {
         name: replace(endpoint_of(name, shim), gpu_memory_mib=(), node=name, first_token_s=3.0)
         for name, shim in shims.items()
     }
     for name in shims:
         await builders.put_worker(database, f"worker of {name}", node=name)
+    for model, seconds in past_work_s:
+        await database.write(partial(_add_history, model=model, seconds=seconds))
     leased = MeasuredLeasedModels(database, endpoints, held_ms=10_000, shims=shims, sends_canaries=sends_canaries)
     await leased.look()
     looking = asyncio.create_task(leased.keep_looking())
@@ -128,6 +137,18 @@ async def countersign(
         await asyncio.gather(looking, return_exceptions=True)
         leased.taker.close()
         await leased.close()
+
+
+async def _add_history(tx: Tx, *, model: str, seconds: float) -> None:
+    """Thirty leases of a model that ended a while ago."""
+    for n in range(30):
+        granted_ms = tx.now_ms - 3_600_000
+        times = {"arrived_ms": granted_ms, "granted_ms": granted_ms, "until_ms": granted_ms}
+        ended_ms = granted_ms + round(1000 * seconds)
+        row = ModelLeaseRow(
+            id=f"past-{model}-{n}", state=LeaseState.ENDED.value, model=model, kind=["", model], is_chat=False
+        )
+        tx.session.add(row.sqlmodel_update({**times, "ended_ms": ended_ms}))
 
 
 def endpoints_of(shims: Mapping[str, GpuShim]) -> dict[str, Endpoint]:

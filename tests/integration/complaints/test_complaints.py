@@ -26,10 +26,12 @@ from tests.integration.complaints.rivals import (
 pytestmark = pytest.mark.queue
 
 BOTH: Final = ("gpu", "other")
+HABITS: Final = (("gpu/alpha", 60.0), ("gpu/beta", 5.0))
+"""Bulk work takes a minute, a chat some seconds."""
 
 COMPLAINTS: Final = (
     Complaint(1, "two models used in turn thrash", swaps.two_agents_thrash, LlamaSwapRules),
-    Complaint(2, "a victim is never idle", waits.the_victim_is_never_idle, OllamaRules),
+    Complaint(2, "a victim is never idle", waits.the_victim_is_never_idle, OllamaRules, past_work_s=HABITS),
     Complaint(2, "a load hangs while health is green", waits.a_load_hangs, OllamaRules, endpoints=BOTH),
     Complaint(3, "another context reloads the same weights", swaps.other_contexts_reload, OllamaRules),
     Complaint(4, "the popular model is evicted", swaps.the_popular_model_goes, OllamaRules, memory_gib=20),
