@@ -1,10 +1,10 @@
-"""The group of the simulator's commands: sim run, tune, observe, replay and calibrate."""
+"""The group of the simulator's commands: sim run, tune, observe, replay, calibrate and forecast."""
 
 from __future__ import annotations
 
 import click
 
-from bot.cli import sim_history, sim_run, sim_tune
+from bot.cli import sim_forecast, sim_history, sim_run, sim_tune
 
 
 class SimGroup(click.Group):
@@ -26,7 +26,7 @@ def sim() -> None:
     """Simulate the queue: other GPUs, other models, other weights, other policies."""
 
 
-for _module in (sim_run, sim_history, sim_tune):
+for _module in (sim_run, sim_history, sim_tune, sim_forecast):
     for _command in _module.COMMANDS:
         sim.add_command(_command)
 

@@ -14,6 +14,8 @@ from bot.cli.sim_options import FILE, cluster_options, history_options, weights_
 from core.model.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from bot.simulation.runs import PolicyRun
+    from bot.simulation.scenario import BuiltScenario
     from core.simulator.trace import Request
 
 
@@ -104,11 +106,9 @@ def replay(
 ) -> int:
     """Ask the history "what if": other endpoints, a model less, other weights. Answers only where it is calibrated."""
     from bot.simulation.files import check_target
-    from bot.simulation.html_report import write_page
     from bot.simulation.replays import calibration_problem, replay_run, without_models
     from bot.simulation.runs import document_of
     from bot.simulation.scenario import ScenarioOptions, read_weights
-    from bot.simulation.text_tables import print_heading, print_runs
     from core.scheduler.weights import Weights
     from core.simulator.calibration import compare
 
@@ -122,20 +122,28 @@ def replay(
     if problem is not None and not uncalibrated:
         return print_problem(problem, as_json=as_json)
     scenario, after = replay_run(without_models(requests, without), options, new_weights, "what if")
-    document = {
-        **document_of(scenario, options, new_weights, [before, after]),
-        "calibration": calibration.to_json(),
-    }
-    if html is not None:
-        write_page(html, scenario, document, [before, after])
-    if as_json:
-        print_json(document)
-        return 0
-    print_heading(document)
-    print_runs([before, after])
-    if problem is not None:
+    runs = [before, after]
+    document = {**document_of(scenario, options, new_weights, runs), "calibration": calibration.to_json()}
+    _show_answer(scenario, document, runs, html, as_json=as_json)
+    if problem is not None and not as_json:
         click.echo(f"\nThis is no advice: {problem.message}.")
     return 0
+
+
+def _show_answer(
+    scenario: BuiltScenario, document: dict[str, Any], runs: list[PolicyRun], html: Path | None, *, as_json: bool
+) -> None:
+    """Write the report if one is wanted, and print the document or the table."""
+    from bot.simulation.html_report import write_page
+    from bot.simulation.text_tables import print_heading, print_runs
+
+    if html is not None:
+        write_page(html, scenario, document, runs)
+    if as_json:
+        print_json(document)
+        return
+    print_heading(document)
+    print_runs(runs)
 
 
 def _history(home: CliContext, trace: Path | None, since: str | None) -> list[Request]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bot.cli.context import json_option, print_json
 from bot.cli.sim_options import FILE, NODES_HELP, WORKLOADS, cluster_options, load_option, number_option, weights_option
+
+if TYPE_CHECKING:
+    from core.simulator.tuning import Tuning
 
 
 @click.command()
@@ -52,12 +56,10 @@ def tune(
     chosen = workloads or (() if traces else ALL_WORKLOADS)
     plan = plan_tuning(traces, held_out, chosen, options, seeds)
     with ProgressLine() as line:
-        scored = 0
+        numbers = count(1)
 
         def progress() -> None:
-            nonlocal scored
-            scored += 1
-            line.update(f"{scored} of about {2 * evaluations} evaluations")
+            line.update(f"{next(numbers)} of about {2 * evaluations} evaluations")
 
         result = search(plan.training, plan.held_out, old, evaluations, options.seed, progress)
     document = {
@@ -72,13 +74,18 @@ def tune(
         print_json(document)
         return 0
     print_tuning(result)
+    _print_advice(result, output)
+    return 0
+
+
+def _print_advice(result: Tuning, output: Path | None) -> None:
+    """What to do with what was found."""
     if not result.is_better:
         click.echo("\nKeep the old ones: no weights were better on what they were not trained on.")
     elif output is not None:
-        click.echo(f"\nThe new weights are in {output}. Try them: countersign sim run --weights {output}")
+        click.echo(f"\nThe new weights are in {output}. Try them: countersign weights try {output}")
     else:
         click.echo("\nBetter weights were found; write them with --output FILE.")
-    return 0
 
 
 COMMANDS = (tune,)

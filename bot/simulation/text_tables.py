@@ -11,6 +11,7 @@ from bot.simulation.runs import PolicyRun
 from bot.simulation.units import duration, percent
 from bot.surfaces.terminal.layout import grid
 from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
+from core.scheduler.arrival_forecast import ForecastErrors
 from core.simulator.calibration import Calibration
 from core.simulator.report import Report
 from core.simulator.tuning import Tuning
@@ -111,4 +112,19 @@ def print_tuning(tuning: Tuning) -> None:
         scores = (f"{each.training:.3f}", f"{each.held_out:.3f}")
         table.add_row(look.text((name, ACCENT)), *map(look.text, scores))
     legend = f"Scores after {tuning.evaluations} evaluations each; 1 is as good as the old weights, lower is better."
+    write_items(sys.stdout, look, [table, look.text((legend, "dim"))])
+
+
+def print_forecasts(forecasts: Sequence[ForecastErrors]) -> None:
+    """One line for each width of the bins: the error of each rule, the smallest one in colour."""
+    look = detect_profile(sys.stdout)
+    rules = ("naive", "seasonal_mean", "fading", "ridge")
+    table = grid("fixed", *["right"] * len(rules))
+    table.add_row(*(look.text((head, "dim")) for head in ("bins", *(name.replace("_", " ") for name in rules))))
+    for each in forecasts:
+        cells = (look.text((f"{getattr(each, n):.3f}", ACCENT if each.best == n else "")) for n in rules)
+        table.add_row(look.text(duration(each.bin_s)), *cells)
+    legend = (
+        "Mean absolute errors in requests of a model in a bin, on the last 40% of the time; the smallest is coloured."
+    )
     write_items(sys.stdout, look, [table, look.text((legend, "dim"))])

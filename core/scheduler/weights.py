@@ -35,7 +35,7 @@ class Weights:
     promise_work: float = 3.0
     turns: float = 32.0
     replicate: float = 0.9
-    ahead_s: float = 45.0
+    ahead_s: float = 15.0
     copy_s: float = 6.0
 
     def __post_init__(self) -> None:

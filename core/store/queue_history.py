@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func
+from sqlalchemy import Select, func
 from sqlmodel import col, select
 
 from core.model.job import JobKind, JobState
@@ -36,8 +36,29 @@ class FinishedWork:
 
 async def finished_work(tx: Tx, since_ms: int) -> list[FinishedWork]:
     """The finished jobs that were ready since `since_ms` and asked a model, in the order in which they were ready."""
+    jobs: dict[str, FinishedWork] = {}
+    rows = await tx.session.execute(_work_by_model(since_ms))
+    for job_id, kind, lane, person, ready, claimed, finished, deadline, model, asked, answered in rows:
+        first = jobs.get(job_id)
+        jobs[job_id] = FinishedWork(
+            JobKind(kind),
+            lane or "",
+            person,
+            first.model if first else model,
+            int(asked) + (first.input_tokens if first else 0),
+            int(answered) + (first.output_tokens if first else 0),
+            int(ready),
+            int(claimed),
+            int(finished),
+            None if deadline is None else int(deadline),
+        )
+    return list(jobs.values())
+
+
+def _work_by_model(since_ms: int) -> Select[Any]:
+    """A row for each finished job and model that it asked; of a job, the model first that most tokens are of."""
     tokens = func.sum(col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens))
-    rows = await tx.session.execute(
+    statement: Select[Any] = (
         select(  # type: ignore[call-overload]  # SQLModel's overloads end at four columns
             col(JobRow.id),
             col(JobRow.kind),
@@ -62,19 +83,4 @@ async def finished_work(tx: Tx, since_ms: int) -> list[FinishedWork]:
         .group_by(col(JobRow.id), col(SpendingRow.model))
         .order_by(col(JobRow.ready_ms), col(JobRow.id), tokens.desc(), col(SpendingRow.model))
     )
-    jobs: dict[str, FinishedWork] = {}
-    for job_id, kind, lane, person, ready, claimed, finished, deadline, model, asked, answered in rows:
-        first = jobs.get(job_id)
-        jobs[job_id] = FinishedWork(
-            JobKind(kind),
-            lane or "",
-            person,
-            first.model if first else model,
-            int(asked) + (first.input_tokens if first else 0),
-            int(answered) + (first.output_tokens if first else 0),
-            int(ready),
-            int(claimed),
-            int(finished),
-            None if deadline is None else int(deadline),
-        )
-    return list(jobs.values())
+    return statement

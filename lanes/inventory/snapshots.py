@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from core.model.endpoint_snapshot import EndpointSnapshot
+from core.model.endpoint_snapshot import EndpointSnapshot, ResidentModel
 from core.model.errors import CountersignError
 from core.model.inventory import HostHardware, ServerState
 from lanes.inventory.canary_watch import CanaryPace, CanaryWatch
@@ -85,24 +85,15 @@ class SnapshotTaker:
             reading = await probe.read(self.limit_s)
         except CountersignError as error:
             self._forget(endpoint.name)
-            return replace(
-                blank,
-                state=ServerState.DOWN,
-                problem=error.problem.message,
-                server=before.server,
-                gpus=gpus_of(endpoint, (), hardware, self.here),
-                ram=ram_of(endpoint, (), hardware, self.here),
-                models=before.models,
-            )
+            blank = self._placed(blank, endpoint, (), hardware)
+            problem = error.problem.message
+            return replace(blank, state=ServerState.DOWN, problem=problem, server=before.server, models=before.models)
         wedged = self._canaries(endpoint, reading, before, now, may_send=may_send)
         return replace(
-            blank,
+            self._placed(blank, endpoint, reading.residents, hardware),
             state=ServerState.WEDGED if wedged else ServerState.UP,
             problem=wedged,
             server=reading.server,
-            gpus=gpus_of(endpoint, reading.residents, hardware, self.here),
-            ram=ram_of(endpoint, reading.residents, hardware, self.here),
-            residents=reading.residents,
             models=reading.models,
             slots=reading.slots,
             running=reading.running,
@@ -111,6 +102,18 @@ class SnapshotTaker:
             wakes_models=reading.wakes_models,
             seen_at=now,
         )
+
+    def _placed(
+        self,
+        snapshot: EndpointSnapshot,
+        endpoint: Endpoint,
+        residents: tuple[ResidentModel, ...],
+        hardware: Mapping[str, HostHardware],
+    ) -> EndpointSnapshot:
+        """The snapshot with what is loaded there, and the memory that this is in."""
+        gpus = gpus_of(endpoint, residents, hardware, self.here)
+        ram = ram_of(endpoint, residents, hardware, self.here)
+        return replace(snapshot, gpus=gpus, ram=ram, residents=residents)
 
     def _probe(self, endpoint: Endpoint) -> EndpointProbe | None:
         """The probe of this endpoint, which remembers what it read; a changed configuration gets a new one."""

@@ -113,15 +113,17 @@ def test_a_chat_does_not_slow_down_bulk_work_that_is_soon_over():
 
 
 def test_a_family_that_is_asked_for_often_is_loaded_again_before_it_is_asked_for():
-    scheduler = a_scheduler("small", memory_mib=45_000)
+    scheduler = Scheduler((SMALL, LARGE), Weights(ahead_s=100.0))
+    scheduler.handle(EndpointUp(EndpointSpec("e", 45_000), ("small",)), 0.0)
     for number in range(60):
         scheduler.handle(Arrived(a_demand(f"s{number}", p50_s=1.0, at_s=10.0 * number)), 10.0 * number)
         scheduler.handle(Finished(f"s{number}"), 10.0 * number + 1.0)
     assert loads(scheduler.handle(Arrived(a_demand("l", "large", at_s=600.0)), 600.0))
     assert granted(scheduler.handle(Loaded("e", "large"), 640.0)) == ["l"]
-    (evict, load) = scheduler.handle(Finished("l"), 645.0)
-    assert (type(evict), evict.family) == (Evict, "large")
-    assert (load.family, load.reason.code) == ("small", ReasonCode.PREFETCH)
+    evict, load = scheduler.handle(Finished("l"), 645.0)
+    assert isinstance(evict, Evict)
+    assert isinstance(load, Load)
+    assert (evict.family, load.family, load.reason.code) == ("large", "small", ReasonCode.PREFETCH)
 
 
 def test_nothing_that_is_waited_for_is_evicted_for_a_family_that_is_not():

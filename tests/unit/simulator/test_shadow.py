@@ -5,7 +5,18 @@ from __future__ import annotations
 import random
 
 from core.scheduler.demand import Demand, EndpointSpec, Family, Work, WorkClass
-from core.scheduler.events import Arrived, EndpointDown, EndpointUp, Finished, Grant, Load, Loaded, Tick, Withdrawn
+from core.scheduler.events import (
+    Arrived,
+    EndpointDown,
+    EndpointUp,
+    Event,
+    Finished,
+    Grant,
+    Load,
+    Loaded,
+    Tick,
+    Withdrawn,
+)
 from core.scheduler.reasons import Reason, ReasonCode
 from core.scheduler.scheduler import Scheduler
 from core.scheduler.wait_figures import WaitFigures, is_better, problems
@@ -63,10 +74,11 @@ def test_what_is_withdrawn_or_lost_with_its_endpoint_is_not_waited_for_in_the_sh
 def test_shadows_of_the_same_weights_agree_and_keep_nothing_of_what_is_over():
     rng = random.Random(5)
     live, shadows = Scheduler((SMALL, LARGE)), (a_shadow(), a_shadow())
-    pending: list[tuple[float, object]] = []
+    pending: list[tuple[float, Event]] = []
     live.handle(EndpointUp(EndpointSpec("e", 48_000), ("small",)), 0.0)
     now_s, number = 0.0, 0
     while number < 300 or pending:
+        event: Event
         pending.sort(key=lambda each: each[0])
         if number < 300 and (not pending or now_s + 6.0 < pending[0][0]):
             now_s += rng.expovariate(0.2)
