@@ -3,6 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import core.store.api_tables
 import core.store.inventory_tables
 import core.store.lease_table
 import core.store.message_tables  # noqa: F401 (with core.store.tables: fills the metadata)

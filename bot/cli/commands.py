@@ -23,6 +23,7 @@ from bot.cli import (
     running,
     schedules,
     sim,
+    tokens,
     verify,
 )
 from bot.cli.context import CliContext, print_problem
@@ -50,7 +51,22 @@ def countersign(ctx: click.Context, home: str | None) -> None:
     ctx.obj = CliContext(home)
 
 
-GROUPS = (requests, decisions, schedules, running, inventory, people, policy, lanes, models, plugins, sim, verify, home)
+GROUPS = (
+    requests,
+    decisions,
+    schedules,
+    running,
+    inventory,
+    people,
+    tokens,
+    policy,
+    lanes,
+    models,
+    plugins,
+    sim,
+    verify,
+    home,
+)
 for group in GROUPS:
     for command in group.COMMANDS:
         countersign.add_command(command)

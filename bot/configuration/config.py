@@ -30,7 +30,7 @@ from bot.surfaces.settings import (
     telegram_config,
 )
 from core.model.person import People, Person
-from core.model.turn import SURFACES
+from core.model.turn import API, SURFACES
 from core.ports.repository import RepositorySpec
 from core.settings import Timing
 from core.strict_yaml import StrictModel, YamlDocument, load, validate
@@ -175,7 +175,7 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
         if name in roles:
             raise document.error(("people", name), "is both a person and a role", "Rename one of them.")
         for surface, identity in person.identities.items():
-            known = SURFACES | raw.plugins.surfaces.keys()
+            known = (SURFACES - {API}) | raw.plugins.surfaces.keys()
             if surface not in known:
                 raise document.error(
                     ("people", name, "identities", surface), "is not a surface", f"Known: {', '.join(sorted(known))}."

@@ -89,7 +89,7 @@ def serve_surfaces(
         inbox=inbox,
         consumer=consumer,
         deliveries=deliveries,
-        web=_web(surfaces, inbox, host, port),
+        web=_web(app, surfaces, inbox, host, port),
         announcement_places=announcement_places(app.config.surfaces()),
         loops=_loops(app, scope_of),
     )
@@ -155,14 +155,13 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
 
 
-def _web(surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None) -> WebServer | None:
-    """The web server, if a surface has routes or a port was given."""
-    routes = [route for surface in surfaces.values() for route in surface.routes(inbox)]
-    if not routes and port is None:
-        return None
+def _web(app: App, surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None) -> WebServer:
+    """The web server with the surfaces' webhooks and the API."""
+    from bot.web.api import api_routes
     from bot.web.server import WebServer
 
-    return WebServer(routes, host, DEFAULT_PORT if port is None else port)
+    webhooks = [route for surface in surfaces.values() for route in surface.routes(inbox)]
+    return WebServer([*webhooks, *api_routes(app)], host, DEFAULT_PORT if port is None else port)
 
 
 async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str, Surface]:
