@@ -155,12 +155,16 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
 
 
-def _web(app: App, surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None) -> WebServer:
-    """The web server with the surfaces' webhooks and the API."""
+def _web(
+    app: App, surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None
+) -> WebServer | None:
+    """The web server with the webhooks of surfaces and the API, if a surface has webhooks or a port was given."""
+    webhooks = [route for surface in surfaces.values() for route in surface.routes(inbox)]
+    if not webhooks and port is None:
+        return None
     from bot.web.api import api_routes
     from bot.web.server import WebServer
 
-    webhooks = [route for surface in surfaces.values() for route in surface.routes(inbox)]
     return WebServer([*webhooks, *api_routes(app)], host, DEFAULT_PORT if port is None else port)
 
 

@@ -28,7 +28,10 @@ _HOW: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SearchTerm:
-    """Words that follow each other; with `is_prefix` the last one may go on, with `is_excluded` they must be missing."""
+    """Words that follow each other.
+
+    With `is_prefix` the last one may go on, with `is_excluded` they must be missing.
+    """
 
     words: tuple[str, ...]
     is_prefix: bool = False

@@ -1,7 +1,7 @@
 """Repeated requests: a request with an Idempotency-Key takes effect once, and its response is repeated.
 
-This follows draft-ietf-httpapi-idempotency-key-header-07. The first request with a key of a token adds a row, and stores
-its response there when it ends. If the process dies in between, the next request with the key runs again after
+This follows draft-ietf-httpapi-idempotency-key-header-07. The first request with a key of a token adds a row, and
+stores its response there when it ends. If the process dies in between, the next request with the key runs again after
 `ABANDONED_S`; what it does is then found done by the message's own id (a request, a reply) or by the task's state.
 """
 

@@ -102,6 +102,7 @@ def _schemas() -> dict[str, Any]:
         text=_TEXT,
         repo=_or_null(_TEXT),
         state=_TEXT,
+        zone=_TEXT,
         next=_or_null(_TIME),
         last=_or_null(_TIME),
     )

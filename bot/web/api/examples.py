@@ -69,6 +69,7 @@ _SCHEDULE: Final[dict[str, Any]] = {
     "text": "bump ruff to 0.14.0 in requirements.txt",
     "repo": "web",
     "state": "active",
+    "zone": "Europe/Zurich",
     "next": "2026-05-05T09:00:00+00:00",
     "last": None,
 }

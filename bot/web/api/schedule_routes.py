@@ -104,9 +104,8 @@ async def _visible_id(request: Request, name: str) -> str:
     for schedule in await services_of(request).schedules.list():
         if schedule.id == name and _is_visible(schedule, token):
             return schedule.id
-    raise NotFoundError(
-        "no_such_schedule", "there is no such recurring request", "List them with GET /api/v1/schedules."
-    )
+    mend = "List them with GET /api/v1/schedules."
+    raise NotFoundError("no_such_schedule", "there is no such recurring request", mend)
 
 
 def _is_visible(schedule: Schedule, token: ApiToken) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from urllib.parse import quote
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -23,7 +23,9 @@ router = APIRouter(route_class=StrictRoute)
 
 Number = Annotated[int, Path(ge=1, lt=2**31, description="The task's number.")]
 Part = Annotated[str | None, Query(min_length=1, max_length=200)]
-_IF_NONE_MATCH = {
+_DOCUMENT: Final = {200: "Task", 304: "Unchanged"}
+_FILE: Final = {200: "", 304: "Unchanged"}
+_IF_NONE_MATCH: Final[dict[str, Any]] = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
@@ -55,17 +57,9 @@ async def list_tasks(
         before=before,
     )
     page = await services_of(request).task_search.page(wanted, limit, token_of(request).actor())
-    headers = {}
-    if page.next_before is not None:
-        query = request.query_params
-        items = [(name, value) for name, value in query.multi_items() if name != "before"]
-        following = "&".join(
-            f"{name}={quote(value, safe='')}" for name, value in [*items, ("before", str(page.next_before))]
-        )
-        headers["Link"] = f'<{PATH}/tasks?{following}>; rel="next"'
-    return json_response(
-        {"tasks": [task.to_json() for task in page.tasks], "next_before": page.next_before}, headers=headers
-    )
+    following = {} if page.next_before is None else {"Link": _link(request, page.next_before)}
+    tasks = [task.to_json() for task in page.tasks]
+    return json_response({"tasks": tasks, "next_before": page.next_before}, headers=following)
 
 
 @endpoint(router, "POST", "/tasks", TokenScope.REQUEST, {201: "Task"})
@@ -89,18 +83,14 @@ async def ask(request: Request, body: Asking) -> Response:
     return task.response(201, {"Location": f"{PATH}/tasks/{number}"})
 
 
-@endpoint(
-    router, "GET", "/tasks/{number}", TokenScope.READ, {200: "Task", 304: "Unchanged"}, parameters=(_IF_NONE_MATCH,)
-)
+@endpoint(router, "GET", "/tasks/{number}", TokenScope.READ, _DOCUMENT, parameters=(_IF_NONE_MATCH,))
 async def show(request: Request, number: Number) -> Response:
     """Everything about one task, with an ETag."""
     task = await rendered(request, number, token_of(request).actor())
     return conditional(request, task.etag, task.response())
 
 
-@endpoint(
-    router, "GET", "/tasks/{number}/diff", TokenScope.READ, {200: "", 304: "Unchanged"}, parameters=(_IF_NONE_MATCH,)
-)
+@endpoint(router, "GET", "/tasks/{number}/diff", TokenScope.READ, _FILE, parameters=(_IF_NONE_MATCH,))
 async def diff(request: Request, number: Number) -> Response:
     """The whole staged diff as git's bytes."""
     services = services_of(request)
@@ -123,7 +113,7 @@ async def list_artifacts(request: Request, number: Number) -> Response:
     "GET",
     "/tasks/{number}/artifacts/{revision}/{name}",
     TokenScope.READ,
-    {200: "", 304: "Unchanged"},
+    _FILE,
     parameters=(_IF_NONE_MATCH,),
 )
 async def artifact(
@@ -161,6 +151,12 @@ async def undo(request: Request, number: Number, body: Acting) -> Response:
     actor = actor_of(request, body.person)
     following = await services_of(request).requests.undo(number, actor)
     return (await rendered(request, following, actor)).response()
+
+
+def _link(request: Request, before: int) -> str:
+    """The Link header of the next page (RFC 8288)."""
+    others = [(name, value) for name, value in request.query_params.multi_items() if name != "before"]
+    return f'<{PATH}/tasks?{urlencode([*others, ("before", str(before))])}>; rel="next"'
 
 
 def _file(content: bytes, name: str) -> Response:
