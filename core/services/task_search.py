@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from core.model.place import RepositoryScope
+from core.model.task import TaskSummary
 from core.model.task_filter import TaskFilter, TaskPage
 from core.model.turn import SYSTEM, Actor
 from core.rules.visibility import is_visible_in
@@ -27,6 +28,16 @@ class TaskSearch:
     """Lists tasks, the newest first."""
 
     database: Database
+
+    async def first(self, wanted: TaskFilter, limit: int) -> tuple[TaskSummary, ...]:
+        """The first `limit` tasks that match, for the operator; reads as many pages as it takes."""
+        found: list[TaskSummary] = []
+        while True:
+            page = await self.page(wanted, limit - len(found))
+            found += page.tasks
+            if page.next_before is None or len(found) >= limit:
+                return tuple(found)
+            wanted = replace(wanted, before=page.next_before)
 
     @reads
     async def page(self, tx: Tx, wanted: TaskFilter, limit: int, actor: Actor = SYSTEM) -> TaskPage:

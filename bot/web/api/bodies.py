@@ -63,7 +63,7 @@ class Approving(Body):
     """An approval of a digest."""
 
     model_config = _with_example(digest="9c1e04ab77d2e85b1f36" + "0" * 44)
-    digest: Annotated[str, Field(pattern="^[0-9A-Fa-f]{20,64}$", description="At least its first 20 hex digits.")]
+    digest: Annotated[str, Field(min_length=1, max_length=128, description="At least its first 20 hex digits.")]
     person: Person = None
 
 

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from bot.json_schemas import schema_of
 from bot.web.api.examples import EXAMPLES
-from bot.web.api.gate import PATH
+from bot.web.api.mount import PATH
 from core.model.api_token import TokenScope
 from core.model.errors import Kind
 from core.model.lifecycle import State

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from bot.web.api.gate import TOKEN
+from bot.web.api.mount import TOKEN
 from bot.web.api.problems import ApiError, problem_response
 from bot.web.api.services import ApiServices
 from core.model.api_token import ApiToken, TokenScope

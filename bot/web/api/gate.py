@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Mount
 
+from bot.web.api.mount import PATH, TOKEN
 from bot.web.api.problems import ApiError, problem_response
 from bot.web.api.rates import READ, WRITE, WRONG_TOKENS, Quotas, QuotaState
 from core.model.api_token import ApiToken
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from bot.web.api.services import ApiServices
 
-PATH: Final = "/api/v1"
-TOKEN: Final = "countersign.token"  # noqa: S105 (the key in the ASGI scope under which the routes find the token)
 _IN_QUERY: Final = frozenset({"token", "access_token", "api_key", "apikey", "api_token", "authorization", "bearer"})
 _CHALLENGE: Final = 'Bearer realm="countersign"'
 _MAX_TOKEN: Final = 200

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from core.model.advice import Advice, Suggestion
+from core.model.advice import Advice, CommandName, Suggestion, advise
 from core.model.errors import CountersignError, Kind, Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -77,7 +77,8 @@ def hidden(problem: Problem) -> Problem:
     """The problem without what it would reveal of tasks in other repositories."""
     if problem.kind is not Kind.MISSING or problem.code not in _HIDDEN:
         return problem
-    return Problem(Kind.MISSING, "no_such_task", "there is no such task", "List tasks with GET /api/v1/tasks.")
+    mend = advise("See them with ", Suggestion(CommandName.PROGRESS), ".")
+    return Problem(Kind.MISSING, "no_such_task", "there is no such task", mend)
 
 
 def render(problem: Problem, status: int, headers: Mapping[str, str] | None = None) -> Response:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from bot.web.api.bodies import Acting, Asking, Replying, time_of
 from bot.web.api.documents import conditional, etag_of, rendered
 from bot.web.api.endpoint import actor_of, dedup_of, endpoint, json_response, person_of, services_of, token_of
-from bot.web.api.gate import PATH
+from bot.web.api.mount import PATH
 from bot.web.api.strict import StrictRoute
 from core.model.api_token import TokenScope
 from core.model.errors import NotFoundError
