@@ -109,7 +109,8 @@ def _verdict(kind: str) -> Callable[..., int]:
         on_interrupt(f"check with `countersign show {number}` whether it was decided")
         server = server_of(context)
         etag = server.get(f"/tasks/{number}").headers.get("etag", "")
-        body = {"as": given.pop("person"), **{name: given[name] for name in ("digest", "reason") if name in given}}
+        body: dict[str, object] = {name: given[name] for name in ("digest", "reason") if name in given}
+        body["as"] = given["person"]
         document = server.post(f"/tasks/{number}/{kind}", body, {"If-Match": etag}).json()
         if "wait" in given:
             return follow(server, document, wait=given["wait"], as_json=as_json)
