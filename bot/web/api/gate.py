@@ -7,6 +7,7 @@ person; a request that a web page of any origin made is refused, and no CORS hea
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,7 @@ from starlette.routing import BaseRoute, Mount
 
 from bot.web.api.mount import PATH, TOKEN
 from bot.web.api.problems import ApiError, problem_response
-from bot.web.api.rates import READ, WRITE, WRONG_TOKENS, Quotas, QuotaState
+from bot.web.api.rates import ApiQuotas, Quotas, QuotaState
 from core.model.api_token import ApiToken
 from core.model.errors import CountersignError
 
@@ -38,16 +39,25 @@ _ALWAYS: Final = {
 }
 
 
-def api_routes(services: ApiServices) -> list[BaseRoute]:
+def api_routes(services: ApiServices, quotas: ApiQuotas | None = None) -> list[BaseRoute]:
     """The routes of the API, for the web server."""
-    return [Mount(PATH, ApiGate(services))]
+    return [_WholePath(PATH, ApiGate(services, quotas or ApiQuotas()))]
+
+
+class _WholePath(Mount):
+    """A mount that also takes paths with line breaks, so that the API answers them as it answers all others."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
 class ApiGate:
     """The ASGI application at `PATH`: authenticates, limits, and hands on to the routes."""
 
-    def __init__(self, services: ApiServices) -> None:
+    def __init__(self, services: ApiServices, policies: ApiQuotas) -> None:
         self._services = services
+        self._policies = policies
         self._quotas = Quotas(time.monotonic)
         self._building = asyncio.Lock()
         self._application: ASGIApp | None = None
@@ -63,7 +73,7 @@ class ApiGate:
 
         try:
             token = await self._token(scope)
-            policy = READ if scope["method"] in _SAFE else WRITE
+            policy = self._policies.read if scope["method"] in _SAFE else self._policies.write
             quota = self._quotas.take(policy, token.id)
             if quota.is_exceeded:
                 message = f"this token made more than {policy.quota} requests in {policy.window_s} s"
@@ -84,13 +94,13 @@ class ApiGate:
             mend = "Send it in the Authorization header, and revoke it: addresses are logged on the way."
             raise _unauthorized("token_in_query", "a token must not be in the address", mend)
         address = scope["client"][0] if scope.get("client") else ""
-        failures = self._quotas.look(WRONG_TOKENS, address)
+        failures = self._quotas.look(self._policies.wrong_tokens, address)
         if failures.is_exceeded:
             message = "too many requests with a wrong token came from this address"
             raise ApiError(429, "too_many_failures", message, f"Wait {failures.reset_s} s.", failures.headers)
         token = await self._authenticated(headers.getlist("authorization"))
         if token is None:
-            self._quotas.take(WRONG_TOKENS, address)
+            self._quotas.take(self._policies.wrong_tokens, address)
             mend = "Create one with `countersign tokens create`, and send it as `Authorization: Bearer TOKEN`."
             raise _unauthorized("bad_token", "the token is missing, unknown, expired or revoked", mend)
         return token

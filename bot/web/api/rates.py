@@ -29,9 +29,13 @@ class QuotaPolicy:
         return f'"{self.name}";q={self.quota};w={self.window_s}'
 
 
-READ: Final = QuotaPolicy("read", 1200)
-WRITE: Final = QuotaPolicy("write", 240)
-WRONG_TOKENS: Final = QuotaPolicy("wrong-tokens", 60)
+@dataclass(frozen=True, slots=True)
+class ApiQuotas:
+    """The quotas of each token, and the one of wrong tokens from one address."""
+
+    read: QuotaPolicy = QuotaPolicy("read", 1200)
+    write: QuotaPolicy = QuotaPolicy("write", 240)
+    wrong_tokens: QuotaPolicy = QuotaPolicy("wrong-tokens", 60)
 
 
 @dataclass(frozen=True, slots=True)
