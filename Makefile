@@ -107,6 +107,10 @@ bench-queue: $(VENV)/.dev ## the scheduler beside Ollama's and llama-swap's rule
 bench-leases: $(VENV)/.dev ## the live queue on four shims, beside Ollama's own rules and the prediction; writes build/bench/leases.json
 	@$(BIN)/python -m tests.bench.leases $(ARGS)
 
+.PHONY: bench-search
+bench-search: $(VENV)/.dev ## lists and searches of 100,000 tasks beside LIKE and OFFSET; writes build/bench/search.json
+	@$(BIN)/python -m tests.bench.search $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)

@@ -16,8 +16,8 @@ from core.store.database import Database
 from core.store.tables import TaskRow
 from core.store.unit_of_work import Tx, reads
 
-FIRST: Final = 2**31
-"""A number above that of every task."""
+FIRST: Final = 2**31 - 1
+"""A number above those of all tasks, and the largest integer of PostgreSQL."""
 MAX_BATCH: Final = 4000
 MAX_EXAMINED: Final = 20_000
 """Matches of a search that are examined for one page; a page may be shorter, and the next one goes on there."""
