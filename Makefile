@@ -110,6 +110,9 @@ bench-leases: $(VENV)/.dev ## the live queue on four shims, beside Ollama's own 
 .PHONY: bench-claim
 bench-claim: $(VENV)/.dev counterparts ## what a claim costs beside Procrastinate's, in long queues and old homes; writes build/bench/claim.json
 	@$(BIN)/python -m tests.bench.claim $(ARGS)
+.PHONY: bench-search
+bench-search: $(VENV)/.dev ## lists and searches of 100,000 tasks beside LIKE and OFFSET; writes build/bench/search.json
+	@$(BIN)/python -m tests.bench.search $(ARGS)
 
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json

@@ -42,7 +42,7 @@ log: Any = LazyLog()
 
 _SECRET = re.compile(
     r"(x-access-token:|://[^/\s:@]+:)[^@\s]+@"  # credentials in an address
-    r"|\b(gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abeprs]-[\w-]{10,}|xapp-[\w-]{10,}|\d{6,12}:[\w-]{30,}|glpat-[\w-]{16,}|sk-[\w-]{20,})"
+    r"|\b(gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abeprs]-[\w-]{10,}|xapp-[\w-]{10,}|\d{6,12}:[\w-]{30,}|glpat-[\w-]{16,}|sk-[\w-]{20,}|cst_[a-z0-9]{12}_[\w-]{43})"
 )
 
 

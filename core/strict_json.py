@@ -15,15 +15,15 @@ class NotJsonError(ValueError):
     """The text is not one strict JSON object; the message says why and quotes none of the text."""
 
 
-def read_object(text: str, *, max_chars: int, max_depth: int) -> dict[str, Any]:
-    """Parse `text` as exactly one JSON object; raises `NotJsonError` and nothing else.
+def read_object(text: str, *, max_chars: int, max_depth: int, what: str = "The answer") -> dict[str, Any]:
+    """Parse `text` as exactly one JSON object; raises `NotJsonError`, about `what`, and nothing else.
 
     Bounds are checked first. Duplicate keys, NaN, numbers beyond 64 bits, lone surrogates and text around the object
     are refused, because programs disagree about them.
     """
     if len(text) > max_chars:
-        raise NotJsonError(f"The answer has more than {max_chars} characters.")
-    _check_depth(text, max_depth)
+        raise NotJsonError(f"{what} has more than {max_chars} characters.")
+    _check_depth(text, max_depth, what)
     try:
         value = json.loads(
             text,
@@ -36,13 +36,13 @@ def read_object(text: str, *, max_chars: int, max_depth: int) -> dict[str, Any]:
     except NotJsonError:
         raise
     except (ValueError, RecursionError) as error:  # UnicodeEncodeError and JSONDecodeError are ValueErrors
-        raise NotJsonError("The answer is not one JSON object and nothing else.") from error
+        raise NotJsonError(f"{what} is not one JSON object and nothing else.") from error
     if not isinstance(value, dict):
-        raise NotJsonError("The answer is JSON, but not an object.")
+        raise NotJsonError(f"{what} is JSON, but not an object.")
     return value
 
 
-def _check_depth(text: str, max_depth: int) -> None:
+def _check_depth(text: str, max_depth: int, what: str) -> None:
     """Count brackets outside strings first, so that the parser never recurses too deeply."""
     depth, in_string, escaped = 0, False, False
     for char in text:
@@ -54,7 +54,7 @@ def _check_depth(text: str, max_depth: int) -> None:
         elif char in "[{":
             depth += 1
             if depth > max_depth:
-                raise NotJsonError(f"The answer is nested deeper than {max_depth}.")
+                raise NotJsonError(f"{what} is nested deeper than {max_depth}.")
         elif char in "]}":
             depth -= 1
 

@@ -26,6 +26,7 @@ from bot.cli import (
     schedules,
     sim,
     stats,
+    tokens,
     verify,
     weights,
 )
@@ -44,14 +45,27 @@ class Sections(click.Group):
         """The commands as they were added."""
         return list(self.commands)
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name; with --server the one that drives the server."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None or not ctx.params.get("server"):
+            return command
+        from bot.cli.remote.commands import remote_command
+
+        return remote_command(command)
+
 
 @click.group(cls=Sections, context_settings=CONTEXT)
 @click.option("--home", metavar="DIR", help="The home directory (default: COUNTERSIGN_HOME, ./.countersign, ...).")
+@click.option("--server", metavar="URL", help="Drive the API of this server instead of a home on this machine.")
+@click.option("--token-file", metavar="FILE", help="The file with the token for --server (default: COUNTERSIGN_TOKEN).")
 @click.version_option(VERSION, prog_name="countersign")
 @click.pass_context
-def countersign(ctx: click.Context, home: str | None) -> None:
+def countersign(ctx: click.Context, home: str | None, server: str | None, token_file: str | None) -> None:
     """Ask for a change, countersign the exact bytes, get a pull request."""
-    ctx.obj = CliContext(home)
+    if server is not None and home is not None:
+        raise click.UsageError("--home and --server exclude each other; use one of them.")
+    ctx.obj = CliContext(home, server, token_file)
 
 
 GROUPS = (
@@ -64,6 +78,7 @@ GROUPS = (
     stats,
     inventory,
     people,
+    tokens,
     policy,
     lanes,
     models,

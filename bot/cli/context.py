@@ -37,9 +37,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 @dataclass(frozen=True, slots=True)
 class CliContext:
-    """The options of the whole program: the directory given by --home, if any."""
+    """The options of the whole program: the directory given by --home, and the server and token file, if any."""
 
     named_home: str | None
+    server: str | None = None
+    token_file: str | None = None
 
     def home(self) -> Home:
         """The home directory to use."""

@@ -110,7 +110,7 @@ def restore(context: CliContext, file: Path, as_json: bool) -> int:
 @click.argument("document", type=click.Choice(["task", "event", "receipt"]))
 def schema(document: str) -> int:
     """Print the JSON Schema of a document."""
-    from bot.cli.schema import schema_of
+    from bot.json_schemas import schema_of
 
     print_json(schema_of(document))
     return 0
@@ -119,7 +119,7 @@ def schema(document: str) -> int:
 @click.command()
 def lifecycle() -> int:
     """Print the state diagram, generated from the lifecycle's table (Markdown with Mermaid)."""
-    from bot.cli.schema import lifecycle_page
+    from bot.cli.lifecycle_page import lifecycle_page
 
     click.echo(lifecycle_page(), nl=False)
     return 0

@@ -29,8 +29,9 @@ def plan(
     context: CliContext, name: str, took: tuple[str, ...], person: str | None, repo: str | None, as_json: bool
 ) -> int:
     """Show which steps of a lane run in parallel, and the critical path."""
-    from bot.cli.explanation import explanation_of, policy_line
+    from bot.cli.explanation import policy_line
     from bot.cli.lane_files import lane_bytes, read_lane
+    from bot.interpret.explanation import explanation_of
     from lanes.workflow.plan import plan_workflow, step_durations
 
     lane = read_lane(context, *lane_bytes(context, name)).lane
@@ -63,7 +64,7 @@ def plan(
 
 def _request(context: CliContext, lane: str, person: str | None, repo: str | None) -> RequestPlan:
     """The plan for any request in the lane: its steps, not the request's text, decide what is done."""
-    from bot.cli.explanation import one_repository
+    from bot.interpret.explanation import one_repository
     from core.rules.planning import ANYTHING, RequestOrigin
 
     async def work() -> RequestPlan:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.services.task_document import TaskDocument
 
 CARD_DIFF_LINES = 40
-_LOGS = (".log", ".txt", ".jsonl")
+LOGS = (".log", ".txt", ".jsonl")
 
 
 async def print_card(app: App, document: TaskDocument) -> None:
@@ -35,26 +35,31 @@ async def print_card(app: App, document: TaskDocument) -> None:
 async def print_part(app: App, document: TaskDocument, part: str, *, as_json: bool) -> None:
     """Print the diff, the receipt or the transcript; raises `NotFoundError` if it does not exist."""
     if part == "diff":
-        await _show_diff(app, document, as_json=as_json)
+        print_whole_diff(document.to_json(), await app.diffs.of(document.task), as_json=as_json)
     elif part == "receipt":
         await _show_receipt(app, document)
     else:
-        await _show_transcript(app, document, as_json=as_json)
+        logs = {
+            f"{artifact.revision}/{artifact.name}": (await app.queries.artifact(artifact)).decode("utf-8", "replace")
+            for artifact in document.artifacts
+            if artifact.name.endswith(LOGS)
+        }
+        print_transcript(document.to_json(), logs, as_json=as_json)
 
 
-async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None:
+def print_whole_diff(document: Mapping[str, Any], diff: bytes | None, *, as_json: bool) -> None:
+    """Print the staged diff of a task document; raises `NotFoundError` if there is none."""
     from bot.cards.build import build_card
 
-    diff = await app.diffs.of(document.task)
+    number = document["number"]
     if diff is None:
-        number = document.task.number
         raise NotFoundError(
             "no_diff", f"#{number} has nothing staged", f"See its state with `countersign show {number}`."
         )
     if as_json:
-        print_json({"task": document.task.number, "diff": diff.decode("utf-8", "backslashreplace")})
+        print_json({"task": number, "diff": diff.decode("utf-8", "backslashreplace")})
     elif sys.stdout.isatty():
-        terminal.print_diff(sys.stdout, build_card(document.to_json(), now=datetime.now(UTC)), diff)
+        terminal.print_diff(sys.stdout, build_card(document, now=datetime.now(UTC)), diff)
     else:
         sys.stdout.buffer.write(diff)  # unchanged bytes, for `git apply`
 
@@ -66,21 +71,16 @@ async def _show_receipt(app: App, document: TaskDocument) -> None:
     click.echo(receipt.decode(), nl=False)
 
 
-async def _show_transcript(app: App, document: TaskDocument, *, as_json: bool) -> None:
+def print_transcript(document: Mapping[str, Any], logs: Mapping[str, str], *, as_json: bool) -> None:
+    """Print the turns of a task document and its logs."""
     from bot.cards.safe import visible
 
-    turns = [turn.to_json() for turn in document.turns]
-    logs = {
-        f"{artifact.revision}/{artifact.name}": (await app.queries.artifact(artifact)).decode("utf-8", "replace")
-        for artifact in document.artifacts
-        if artifact.name.endswith(_LOGS)
-    }
     if as_json:
-        print_json({"task": document.task.number, "turns": turns, "logs": logs})
+        print_json({"task": document["number"], "turns": document["turns"], "logs": logs})
         return
-    for turn in document.turns:
-        click.echo(f"{turn.person} on {turn.surface}, revision {turn.revision}:")
-        click.echo("".join(f"  {visible(line)}\n" for line in turn.text.splitlines()), nl=False)
+    for turn in document["turns"]:
+        click.echo(f"{turn['person']} on {turn['surface']}, revision {turn['revision']}:")
+        click.echo("".join(f"  {visible(line)}\n" for line in turn["text"].splitlines()), nl=False)
     for name, log in logs.items():
         click.echo(f"--- {name}")
         click.echo("".join(f"  {visible(line)}\n" for line in log.splitlines()), nl=False)

@@ -11,9 +11,6 @@ from core.model.errors import UsageError
 
 if TYPE_CHECKING:
     from bot.plugins.load import Plugins
-    from bot.wiring.app import App
-    from core.model.intent import Intent
-    from core.rules.planning import RequestOrigin
 
 
 @click.group()
@@ -72,7 +69,9 @@ def explain(
 ) -> int:
     """Show what policy would decide about a request, and why, rule by rule. Changes nothing."""
     from bot.cli.context import speaker
-    from bot.cli.explanation import one_repository, print_explanation
+    from bot.cli.explanation import print_explanation
+    from bot.interpret import GrammarInterpreter
+    from bot.interpret.explanation import one_repository, read_request
     from core.rules.planning import RequestOrigin
     from core.services.request_checks import checked_text
 
@@ -80,26 +79,13 @@ def explain(
         async with context.open() as app:
             actor, settings = speaker(app, person), app.settings()
             origin = RequestOrigin(actor.person or "", SURFACE, one_repository(settings, repo), lane)
-            intent = await _read(app, origin, checked_text(text), with_model=with_model)
+            interpreter = app.interpreter() if with_model else GrammarInterpreter()
+            intent = await read_request(app.preview, origin, checked_text(text), interpreter)
             plan = await app.preview.plan(origin, intent)
             print_explanation(plan, intent.title, settings.policy.trace(plan.request), as_json=as_json)
             return 0
 
     return run(work())
-
-
-async def _read(app: App, origin: RequestOrigin, text: str, *, with_model: bool) -> Intent:
-    """Interpret the request as a worker would; raises `UsageError` if it is not understood."""
-    from bot.interpret import GrammarInterpreter
-    from core.model.intent import Unclear
-
-    interpreter = app.interpreter() if with_model else GrammarInterpreter()
-    interpretation = await app.preview.read(origin, text, interpreter)
-    if isinstance(interpretation, Unclear):
-        mend = f"I can: {'; '.join(interpretation.can)}." if interpretation.can else ""
-        mend = f"Say: {' | '.join(interpretation.options)}" if interpretation.options else mend
-        raise UsageError("not_understood", interpretation.reason, mend)
-    return interpretation
 
 
 COMMANDS = (policy,)

@@ -240,19 +240,48 @@ def why(context: CliContext, number: int, as_json: bool) -> int:
 
 
 @click.command("list")
+@click.option(
+    "--search", metavar="TEXT", help="Only tasks with these words in title, turns, repository, lane or files."
+)
 @click.option("--state", type=click.Choice([s.value for s in State]), help="Only tasks in this state.")
+@click.option("--repo", metavar="NAME", help="Only tasks of this repository.")
+@click.option("--lane", metavar="LANE", help="Only tasks of this lane.")
+@click.option("--person", metavar="PERSON", help="Only tasks that this person requested.")
+@click.option("--since", metavar="T", help="Only tasks requested since then: 2h, 7d, or a time.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, help="How many, newest first (default 50).")
-@click.option("--before", type=NUMBER, metavar="N", help="Only tasks older than #N.")
+@click.option("--before", type=NUMBER, metavar="N", help="Only tasks older than #N: the next page.")
 @json_option
 @click.pass_obj
-def list_(context: CliContext, state: str | None, limit: int, before: int | None, as_json: bool) -> int:
+def list_(
+    context: CliContext,
+    search: str | None,
+    state: str | None,
+    repo: str | None,
+    lane: str | None,
+    person: str | None,
+    since: str | None,
+    limit: int,
+    before: int | None,
+    as_json: bool,
+) -> int:
     """List tasks, the newest first."""
     from bot.cli.output import print_list
+    from core.model.search_query import SearchQuery
+    from core.model.task_filter import TaskFilter
+
+    wanted = TaskFilter(
+        state=State(state) if state else None,
+        repo=repo,
+        lane=lane,
+        person=person,
+        since=parse_time(since, past=True),
+        search=SearchQuery.parse(search) if search is not None else None,
+        before=before,
+    )
 
     async def work() -> int:
         async with context.open() as app:
-            summaries = await app.queries.list(state=State(state) if state else None, limit=limit, before=before)
-            rows = [summary.to_json() for summary in summaries]
+            rows = [summary.to_json() for summary in await app.task_search.first(wanted, limit)]
             print_json(rows) if as_json else print_list(rows)
             return 0
 

@@ -32,7 +32,7 @@ from bot.surfaces.settings import (
 )
 from core.model.limits import Limit, LimitScope
 from core.model.person import People, Person
-from core.model.turn import SURFACES
+from core.model.turn import API, SURFACES
 from core.ports.repository import RepositorySpec
 from core.settings import Timing
 from core.strict_yaml import StrictModel, YamlDocument, load, validate
@@ -190,7 +190,7 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
         if name in roles:
             raise document.error(("people", name), "is both a person and a role", "Rename one of them.")
         for surface, identity in person.identities.items():
-            known = SURFACES | raw.plugins.surfaces.keys()
+            known = (SURFACES - {API}) | raw.plugins.surfaces.keys()
             if surface not in known:
                 raise document.error(
                     ("people", name, "identities", surface), "is not a surface", f"Known: {', '.join(sorted(known))}."

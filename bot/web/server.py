@@ -68,6 +68,7 @@ class WebServer:
         )
         self.started = asyncio.Event()
         self._server = _Server(self._config, self.started)
+        app.state.is_stopping = lambda: self._server.should_exit  # endless responses end then
         self.port = port
         self.on_listening: Callable[[str], None] = lambda _address: None
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
     from core.queue.lease_client import LeaseClient
+    from core.services.api_responses import ApiResponses
+    from core.services.api_tokens import ApiTokens
     from core.services.approvals import Approvals
     from core.services.budgets import Budgets
     from core.services.conversations import Conversations
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from core.services.spending_report import SpendingReport
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
+    from core.services.task_search import TaskSearch
     from core.services.webhooks import Webhooks
     from lanes.forge.github.client import GitHubClient
     from lanes.forge.github.forge import GitHubForge
@@ -223,6 +226,27 @@ class App:
         from core.services.identities import Identities
 
         return Identities(self.database, self.settings)
+
+    @cached_property
+    def task_search(self) -> TaskSearch:
+        """The list of tasks, filtered and searched."""
+        from core.services.task_search import TaskSearch
+
+        return TaskSearch(self.database)
+
+    @cached_property
+    def api_tokens(self) -> ApiTokens:
+        """The tokens of the API."""
+        from core.services.api_tokens import ApiTokens
+
+        return ApiTokens(self.database, self.settings)
+
+    @cached_property
+    def api_responses(self) -> ApiResponses:
+        """The responses of the API that are repeated for a repeated request."""
+        from core.services.api_responses import ApiResponses
+
+        return ApiResponses(self.database)
 
     @cached_property
     def conversations(self) -> Conversations:

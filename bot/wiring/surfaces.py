@@ -91,7 +91,7 @@ def serve_surfaces(
         inbox=inbox,
         consumer=consumer,
         deliveries=deliveries,
-        web=_web(surfaces, inbox, host, port),
+        web=_web(app, surfaces, inbox, host, port),
         announcement_places=announcement_places(app.config.surfaces()),
         loops=_loops(app, scope_of),
     )
@@ -157,14 +157,17 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
 
 
-def _web(surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None) -> WebServer | None:
-    """The web server, if a surface has routes or a port was given."""
-    routes = [route for surface in surfaces.values() for route in surface.routes(inbox)]
-    if not routes and port is None:
+def _web(
+    app: App, surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None
+) -> WebServer | None:
+    """The web server with the webhooks of surfaces and the API, if a surface has webhooks or a port was given."""
+    webhooks = [route for surface in surfaces.values() for route in surface.routes(inbox)]
+    if not webhooks and port is None:
         return None
+    from bot.web.api import api_routes
     from bot.web.server import WebServer
 
-    return WebServer(routes, host, DEFAULT_PORT if port is None else port)
+    return WebServer([*webhooks, *api_routes(app)], host, DEFAULT_PORT if port is None else port)
 
 
 async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str, Surface]:

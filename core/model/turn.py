@@ -12,8 +12,10 @@ from core.model.budget_question import BudgetQuestion
 from core.model.place import EVERY_REPOSITORY, Place, RepositoryScope
 from core.model.stored import StoredObject
 
-SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
-"""The built-in surfaces; identities and rules may name these and the surfaces of enabled plugins."""
+API = "api"
+"""The surface of requests with an API token; who acts there is the owner of the token."""
+SURFACES = frozenset({"terminal", "telegram", "slack", "github", API})
+"""The built-in surfaces; rules may name these and the surfaces of enabled plugins, and identities all but `API`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.model.errors import NotFoundError
+from core.model.place import RepositoryScope
 from core.model.task import Task
 from core.model.turn import Actor
 from core.store import tasks
@@ -11,7 +12,12 @@ from core.store.unit_of_work import Tx
 
 def is_visible(task: Task, actor: Actor) -> bool:
     """Whether a task is inside the actor's scope: its repository, or, while it has none, one that it may get."""
-    return actor.scope.covers(task.repo) if task.repo is not None else actor.scope.overlaps(task.scope)
+    return is_visible_in(task.repo, task.scope, actor)
+
+
+def is_visible_in(repo: str | None, scope: RepositoryScope, actor: Actor) -> bool:
+    """`is_visible` for a task of `repo` that was requested in `scope`."""
+    return actor.scope.covers(repo) if repo is not None else actor.scope.overlaps(scope)
 
 
 async def visible_task(tx: Tx, number: int, actor: Actor, *, lock: bool = False) -> Task:

@@ -9,14 +9,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from core.model.artifact import Artifact
+from core.model.errors import NotFoundError
 from core.model.event import Event, canonical
 from core.model.job import Job, JobState
 from core.model.lifecycle import RESTING, State
 from core.model.masking import masked
+from core.model.place import RepositoryScope
 from core.model.task import TaskSummary
+from core.model.turn import SYSTEM, Actor
+from core.rules.visibility import is_visible, is_visible_in, visible_task
 from core.services.queue_control import PauseScope, PauseScopeKind, QueuePause, ScopedPause
 from core.settings import SettingsSource
-from core.store import events, queue_queries, switches, tasks
+from core.store import artifacts, events, queue_queries, switches, tasks
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, to_ms
 from core.store.unit_of_work import Tx, reads
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 
 MOST_JOBS: Final = 1000
 """The most jobs that are shown at once."""
+MAX_EVENTS: Final = 1000
+MAX_ROUNDS: Final = 20
+"""How often a page of events is filled up that an actor may see only in part; it may stay shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,14 @@ class QueueView:
             "jobs": [row.to_json() for row in self.rows],
             "loading": dict(self.loading),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events, and the id of the last one that was examined for them."""
+
+    events: tuple[Event, ...]
+    last_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +108,53 @@ class Queries:
         return tuple(self._masked(event) for event in page)
 
     @reads
+    async def visible_events(
+        self,
+        tx: Tx,
+        actor: Actor,
+        *,
+        after_id: int = 0,
+        number: int | None = None,
+        since: datetime | None = None,
+        limit: int = MAX_EVENTS,
+    ) -> EventPage:
+        """At most `limit` events after `after_id` of tasks that the actor can see, oldest first.
+
+        Events of the whole system are left out for an actor who is limited to some repositories. Raises
+        `NotFoundError` for a task `number` that the actor cannot see.
+        """
+        if number is not None:
+            await visible_task(tx, number, actor)
+        since_ms, last_id, found = to_ms(since) if since else None, after_id, list[Event]()
+        for _ in range(MAX_ROUNDS):
+            rows = await events.since_with_task(
+                tx, after_id=last_id, number=number, since_ms=since_ms, limit=limit - len(found)
+            )
+            last_id = rows[-1][0].id if rows else last_id
+            found += [self._masked(event) for event, repo, scope in rows if _sees(actor, event, repo, scope)]
+            if not rows or len(found) == limit:
+                break
+        return EventPage(tuple(found), last_id)
+
+    @reads
+    async def newest_event(self, tx: Tx) -> int:
+        """The id of the newest event of all; 0 if there is none."""
+        return await events.newest_id(tx)
+
+    @reads
     async def last_event(self, tx: Tx, number: int) -> int:
         """The id of the newest event of task `number`; 0 for a task that does not exist."""
         return await events.last_id(tx, number)
 
     @reads
-    async def queue(self, tx: Tx) -> QueueView:
-        """The unfinished jobs, running ones first, at most `MOST_JOBS`."""
+    async def queue(self, tx: Tx, actor: Actor = SYSTEM) -> QueueView:
+        """The unfinished jobs of tasks that the actor can see, running ones first, of the first `MOST_JOBS`."""
         from core.rules.queue_places import rows_of  # noqa: PLC0415 - imports the scheduler and the tables of leases
         from core.store import model_loads  # noqa: PLC0415 - as above
 
         rows = await rows_of(tx, self.settings(), await queue_queries.queue_line(tx, MOST_JOBS))
+        if actor.scope.names is not None:
+            rows = tuple([row for row in rows if is_visible(await tasks.load(tx, row.queued.job.number), actor)])
         pause = QueuePause.from_json(await switches.paused(tx))
         return QueueView(pause, rows, await _scoped_pauses(tx), await model_loads.loading(tx))
 
@@ -117,6 +168,15 @@ class Queries:
         """The state and the unfinished jobs of task `number`; raises `NotFoundError`."""
         task = await tasks.load(tx, number)
         return TaskActivity(task.state, tuple(await queue_queries.active_of(tx, number)))
+
+    @reads
+    async def artifact_of(self, tx: Tx, number: int, revision: int, name: str, actor: Actor) -> Artifact:
+        """The artifact of a task that the actor can see; raises `NotFoundError`."""
+        await visible_task(tx, number, actor)
+        artifact = await artifacts.find(tx, number, revision, name)
+        if artifact is None:
+            raise NotFoundError("no_such_artifact", f"#{number} has no such artifact in revision {revision}")
+        return artifact
 
     async def artifact(self, artifact: Artifact) -> bytes:
         """The bytes of an artifact; raises `NotFoundError` or `PermanentError` if they are missing or changed."""
@@ -133,3 +193,10 @@ async def _scoped_pauses(tx: Tx) -> tuple[ScopedPause, ...]:
         ScopedPause(PauseScope(PauseScopeKind(kind), name), QueuePause(str(value.get("reason") or ""), value.get("by")))
         for (kind, name), value in pauses.items()
     )
+
+
+def _sees(actor: Actor, event: Event, repo: str | None, scope: RepositoryScope) -> bool:
+    """Whether an actor may see an event of a task in `repo`, or of the whole system."""
+    if event.number == events.SYSTEM:
+        return actor.scope.names is None
+    return is_visible_in(repo, scope, actor)

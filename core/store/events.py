@@ -8,8 +8,9 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from core.model.event import GENESIS, Event, canonical, link
+from core.model.place import RepositoryScope
 from core.store.database import from_ms
-from core.store.tables import EventRow
+from core.store.tables import EventRow, TaskRow
 from core.store.unit_of_work import Tx
 
 SYSTEM = 0
@@ -77,6 +78,28 @@ async def since(
         query = query.where(EventRow.at_ms >= since_ms)
     rows = await tx.session.exec(query.order_by(col(EventRow.id)).limit(limit))
     return [_event(row) for row in rows]
+
+
+async def since_with_task(
+    tx: Tx, *, after_id: int, number: int | None, since_ms: int | None, limit: int
+) -> list[tuple[Event, str | None, RepositoryScope]]:
+    """Like `since`, with the repository and the scope of each event's task (None and no limits for the system's)."""
+    query = (
+        select(EventRow, TaskRow.repo, TaskRow.scope)
+        .outerjoin(TaskRow, col(TaskRow.number) == col(EventRow.number))
+        .where(col(EventRow.id) > after_id)
+    )
+    if number is not None:
+        query = query.where(EventRow.number == number)
+    if since_ms is not None:
+        query = query.where(EventRow.at_ms >= since_ms)
+    rows = await tx.session.exec(query.order_by(col(EventRow.id)).limit(limit))
+    return [(_event(row), repo, RepositoryScope.from_json(scope)) for row, repo, scope in rows]
+
+
+async def newest_id(tx: Tx) -> int:
+    """The id of the newest event of all; 0 if there is none."""
+    return (await tx.session.exec(select(EventRow.id).order_by(col(EventRow.id).desc()).limit(1))).first() or 0
 
 
 async def count_by_kind(tx: Tx, since_ms: int) -> dict[str, int]:

@@ -32,8 +32,11 @@ class TaskRow(Row, table=True):
         Index("tasks_by_state", "state", "number"),
         Index("tasks_by_expiry", "state", "expires_ms"),
         Index("tasks_by_nudge", "state", "nudge_ms"),
+        Index("tasks_by_repo", "repo", "number"),
+        Index("tasks_by_lane", "lane", "number"),
+        Index("tasks_by_requester", "requester", "number"),
         Index("tasks_of_requester", "requester", "created_ms"),
-        Index("tasks_by_creation", "created_ms"),
+        Index("tasks_by_creation", "created_ms", "number"),
         {"sqlite_autoincrement": True},
     )
 

@@ -21,6 +21,7 @@ from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
 from core.model.task import FIRST_BASIS, Basis, FailureRule, Revision, Task, TaskSummary
 from core.model.turn import Question, Turn, TurnDraft
+from core.store import search
 from core.store.database import from_ms
 from core.store.pull_requests import pull_request_of
 from core.store.tables import ApprovalRow, PullRequestRow, RevisionRow, TaskRow, TurnRow
@@ -53,6 +54,7 @@ async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basi
     await tx.session.flush()
     assert row.number is not None
     await begin_revision(tx, row.number, 1, row.created_ms, row.requester, basis, intent)
+    await search.add_task(tx, row)
     return row.number
 
 
@@ -69,6 +71,7 @@ async def save(tx: Tx, task: Task, changes: Mapping[str, Any]) -> None:
             f"#{task.number} changed while this was being decided",
             advise("Look at it again with ", Suggestion(CommandName.SHOW, task.number), "."),
         )
+    await search.update_task(tx, task.number, changes)
 
 
 async def save_revision(tx: Tx, number: int, n: int, changes: Mapping[str, Any]) -> None:
@@ -76,6 +79,7 @@ async def save_revision(tx: Tx, number: int, n: int, changes: Mapping[str, Any])
     await tx.session.execute(
         update(RevisionRow).where(col(RevisionRow.number) == number, col(RevisionRow.n) == n).values(**changes)
     )
+    await search.set_files(tx, number, changes.get("staged"))
 
 
 async def begin_revision(
@@ -117,6 +121,7 @@ async def add_turn(tx: Tx, row: TurnRow) -> None:
     """Add a turn; the caller counted its `n` while the task was locked."""
     tx.session.add(row)
     await tx.session.flush()
+    await search.add_turn(tx, row.number, row.text)
 
 
 def turn_row(number: int, n: int, revision: int, draft: TurnDraft, at_ms: int) -> TurnRow:
@@ -175,21 +180,23 @@ async def summaries(tx: Tx, *, state: State | None, limit: int, before: int | No
     if before is not None:
         query = query.where(col(TaskRow.number) < before)
     rows = await tx.session.exec(query.order_by(col(TaskRow.number).desc()).limit(limit))
-    return [
-        TaskSummary(
-            r.number or 0,
-            State(r.state),
-            r.repo,
-            r.requester,
-            r.title,
-            r.lane,
-            r.revision,
-            r.digest,
-            r.priority,
-            from_ms(r.updated_ms),
-        )
-        for r in rows
-    ]
+    return [summary_of(row) for row in rows]
+
+
+def summary_of(row: TaskRow) -> TaskSummary:
+    """A row of a list."""
+    return TaskSummary(
+        row.number or 0,
+        State(row.state),
+        row.repo,
+        row.requester,
+        row.title,
+        row.lane,
+        row.revision,
+        row.digest,
+        row.priority,
+        from_ms(row.updated_ms),
+    )
 
 
 async def due_to_expire(tx: Tx, states: tuple[State, ...], limit: int) -> list[int]:

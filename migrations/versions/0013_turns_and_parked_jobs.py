@@ -42,7 +42,7 @@ def upgrade() -> None:
     )
     op.create_index("queue_turns_last", "queue_turns", ["turn_ms"])
     op.create_index("tasks_of_requester", "tasks", ["requester", "created_ms"])
-    op.create_index("tasks_by_creation", "tasks", ["created_ms"])
+    op.create_index("tasks_by_creation", "tasks", ["created_ms", "number"])
     op.create_index("spending_by_time", "spending", ["at_ms"])
     op.create_index("spending_of_person", "spending", ["person", "at_ms"])
     # the queue is paused while there is a row, whatever its value

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from bot.cli.commands import countersign
-from bot.cli.schema import lifecycle_page
+from bot.cli.lifecycle_page import lifecycle_page
 from bot.configuration.config import load_config
 from bot.interpret.grammar import parse
 from core.model.errors import Kind, UsageError

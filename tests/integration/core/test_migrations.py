@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlmodel import SQLModel
 
+import core.store.api_tables
 import core.store.budget_extensions
 import core.store.forecast_tables
 import core.store.inventory_tables
@@ -39,7 +40,12 @@ def connect(location: Location):
 
 def tables_in(location: Location) -> set[str]:
     with connect(location) as connection:
-        return set(inspect(connection).get_table_names())
+        return {name for name in inspect(connection).get_table_names() if is_declared(name)}
+
+
+def is_declared(name: str | None) -> bool:
+    """Whether SQLModel declares a table; the full-text index differs by database and is in the migration alone."""
+    return not str(name).startswith("task_search")
 
 
 _TABLES_OF = (inventory, model_leases)  # imported so that the metadata is whole
@@ -124,7 +130,13 @@ def test_every_file_of_the_migrations_begins_with_its_own_version():
 
 def test_the_migrated_schema_is_what_the_tables_say(location):
     with connect(location) as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "include_name": lambda name, kind, _parents: kind != "table" or is_declared(name),
+            },
+        )
         assert compare_metadata(context, SQLModel.metadata) == []
 
 

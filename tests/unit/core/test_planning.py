@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.cli.explanation import explanation_of
+from bot.interpret.explanation import explanation_of
 from core.model.decision import Effect
 from core.model.edits import CreateFile
 from core.model.errors import Kind, Problem

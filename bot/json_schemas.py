@@ -1,4 +1,4 @@
-"""The JSON Schemas of the documents that `--json` prints, and the lifecycle page of the documentation."""
+"""The JSON Schemas of the documents that `--json` prints and the API answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from core.model.approval import Verdict
 from core.model.errors import Kind
-from core.model.lifecycle import State, diagram
+from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
 from core.rules.receipt import PREDICATE_TYPE, STATEMENT_TYPE
 
@@ -152,14 +152,3 @@ def schema_of(document: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of `task`, `event` or `receipt`."""
     title, schema = _TITLES[document]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **schema}
-
-
-def lifecycle_page() -> str:
-    """The content of `docs/lifecycle.md`: the state diagram generated from the table."""
-    return (
-        "# The lifecycle of a task\n\n"
-        "Generated from `core/model/lifecycle.py` by `make docs`; a test keeps it current. A revision that ends in\n"
-        "`refused`, `rejected`, `expired`, `failed` or `cancelled` while an earlier one is published falls back\n"
-        "to `published`.\n\n"
-        f"```mermaid\n{diagram()}\n```\n"
-    )

@@ -1,0 +1,210 @@
+"""The commands that work with `--server`; each takes the options of the local command of its name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from bot.cli.context import CliContext, parse_time, print_json
+from bot.cli.interruption import on_interrupt
+from bot.cli.remote.client import RemoteServer
+from bot.cli.remote.showing import document_of, follow, print_part, print_task
+from core.model.errors import UsageError
+
+PAGE: Final = 200
+_EVENTS: Final = 1000
+
+
+def remote_command(local: click.Command) -> click.Command:
+    """The command for a remote server with the parameters of `local`; raises `UsageError` if it has none."""
+    name = local.name or ""
+    if name not in REMOTE:
+        mend = f"With --server there are: {', '.join(REMOTE)}."
+        raise UsageError("not_remote", f"`countersign {name}` works only where the home is", mend)
+    return click.Command(name, params=local.params, callback=click.pass_obj(REMOTE[name]), help=local.help)
+
+
+def server_of(context: CliContext) -> RemoteServer:
+    """The server of --server with the token of --token-file or COUNTERSIGN_TOKEN; raises `UsageError`."""
+    token = os.environ.get("COUNTERSIGN_TOKEN", "")
+    if context.token_file is not None:
+        try:
+            token = Path(context.token_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            mend = "Name a file that holds the token alone."
+            raise UsageError("token_file", f"{context.token_file} cannot be read: {reason}", mend) from error
+    token = token.strip()
+    if not token or not token.isascii() or not token.isprintable():
+        mend = "Give --token-file FILE, or set COUNTERSIGN_TOKEN; `countersign tokens create` makes one."
+        raise UsageError("no_token", "there is no token for the server", mend)
+    return RemoteServer(context.server or "", token)
+
+
+def _ask(context: CliContext, **given: Any) -> int:
+    from bot.cli.requests import parse_pairs
+
+    on_interrupt("check with `countersign list` whether it was requested")
+    deadline = parse_time(given["deadline"])
+    body = {
+        "text": given["text"],
+        "repo": given["repo"],
+        "lane": given["lane"],
+        "parameters": parse_pairs(given["assignments"]),
+        "priority": given["priority"],
+        "deadline": deadline.isoformat() if deadline else None,
+        "after": given["after"],
+        "as": given["person"],
+    }
+    server = server_of(context)
+    document = server.post("/tasks", body).json()
+    return follow(server, document, wait=given["wait"], as_json=given["as_json"])
+
+
+def _reply(context: CliContext, **given: Any) -> int:
+    server, number = server_of(context), given["number"]
+    document = server.post(f"/tasks/{number}/replies", {"text": given["text"], "as": given["person"]}).json()
+    return follow(server, document, wait=given["wait"], as_json=given["as_json"])
+
+
+def _show(context: CliContext, number: int, part: str | None, as_json: bool) -> int:
+    server = server_of(context)
+    document = document_of(server, number)
+    if part is not None:
+        print_part(server, document, part, as_json=as_json)
+    else:
+        print_task(server, document, as_json=as_json)
+    return 0
+
+
+def _list(context: CliContext, **given: Any) -> int:
+    from bot.cli.output import print_list
+
+    server, rows, before, limit = server_of(context), list[Any](), given["before"], given["limit"]
+    since = parse_time(given["since"], past=True)
+    wanted = {name: given[name] for name in ("state", "repo", "lane", "person", "search")}
+    while len(rows) < limit:
+        page = server.get(
+            "/tasks",
+            before=before,
+            limit=min(PAGE, limit - len(rows)),
+            since=since.isoformat() if since else None,
+            **wanted,
+        ).json()
+        rows += page["tasks"]
+        before = page["next_before"]
+        if before is None:
+            break
+    print_json(rows) if given["as_json"] else print_list(rows)
+    return 0
+
+
+def _verdict(kind: str) -> Callable[..., int]:
+    def decide(context: CliContext, number: int, as_json: bool, **given: Any) -> int:
+        on_interrupt(f"check with `countersign show {number}` whether it was decided")
+        server = server_of(context)
+        etag = server.get(f"/tasks/{number}").headers.get("etag", "")
+        body: dict[str, object] = {name: given[name] for name in ("digest", "reason") if name in given}
+        body["as"] = given["person"]
+        document = server.post(f"/tasks/{number}/{kind}", body, {"If-Match": etag}).json()
+        if "wait" in given:
+            return follow(server, document, wait=given["wait"], as_json=as_json)
+        print_task(server, document, as_json=as_json)
+        return 0
+
+    return decide
+
+
+def _change(path: str) -> Callable[..., int]:
+    def change(context: CliContext, number: int, person: str | None, as_json: bool, **given: Any) -> int:
+        on_interrupt(f"check with `countersign show {number}` what it is")
+        server = server_of(context)
+        document = server.post(f"/tasks/{number}/{path}", {"as": person}).json()
+        wait = given.get("wait", not given.get("no_wait", True))
+        return follow(server, document, wait=wait, as_json=as_json)
+
+    return change
+
+
+def _cancel(context: CliContext, number: int, person: str | None, as_json: bool) -> int:
+    on_interrupt(f"check with `countersign show {number}` what it is")
+    server = server_of(context)
+    print_task(server, server.post(f"/tasks/{number}/cancel", {"as": person}).json(), as_json=as_json)
+    return 0
+
+
+def _queue(context: CliContext, number: int | None, as_json: bool) -> int:
+    from bot.cli.output import print_queue
+
+    server = server_of(context)
+    if number is not None:
+        place = document_of(server, number)["queue"]
+        why = place["why"] if place is not None else "It is not in the queue."
+        print_json({"task": number, "why": why}) if as_json else click.echo(why or "It runs.")
+        return 0
+    document = server.get("/queue").json()
+    print_json(document) if as_json else print_queue(document)
+    return 0
+
+
+def _pause(context: CliContext, reason: str, person: str | None, as_json: bool) -> int:
+    document = server_of(context).post("/queue/pause", {"reason": reason, "as": person}).json()
+    print_json(document) if as_json else click.echo("The queue is paused.")
+    return 0
+
+
+def _resume(context: CliContext, endpoint: str | None, person: str | None, as_json: bool) -> int:
+    from urllib.parse import quote
+
+    server = server_of(context)
+    if endpoint is not None:
+        document = server.post(f"/endpoints/{quote(endpoint, safe='')}/resume", {"as": person}).json()
+        print_json(document) if as_json else click.echo(f"{endpoint} gets work again.")
+        return 0
+    document = server.post("/queue/resume", {"as": person}).json()
+    print_json(document) if as_json else click.echo("The queue is running.")
+    return 0
+
+
+def _events(context: CliContext, number: int | None, since: str | None, as_json: bool, **given: Any) -> int:
+    from bot.cli.output import print_event
+
+    server, begin, last = server_of(context), parse_time(since, past=True), 0
+    while True:
+        page = server.get(
+            "/events", task=number, since=begin.isoformat() if begin else None, after=last, limit=_EVENTS
+        ).json()
+        for event in page["events"]:
+            print_event(event, as_json=as_json)
+        sys.stdout.flush()
+        if page["last_id"] == last:
+            break
+        last = page["last_id"]
+    if given["follow"]:
+        for event in server.events(last, number):
+            print_event(event, as_json=as_json)
+            sys.stdout.flush()
+    return 0
+
+
+REMOTE: Final[Mapping[str, Callable[..., int]]] = {
+    "ask": _ask,
+    "reply": _reply,
+    "show": _show,
+    "list": _list,
+    "approve": _verdict("approvals"),
+    "reject": _verdict("rejections"),
+    "cancel": _cancel,
+    "merge": _change("merge"),
+    "undo": _change("undo"),
+    "queue": _queue,
+    "pause": _pause,
+    "resume": _resume,
+    "events": _events,
+}
+"""The commands by name."""
