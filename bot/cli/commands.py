@@ -24,6 +24,7 @@ from bot.cli import (
     schedules,
     sim,
     verify,
+    web,
 )
 from bot.cli.context import CliContext, print_problem
 from bot.cli.demo import demo
@@ -50,7 +51,22 @@ def countersign(ctx: click.Context, home: str | None) -> None:
     ctx.obj = CliContext(home)
 
 
-GROUPS = (requests, decisions, schedules, running, inventory, people, policy, lanes, models, plugins, sim, verify, home)
+GROUPS = (
+    requests,
+    decisions,
+    schedules,
+    running,
+    web,
+    inventory,
+    people,
+    policy,
+    lanes,
+    models,
+    plugins,
+    sim,
+    verify,
+    home,
+)
 for group in GROUPS:
     for command in group.COMMANDS:
         countersign.add_command(command)

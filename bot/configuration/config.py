@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from bot.configuration.models import Models, RawAgent, RawEndpoint, RawInterpreter, checked_names, models_of
+from bot.configuration.web import RawWeb, WebSettings, web_settings
 from bot.integrations.tickets import Trackers
 from bot.integrations.webhooks.hooks import Hook
 from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, trackers_of
@@ -78,6 +79,7 @@ class _Config(StrictModel):
     interpreter: RawInterpreter = RawInterpreter()
     agents: dict[str, RawAgent] = Field(default_factory=dict)
     plugins: RawPlugins = RawPlugins()
+    web: RawWeb | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class Config:
     github_access: Callable[[], GitHubAccess | None] = lambda: None
     """How GitHub is reached as a forge, without the secrets of any surface; all that a worker needs."""
     plugins: tuple[EnabledPlugin, ...] = ()
+    web: WebSettings | None = None
+    """Where the pages are reached; None without a section ``web:``."""
 
     def sections(self) -> dict[str, Callable[[], object]]:
         """The sections that need secrets, by name; each call reads one as `serve` does, and raises `ConfigError`."""
@@ -154,6 +158,7 @@ def load_config(path: Path) -> Config:
         endpoint_kinds={name: endpoint.kind for name, endpoint in raw.models.items()},
         zone=_zone(document, raw.zone),
         plugins=plugins,
+        web=web_settings(document, raw.web),
     )
 
 
@@ -175,7 +180,7 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
         if name in roles:
             raise document.error(("people", name), "is both a person and a role", "Rename one of them.")
         for surface, identity in person.identities.items():
-            known = SURFACES | raw.plugins.surfaces.keys()
+            known = (SURFACES - {"web"}) | raw.plugins.surfaces.keys()  # people sign in to the pages by a link
             if surface not in known:
                 raise document.error(
                     ("people", name, "identities", surface), "is not a surface", f"Known: {', '.join(sorted(known))}."

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from core.model.errors import Problem
     from core.queue.lease_client import LeaseClient
     from core.services.approvals import Approvals
+    from core.services.attention import Attention
     from core.services.conversations import Conversations
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from core.services.spending_report import SpendingReport
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
+    from core.services.web_sessions import WebSessions
     from core.services.webhooks import Webhooks
     from lanes.forge.github.client import GitHubClient
     from lanes.forge.github.forge import GitHubForge
@@ -120,6 +122,20 @@ class App:
         from core.services.approvals import Approvals
 
         return Approvals(self.database, self.settings, self.milestones)
+
+    @cached_property
+    def attention(self) -> Attention:
+        """Whose turn it is."""
+        from core.services.attention import Attention
+
+        return Attention(self.database, self.settings)
+
+    @cached_property
+    def web_sessions(self) -> WebSessions:
+        """Sign-in links and sessions of browsers."""
+        from core.services.web_sessions import WebSessions
+
+        return WebSessions(self.database, self.settings)
 
     @cached_property
     def queries(self) -> Queries:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.cards.model import Card
 from bot.cards.parts import TicketLink
+from bot.configuration.web import DEFAULT_PORT, WebSettings
 from bot.integrations.tickets import tickets_in
 from bot.messaging.button_actions import ButtonActions
 from bot.messaging.card_builder import CardBuilder
@@ -42,8 +43,6 @@ from core.services.surface_health import SurfaceHealth
 if TYPE_CHECKING:
     from bot.web.server import WebServer
     from bot.wiring.app import App
-
-DEFAULT_PORT = 8700
 
 
 async def build(app: App, host: str, port: int | None) -> ServeProcess:
@@ -89,7 +88,7 @@ def serve_surfaces(
         inbox=inbox,
         consumer=consumer,
         deliveries=deliveries,
-        web=_web(surfaces, inbox, host, port),
+        web=_web(app, surfaces, inbox, host, port),
         announcement_places=announcement_places(app.config.surfaces()),
         loops=_loops(app, scope_of),
     )
@@ -155,14 +154,20 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
 
 
-def _web(surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None) -> WebServer | None:
-    """The web server, if a surface has routes or a port was given."""
+def _web(
+    app: App, surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None
+) -> WebServer | None:
+    """The web server, if a surface has routes, the pages are configured, or a port was given."""
     routes = [route for surface in surfaces.values() for route in surface.routes(inbox)]
-    if not routes and port is None:
+    if not routes and port is None and app.config.web is None:
         return None
     from bot.web.server import WebServer
+    from bot.web.site.mount import Site
 
-    return WebServer(routes, host, DEFAULT_PORT if port is None else port)
+    site = Site(app, lambda: app.config.web or WebSettings())
+    server = WebServer([*routes, *site.routes()], host, DEFAULT_PORT if port is None else port)
+    server.on_stopping = site.close
+    return server
 
 
 async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str, Surface]:

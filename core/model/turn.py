@@ -11,7 +11,7 @@ from typing import Any
 from core.model.place import EVERY_REPOSITORY, Place, RepositoryScope
 from core.model.stored import StoredObject
 
-SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
+SURFACES = frozenset({"terminal", "telegram", "slack", "github", "web"})
 """The built-in surfaces; identities and rules may name these and the surfaces of enabled plugins."""
 
 

@@ -88,6 +88,11 @@ class Queries:
         return await events.last_id(tx, number)
 
     @reads
+    async def newest_event(self, tx: Tx) -> int:
+        """The id of the newest event of all tasks; 0 without any."""
+        return await events.newest_id(tx)
+
+    @reads
     async def queue(self, tx: Tx) -> QueueView:
         """The unfinished jobs, running ones first, at most `MOST_JOBS`."""
         jobs = await queue_queries.queue_line(tx, MOST_JOBS)

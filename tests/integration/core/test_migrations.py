@@ -17,7 +17,8 @@ from sqlalchemy import create_engine, inspect, make_url, text
 from sqlmodel import SQLModel
 
 import core.store.inventory_tables
-import core.store.lease_table  # noqa: F401 (with the imports below: fills the metadata)
+import core.store.lease_table
+import core.store.web_tables  # noqa: F401 (with the imports above and below: fills the metadata)
 from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, PermanentError
 from core.model.provenance import Usage
