@@ -54,8 +54,8 @@ class Site:
                 except Exception as error:
                     log.error("pages_broke", **fault_of(error))
                     raise
-            app: ASGIApp = self._app
-            return app
+            assert self._app is not None
+            return self._app
 
     def _build(self) -> tuple[ASGIApp, Callable[[], None]]:
         from bot.web.site.app import build_site
