@@ -15,7 +15,7 @@ from core.model.errors import UsageError
 @click.pass_obj
 def sign_in(context: CliContext, port: int | None, person: str | None, as_json: bool) -> int:
     """Print a link that signs a browser in, once, within ten minutes."""
-    from bot.configuration.web import DEFAULT_PORT, WebSettings
+    from bot.web.settings import DEFAULT_PORT, WebSettings
 
     async def work() -> int:
         from core.services.web_sessions import LINK_LIFETIME_S

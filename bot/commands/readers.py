@@ -28,6 +28,7 @@ from bot.commands.model import (
     Link,
     ListSchedules,
     Merge,
+    OpenWeb,
     PauseSchedule,
     Pick,
     Progress,
@@ -197,7 +198,7 @@ def _progress(rest: str, _bound: bool) -> Command | InvalidCommand:
     return Progress(number, f"{int(match.group(1))}{match.group(2).lower()}")
 
 
-def _without_arguments(name: str, command: type[Queue | ShowGpus | Release | ListSchedules]) -> CommandReader:
+def _without_arguments(name: str, command: type[Queue | ShowGpus | OpenWeb | Release | ListSchedules]) -> CommandReader:
     def read(rest: str, _bound: bool) -> Command | InvalidCommand:
         return InvalidCommand(_about(name, "takes nothing after it"), usage_advice(name)) if rest else command()
 
@@ -292,5 +293,6 @@ READERS: Final[dict[str, CommandReader]] = {
     "resume_schedule": _with_id("resume_schedule", ResumeSchedule),
     "link": _link,
     "unlink": _unlink,
+    "web": _without_arguments("web", OpenWeb),
 }
 """The readers of all commands but `task` and `help`, which `bot.commands.parse` reads itself."""

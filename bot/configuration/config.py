@@ -13,7 +13,6 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from bot.configuration.models import Models, RawAgent, RawEndpoint, RawInterpreter, checked_names, models_of
-from bot.configuration.web import RawWeb, WebSettings, web_settings
 from bot.integrations.tickets import Trackers
 from bot.integrations.webhooks.hooks import Hook
 from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, trackers_of
@@ -30,6 +29,7 @@ from bot.surfaces.settings import (
     slack_config,
     telegram_config,
 )
+from bot.web.settings import RawWeb, WebSettings, web_settings
 from core.model.person import People, Person
 from core.model.turn import SURFACES
 from core.ports.repository import RepositorySpec

@@ -14,6 +14,7 @@ from bot.messaging.schedule_commands import ChatSchedules
 from bot.messaging.task_choice import TaskChoice, TaskCommand
 from bot.messaging.task_commands import TaskCommands, with_context
 from bot.messaging.task_views import TaskViews
+from bot.messaging.web_links import WebLinks
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import CountersignError, TransientError
@@ -35,6 +36,7 @@ class CommandDispatcher:
     schedules: ChatSchedules
     identities: IdentityDirectory
     inventory: InventoryViews
+    web_links: WebLinks
 
     async def dispatch(
         self, speaker: CommandActor, command: c.Command, subject: int | None, context: str = ""
@@ -55,6 +57,8 @@ class CommandDispatcher:
                 response = await self.views.queue()
             case c.ShowGpus():
                 response = await self.inventory.gpus()
+            case c.OpenWeb():
+                response = await self.web_links.link(speaker)
             case c.Hold(reason=reason):
                 response = await self._hold(speaker, reason)
             case c.Release():

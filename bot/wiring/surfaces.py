@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from bot.cards.model import Card
 from bot.cards.parts import TicketLink
-from bot.configuration.web import DEFAULT_PORT, WebSettings
 from bot.integrations.tickets import tickets_in
 from bot.messaging.button_actions import ButtonActions
 from bot.messaging.card_builder import CardBuilder
@@ -30,7 +29,9 @@ from bot.messaging.task_choice import TaskChoice
 from bot.messaging.task_commands import TaskCommands
 from bot.messaging.task_views import TaskViews
 from bot.messaging.unreadable_messages import UnreadableMessages
+from bot.messaging.web_links import WebLinks
 from bot.surfaces.port import Surface
+from bot.web.settings import DEFAULT_PORT, WebSettings
 from bot.wiring.serving import ServeProcess
 from core.model.place import ScopeOfPlace
 from core.services.card_buttons import CardButtons
@@ -131,6 +132,7 @@ def _commands(
         schedules=ChatSchedules(app.schedules),
         identities=directory,
         inventory=InventoryViews(app.inventory),
+        web_links=WebLinks(app.web_sessions, lambda: app.config.web),
     )
 
 
@@ -161,8 +163,8 @@ def _web(
     routes = [route for surface in surfaces.values() for route in surface.routes(inbox)]
     if not routes and port is None and app.config.web is None:
         return None
+    from bot.web.mount import Site
     from bot.web.server import WebServer
-    from bot.web.site.mount import Site
 
     site = Site(app, lambda: app.config.web or WebSettings())
     server = WebServer([*routes, *site.routes()], host, DEFAULT_PORT if port is None else port)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bot.cards.diff import DiffSection, diff_sections
+from bot.cards.parts import FileRow
 from bot.cards.safe import visible
-from bot.web.diff.hunks import Hunk, UnreadableHunkError, read_hunks, split_lines, whole_file
+from bot.web.diff.hunks import ADDED, REMOVED, Hunk, UnreadableHunkError, read_hunks, split_lines, whole_file
 from core.model.change import ABSENT, GITLINK, FileChange
 from core.model.errors import PermanentError
 from core.services.staged_diffs import StagedContent
@@ -58,6 +59,13 @@ class DiffFile:
     def is_binary(self) -> bool:
         """Whether it has bytes but no lines to show."""
         return not self.hunks and self.new.added is None and self.new.mode != GITLINK
+
+    def shown_row(self, row: FileRow | None) -> FileRow | None:
+        """The facts of the file as a card has them; for a rename with the lines that changed, not all of the file's."""
+        if row is None or not self.is_rename:
+            return row
+        signs = [one.sign for hunk in self.hunks for one in hunk]
+        return replace(row, added=signs.count(ADDED), removed=signs.count(REMOVED))
 
     @property
     def row_count(self) -> int:

@@ -21,7 +21,7 @@ ADDED: Final = "+"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LineRow:
     """One line of a hunk: `sign` is ``+``, ``-`` or a space; `old` and `new` are its numbers from 1, 0 for neither."""
 
     sign: str
@@ -29,7 +29,7 @@ class Row:
     new: int
 
 
-Hunk = tuple[Row, ...]
+Hunk = tuple[LineRow, ...]
 
 
 class UnreadableHunkError(ValueError):
@@ -58,11 +58,11 @@ def read_hunks(body: bytes) -> tuple[Hunk, ...]:
 
 def _rows(
     lines: Sequence[bytes], at: int, old_side: tuple[int, int], new_side: tuple[int, int]
-) -> tuple[list[Row], int]:
+) -> tuple[list[LineRow], int]:
     """The rows of a hunk whose sides are (first line, number of lines), and where the next one begins."""
     old, old_end = old_side[0], sum(old_side)
     new, new_end = new_side[0], sum(new_side)
-    rows: list[Row] = []
+    rows: list[LineRow] = []
     while at < len(lines) and (old < old_end or new < new_end or lines[at][:1] == b"\\"):
         sign = lines[at][:1] or b" "
         at += 1
@@ -70,7 +70,7 @@ def _rows(
             continue
         if sign not in (b" ", b"-", b"+"):
             raise UnreadableHunkError("a line has no sign")
-        rows.append(Row(sign.decode("ascii"), old if sign != b"+" else 0, new if sign != b"-" else 0))
+        rows.append(LineRow(sign.decode("ascii"), old if sign != b"+" else 0, new if sign != b"-" else 0))
         old += sign != b"+"
         new += sign != b"-"
     if (old, new) != (old_end, new_end):
@@ -80,7 +80,9 @@ def _rows(
 
 def whole_file(old_lines: int, new_lines: int) -> tuple[Hunk, ...]:
     """A file as one hunk that removes every old line and adds every new one."""
-    rows = [Row(REMOVED, n, 0) for n in range(1, old_lines + 1)] + [Row(ADDED, 0, n) for n in range(1, new_lines + 1)]
+    rows = [LineRow(REMOVED, n, 0) for n in range(1, old_lines + 1)] + [
+        LineRow(ADDED, 0, n) for n in range(1, new_lines + 1)
+    ]
     return (tuple(rows),) if rows else ()
 
 
@@ -110,11 +112,11 @@ def check_complete(hunks: Sequence[Hunk], old: Sequence[bytes], new: Sequence[by
         raise _mismatch(path)
 
 
-def _with_end(hunks: Sequence[Hunk], old: int, new: int) -> Iterator[Row]:
+def _with_end(hunks: Sequence[Hunk], old: int, new: int) -> Iterator[LineRow]:
     """The rows, and one behind the end of both files."""
     for hunk in hunks:
         yield from hunk
-    yield Row(KEPT, old, new)
+    yield LineRow(KEPT, old, new)
 
 
 def _mismatch(path: str) -> PermanentError:

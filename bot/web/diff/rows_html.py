@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.web.diff.changed_text import changed_ranges, replaced_pairs
 from bot.web.diff.highlight import Span
-from bot.web.diff.hunks import ADDED, KEPT, REMOVED, Hunk, Row
+from bot.web.diff.hunks import ADDED, KEPT, REMOVED, Hunk, LineRow
 from bot.web.diff.line_html import line_html, text_of
 
 _MINUS: Final = "\N{MINUS SIGN}"
@@ -39,7 +39,7 @@ class FileLines:
     is_crlf: bool = False
     _marks: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
 
-    def text(self, row: Row) -> str:
+    def text(self, row: LineRow) -> str:
         """The text of a row."""
         line = self.old[row.old - 1] if row.sign == REMOVED else self.new[row.new - 1]
         text = text_of(line)
@@ -52,7 +52,7 @@ class FileLines:
                 old, new = changed_ranges(self.text(removed), self.text(added))
                 self._marks[REMOVED, removed.old], self._marks[ADDED, added.new] = old, new
 
-    def html(self, row: Row) -> str:
+    def html(self, row: LineRow) -> str:
         """The text of a row as HTML, with a remark if the file ends there without a newline."""
         spans, number = (self.old_spans, row.old) if row.sign == REMOVED else (self.new_spans, row.new)
         marks = self._marks.get((row.sign, number), ())
@@ -98,7 +98,7 @@ def unified_rows(lines: FileLines, hunk: Hunk) -> str:
     return "".join(_unified_row(lines, row) for row in hunk)
 
 
-def _unified_row(lines: FileLines, row: Row) -> str:
+def _unified_row(lines: FileLines, row: LineRow) -> str:
     css = _CLASSES.get(row.sign, "ctx")
     sign = _MINUS if row.sign == REMOVED else row.sign
     return (
@@ -122,12 +122,12 @@ def split_rows(lines: FileLines, hunk: Hunk) -> str:
     return "".join(out)
 
 
-def _split_row(lines: FileLines, left: Row | None, right: Row | None) -> str:
+def _split_row(lines: FileLines, left: LineRow | None, right: LineRow | None) -> str:
     css = "ctx" if left is right else "chg"
     return f"<tr class={css}>{_half(lines, left, 'del', 'old')}{_half(lines, right, 'add', 'new')}\n"
 
 
-def _half(lines: FileLines, row: Row | None, css: str, side: str) -> str:
+def _half(lines: FileLines, row: LineRow | None, css: str, side: str) -> str:
     if row is None:
         return "<td class=n><td class=none>"
     number = row.old if side == "old" else row.new

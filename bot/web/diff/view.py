@@ -11,7 +11,7 @@ from bot.cards.risk import RiskLevel
 from bot.cards.safe import visible
 from bot.web.diff.files import DiffFile, Slice
 from bot.web.diff.highlight import spans_of
-from bot.web.diff.hunks import KEPT, Hunk, Row, check_complete, split_lines
+from bot.web.diff.hunks import KEPT, Hunk, LineRow, check_complete, split_lines
 from bot.web.diff.line_html import has_odd
 from bot.web.diff.rows_html import FileLines, Gap, gaps_of, split_rows, unified_rows
 from core.model.change import ABSENT, GITLINK, is_lfs_pointer
@@ -49,7 +49,7 @@ async def view_part(
     content: StagedContent, part: Sequence[Slice], rows: dict[str, FileRow], view: str, gap_link: GapLink
 ) -> list[FileView]:
     """The files of a part; raises `PermanentError` if git's diff does not give the staged bytes."""
-    return [await _view(content, one, rows.get(one.file.path), view, gap_link) for one in part]
+    return [await _view(content, one, one.file.shown_row(rows.get(one.file.path)), view, gap_link) for one in part]
 
 
 async def read_lines(content: StagedContent, file: DiffFile) -> FileLines:
@@ -95,23 +95,23 @@ def context_hunk(old: int, new: int, count: int, lines: FileLines) -> Hunk:
             break
         if lines.old[old + n - 1] != lines.new[new + n - 1]:
             break
-        rows.append(Row(KEPT, old + n, new + n))
+        rows.append(LineRow(KEPT, old + n, new + n))
     return tuple(rows)
 
 
 def whole_hunk(file: DiffFile, lines: FileLines) -> Hunk:
     """All lines of a file, changed or not, as one hunk."""
-    rows: list[Row] = []
+    rows: list[LineRow] = []
     old = new = 1
     for hunk in file.hunks:
         for row in hunk:
             while (row.old and old < row.old) or (row.new and new < row.new):
-                rows.append(Row(KEPT, old, new))
+                rows.append(LineRow(KEPT, old, new))
                 old, new = old + 1, new + 1
             rows.append(row)
             old, new = old + bool(row.old), new + bool(row.new)
     rest = len(lines.new) - new + 1
-    return (*rows, *(Row(KEPT, old + n, new + n) for n in range(rest)))
+    return (*rows, *(LineRow(KEPT, old + n, new + n) for n in range(rest)))
 
 
 def _gaps(part: Slice, hunks: Sequence[Hunk], old_lines: int) -> list[Gap | None]:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from bot.cards.build import build_card
+from bot.cards.times import duration
 from bot.web.site.site_context import SiteContext, visitor_of
 from core.services.attention import InboxItem, PersonalInbox
 
@@ -42,7 +43,12 @@ async def _values(site: SiteContext, request: Request) -> dict[str, Any]:
     person = visitor_of(request).session.person
     news = await site.services.queries.newest_event()
     inbox = await site.services.attention.inbox(person) if person is not None else PersonalInbox((), False)
-    return {"inbox": inbox, "items": [_item(item) for item in inbox.items], "news": news}
+    return {
+        "inbox": inbox,
+        "items": [_item(item) for item in inbox.items],
+        "news": news,
+        "minutes": lambda count: duration(60 * count),
+    }
 
 
 def _item(item: InboxItem) -> dict[str, Any]:

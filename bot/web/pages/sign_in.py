@@ -27,7 +27,7 @@ def router(site: SiteContext) -> APIRouter:
     async def use_link(request: Request) -> Response:
         form = await read_form(request)
         address = request.client.host if request.client else ""
-        if site.sign_ins.wait_s(address):
+        if not site.sign_ins.allow(address):
             reason = "Too many attempts. Wait a minute, then open your link again; it stays valid."
             return site.render.page(request, "sign_in.html", 429, token=None, reason=reason)
         browser = request.headers.get("user-agent", "")

@@ -13,7 +13,9 @@ from fastapi.responses import Response
 from bot.cards.build import build_card
 from bot.cards.model import Card
 from bot.cards.problem_text import problem_sentence
+from bot.cards.times import duration
 from bot.web.pages.task_diff import DiffPart, chosen_view, diff_part, masked_diff
+from bot.web.pages.task_files import downloadable
 from bot.web.pages.timeline import timeline_of
 from bot.web.site.site_context import SiteContext, task_number, visitor_of
 from core.model.approval import Verdict
@@ -75,8 +77,9 @@ async def task_page(
         "reply": reply,
         "nonce": secrets.token_urlsafe(12),
         "choices": await choices_of(site, document, visitor_of(request).session),
-        "minutes": review_minutes(document.task.staged) if document.task.staged else 0,
+        "minutes": duration(60 * review_minutes(document.task.staged)) if document.task.staged else "",
         "is_stale": False,
+        "artifacts": downloadable(document),
     }
     return site.render.page(request, "task.html", status, **values)
 

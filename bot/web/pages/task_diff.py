@@ -23,7 +23,7 @@ from core.services.web_sessions import ShownParts
 
 
 @dataclass(frozen=True, slots=True)
-class TreeEntry:
+class FileTreeEntry:
     """A line of the tree of files: a folder, or a file with where its lines are."""
 
     name: str
@@ -41,7 +41,7 @@ class DiffPart:
     count: int
     view: str
     files: Sequence[FileView]
-    tree: Sequence[TreeEntry]
+    tree: Sequence[FileTreeEntry]
     warning: str
     shown: ShownParts
 
@@ -127,21 +127,21 @@ def gap_link(number: int, digest: str, view: str) -> GapLink:
     return link
 
 
-def _tree(diff: DividedDiff, rows: Mapping[str, FileRow]) -> list[TreeEntry]:
+def _tree(diff: DividedDiff, rows: Mapping[str, FileRow]) -> list[FileTreeEntry]:
     """The files by folder, folders and files in the order of their names."""
-    entries: list[TreeEntry] = []
+    entries: list[FileTreeEntry] = []
     folders: tuple[str, ...] = ()
     begins = _beginnings(diff)
     for file in sorted(diff.files, key=lambda file: file.path.split("/")):
         *above, name = file.path.split("/")
         entries.extend(
-            TreeEntry(f"{folder}/", depth)
+            FileTreeEntry(f"{folder}/", depth)
             for depth, folder in enumerate(above)
             if tuple(above[: depth + 1]) != folders[: depth + 1]
         )
         folders = tuple(above)
-        row = rows.get(file.path) or FileRow(file.path, "M", None, None, (), RiskLevel.LOW)
-        entries.append(TreeEntry(name, len(above), row, begins[file.index], file.index))
+        row = file.shown_row(rows.get(file.path)) or FileRow(file.path, "M", None, None, (), RiskLevel.LOW)
+        entries.append(FileTreeEntry(name, len(above), row, begins[file.index], file.index))
     return entries
 
 

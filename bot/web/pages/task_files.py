@@ -18,10 +18,12 @@ from bot.web.diff.view import EXPANDED, context_hunk, read_lines, rendered, whol
 from bot.web.pages.task_diff import chosen_view, divided, gap_link, rows_of
 from bot.web.site.headers import FILE_POLICY
 from bot.web.site.site_context import SiteContext, task_number, visitor_of
+from core.model.artifact import Artifact
 from core.model.errors import ConflictError, NotFoundError
 from core.services.staged_diffs import StagedContent
 from core.services.task_document import TaskDocument
 
+PACK: Final = "change.pack"
 MAX_WHOLE_ROWS: Final = 6_000
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -72,12 +74,17 @@ def router(site: SiteContext) -> APIRouter:
     async def artifact(request: Request) -> Response:
         document = await _document(site, request)
         sha256 = request.path_params["sha256"]
-        found = [each for each in document.artifacts if each.sha256 == sha256]
+        found = [each for each in downloadable(document) if each.sha256 == sha256]
         if not found:
             raise NotFoundError("no_such_artifact", "the task has no such file", "Go back to the task.")
         return attachment(found[-1].name, await site.services.queries.artifact(found[-1]))
 
     return routes
+
+
+def downloadable(document: TaskDocument) -> list[Artifact]:
+    """The files of a task that people get; its git objects are not masked where the guard found a secret."""
+    return [artifact for artifact in document.artifacts if artifact.name != PACK]
 
 
 def attachment(name: str, content: bytes) -> Response:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from bot.web.body import BodyError, read_body
-from bot.web.site.mount import host_of, is_loopback
+from bot.web.site.hosts import host_of, is_loopback
 from core.model.errors import RefusedError
 
 if TYPE_CHECKING:

@@ -40,8 +40,8 @@ _PAGES: Final = {
     CommandName.GPU: ("/endpoints", "the endpoints"),
 }
 _TASK_PAGES: Final = {
-    CommandName.SHOW: ("", "{label}"),
-    CommandName.WHY: ("", "{label}"),
+    CommandName.SHOW: ("", "the page of {label}"),
+    CommandName.WHY: ("", "the page of {label}"),
     CommandName.DIFF: ("#diff", "the diff of {label}"),
     CommandName.REPLY: ("#reply", "your reply"),
     CommandName.REJECT: ("#decide", "your reason"),

@@ -14,7 +14,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 
 from bot.web.site.csrf import token_of
-from bot.web.site.mount import host_of, is_loopback
+from bot.web.site.hosts import host_of, is_loopback
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -9,8 +9,8 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from bot.messaging.rate_limits import RateLimits
 from bot.web.diff.files import DiffDivider
+from bot.web.site.attempts import AttemptLimits
 from bot.web.site.csrf import read_own_form
 from bot.web.site.live import LiveEvents
 from bot.web.site.render import Renderer
@@ -20,9 +20,6 @@ from core.model.errors import NotFoundError
 
 MAX_NUMBER: Final = 2**31 - 1
 """The largest task number, the largest integer of PostgreSQL."""
-SIGN_INS_A_MINUTE: Final = 10
-"""Attempts to sign in from one address, with bursts of up to three times as many."""
-ALL_SIGN_INS_A_MINUTE: Final = 120
 
 FormAction = Callable[[Request, Visitor, Mapping[str, str]], Awaitable[Response]]
 """Carries out a form that a visitor's own page sent."""
@@ -37,10 +34,10 @@ class SiteContext:
     live: LiveEvents
     divider: DiffDivider
     clock: Callable[[], float]
-    sign_ins: RateLimits = field(init=False)
+    sign_ins: AttemptLimits = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sign_ins = RateLimits(self.clock, SIGN_INS_A_MINUTE, ALL_SIGN_INS_A_MINUTE)
+        self.sign_ins = AttemptLimits(self.clock)
 
 
 def visitor_of(request: Request) -> Visitor:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount
 
-from bot.configuration.web import LOOPBACK, WebSettings, host_name
+from bot.web.settings import WebSettings
+from bot.web.site.hosts import host_of, is_allowed
 from core.log import fault_of, log
 
 if TYPE_CHECKING:
@@ -58,29 +59,10 @@ class Site:
             return self._app
 
     def _build(self) -> tuple[ASGIApp, Callable[[], None]]:
-        from bot.web.site.app import build_site
+        from bot.web.application import build_site
 
         return build_site(self._services)
 
     def close(self) -> None:
         """End the connections that wait for news, so that the server can stop."""
         self._close()
-
-
-def host_of(scope: Scope) -> str:
-    """The Host header, in lower case; empty if there is none or more than one."""
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    return hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
-
-
-def is_allowed(host: str, settings: WebSettings) -> bool:
-    """Whether pages may be served under this Host header: this machine's own names, and configured ones.
-
-    A browser that was led here by another name (DNS rebinding) sends that name.
-    """
-    return is_loopback(host) or host in settings.hosts
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a Host header names this machine itself, which is reached without a network."""
-    return host_name(host) in LOOPBACK
