@@ -80,9 +80,8 @@ def _rows(
 
 def whole_file(old_lines: int, new_lines: int) -> tuple[Hunk, ...]:
     """A file as one hunk that removes every old line and adds every new one."""
-    rows = [LineRow(REMOVED, n, 0) for n in range(1, old_lines + 1)] + [
-        LineRow(ADDED, 0, n) for n in range(1, new_lines + 1)
-    ]
+    removed = (LineRow(REMOVED, n, 0) for n in range(1, old_lines + 1))
+    rows = [*removed, *(LineRow(ADDED, 0, n) for n in range(1, new_lines + 1))]
     return (tuple(rows),) if rows else ()
 
 
