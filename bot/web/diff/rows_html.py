@@ -103,7 +103,7 @@ def _unified_row(lines: FileLines, row: LineRow) -> str:
     sign = _MINUS if row.sign == REMOVED else row.sign
     return (
         f"<tr class={css}><td class=n>{row.old or ''}<td class=n>{row.new or ''}"
-        f"<td class=g>{sign}<td class=t>{lines.html(row)}\n"
+        f"<td class=g>{sign}<td class=t>{lines.html(row)}</td>\n"
     )
 
 
@@ -124,7 +124,7 @@ def split_rows(lines: FileLines, hunk: Hunk) -> str:
 
 def _split_row(lines: FileLines, left: LineRow | None, right: LineRow | None) -> str:
     css = "ctx" if left is right else "chg"
-    return f"<tr class={css}>{_half(lines, left, 'del', 'old')}{_half(lines, right, 'add', 'new')}\n"
+    return f"<tr class={css}>{_half(lines, left, 'del', 'old')}{_half(lines, right, 'add', 'new')}</td>\n"
 
 
 def _half(lines: FileLines, row: LineRow | None, css: str, side: str) -> str:

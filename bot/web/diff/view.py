@@ -122,7 +122,7 @@ def _gaps(part: Slice, hunks: Sequence[Hunk], old_lines: int) -> list[Gap | None
 
 
 def _gap_row(file: DiffFile, gap: Gap | None, gap_link: GapLink) -> str:
-    return "" if gap is None else f"<tr class=gap><td colspan=4>{gap_link(file, gap)}\n"
+    return "" if gap is None else f"<tr class=gap><td colspan=4>{gap_link(file, gap)}</td>\n"
 
 
 async def _notes(content: StagedContent, file: DiffFile, *, is_crlf: bool) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def router(site: SiteContext) -> APIRouter:
         first = context_hunk(old, new, min(count, EXPANDED), lines)
         rest = Gap(old + len(first), new + len(first), count - len(first))
         link = gap_link(task_number(request), request.query_params["digest"], chosen_view(request))
-        more = f"<tr class=gap><td colspan=4>{link(file, rest)}\n" if first and rest.count > 0 else ""
+        more = f"<tr class=gap><td colspan=4>{link(file, rest)}</td>\n" if first and rest.count > 0 else ""
         html = rendered(lines, [first], chosen_view(request), ["", more]) if first else ""
         return HTMLResponse(html.encode("utf-8", "backslashreplace"))
 

@@ -21,7 +21,7 @@ from bot.web.diff.hunks import (
     split_lines,
     whole_file,
 )
-from bot.web.diff.line_html import inert, line_html
+from bot.web.diff.line_html import _clusters, inert, line_html
 from bot.web.diff.rows_html import FileLines, gaps_of, split_rows, unified_rows
 from core.model.errors import PermanentError
 
@@ -81,13 +81,8 @@ def test_a_line_is_inert_and_says_every_character(text):
     html = inert(text)
     assert not re.search(r"<(?!b class=odd>|/b>)", html)
     assert not set("\u202e\u200b\x07\x1b\u2028\udcff") & set(html)
-    assert unescape(re.sub(r"</?b[^>]*>", "", html)) == "\t".join(map(_visible_clusters, text.split("\t")))
-
-
-def _visible_clusters(text: str) -> str:
-    from bot.web.diff.line_html import _clusters
-
-    return "".join(visible(cluster) for cluster in _clusters(text))
+    shown = unescape(re.sub(r"</?b[^>]*>", "", html))
+    assert shown == "".join(cluster if cluster == "\t" else visible(cluster) for cluster in _clusters(text))
 
 
 @given(text=TEXTS, cuts=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=4))
