@@ -28,7 +28,10 @@ RECENT: Final = timedelta(days=7)
 """For how long a task that ended without success asks for its requester's attention."""
 _UNSUCCESSFUL: Final = (State.REFUSED, State.REJECTED, State.FAILED, State.EXPIRED)
 
-ATTENTION_STATES: Final = (State.STAGED, State.ASKING, State.PUBLISHED, *_UNSUCCESSFUL)
+REQUESTERS_TURN: Final = (State.ASKING, *_UNSUCCESSFUL)
+"""The states in which a task waits for its requester, if for anyone."""
+
+ATTENTION_STATES: Final = (State.STAGED, State.PUBLISHED, *REQUESTERS_TURN)
 """The states in which a task can wait for a person."""
 
 

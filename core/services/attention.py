@@ -9,7 +9,7 @@ from typing import Final
 from core.model.attention import AttentionAction, review_minutes
 from core.model.task import Task
 from core.model.turn import Actor
-from core.rules.attention import ATTENTION_STATES, attention_of
+from core.rules.attention import ATTENTION_STATES, REQUESTERS_TURN, attention_of
 from core.rules.visibility import visible_task
 from core.services.task_document import TaskDocument, read_document
 from core.settings import SettingsSource
@@ -68,6 +68,8 @@ class Attention:
             newest = await tasks.summaries(tx, state=state, limit=MAX_SEARCHED)
             is_partial = is_partial or len(newest) == MAX_SEARCHED
             for summary in newest:
+                if state in REQUESTERS_TURN and summary.requester != person:
+                    continue
                 task = await tasks.load(tx, summary.number)
                 people = await attention_of(tx, settings, task)
                 if person in people:

@@ -16,6 +16,8 @@ from tests.window import open_window
 
 pytestmark = [pytest.mark.window, pytest.mark.law, pytest.mark.xdist_group("window")]
 
+REPLY = "set server.timeout to 45 in config/app.yaml"
+WORDS = ("--lane", "scripted", "--repo", "web", "--as", "ana", "--wait")
 HOSTILE = "<img src=x onerror=alert(1)>\u202e\u200b\x07\x1b[31m" + "e" + "\u0301" * 30
 """A text that acts, hides, reorders and paints over, wherever it is shown as it is (security.md 127, 143)."""
 
@@ -64,7 +66,9 @@ async def test_a_stale_form_explains_itself_and_the_current_diff_must_be_read_fi
     assert "/tasks/1/approve" not in ana.forms
     nonce = ana.forms["/tasks/1/reply"]
     for _ in range(2):  # sent twice, it counts once
-        assert (await ana.post("/tasks/1/reply", {**nonce, "text": "make it 45 instead"})).status_code == 303
+        assert (
+            await ana.post("/tasks/1/reply", {**nonce, "text": "set server.timeout to 45 in config/app.yaml"})
+        ).status_code == 303
     await _revised(window)
     document = await window.served.app.documents.document(1)
     assert [(turn.person, turn.surface) for turn in document.turns] == [("ana", "terminal"), ("ana", "web")]
@@ -157,7 +161,7 @@ async def test_context_and_whole_files_come_from_the_blobs_and_only_for_the_curr
     old = "".join(f"line {n}\n" for n in range(1, 201))
     home.commit({"src/long.txt": old})
     home.scripted("p='src/long.txt';s=open(p).read();open(p,'w').write(s.replace('line 100\\n','line C\\n'))")
-    said = home.document("ask", "change the middle", "--lane", "scripted", "--repo", "web", "--as", "ana", "--wait")
+    said = await asyncio.to_thread(home.document, "ask", "change the middle", *WORDS)
     assert said["state"] == "staged", said["error"]
     async with open_window(home) as window:
         lee = await window.signed_in("lee")
@@ -195,7 +199,7 @@ async def test_132_news_reach_open_pages_and_end_with_the_session(window):
 
     listening = asyncio.create_task(listen())
     await window.served.until(lambda: ": open" in received, "the stream")
-    await site.requests.reply(1, "make it 45 instead", Actor("ana", "terminal"))
+    await site.requests.reply(1, REPLY, Actor("ana", "terminal"))
     await window.served.until(lambda: "event: task-1" in received, "news of the task")
     assert "event: changed" in received
     (session,) = await site.web_sessions.listed(Actor("lee", "web"))
@@ -207,7 +211,7 @@ async def test_132_news_reach_open_pages_and_end_with_the_session(window):
 
 async def test_the_list_of_tasks_has_states_and_pages(home):
     for n in range(3):
-        home.staged(f"set server.timeout to {40 + n} in config/app.yaml")
+        await asyncio.to_thread(home.staged, f"set server.timeout to {40 + n} in config/app.yaml")
     async with open_window(home) as window:
         lee = await window.signed_in("lee")
         assert (await lee.get("/tasks")).text.count('<li><a href="/tasks/') == 3
