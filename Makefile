@@ -71,6 +71,10 @@ test-law: $(VENV)/.dev ## only the tests of what may be done
 test-queue: $(VENV)/.dev counterparts ## only the tests of what runs next
 	@$(BIN)/python -m pytest -q -m queue $(ARGS)
 
+.PHONY: test-window
+test-window: $(VENV)/.dev counterparts ## only the tests of the pages that a browser shows
+	@$(BIN)/python -m pytest -q -m window $(ARGS)
+
 .PHONY: bench-idle
 bench-idle: $(VENV)/.dev ## what waiting costs; writes build/bench/idle.json
 	@$(BIN)/python -m tests.bench.idle $(ARGS)
@@ -206,6 +210,7 @@ counterparts: $(VENV)/.base
 	command -v bwrap >/dev/null || missing=bubblewrap; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	for p in podman runc catatonit; do command -v $$p >/dev/null || [ -x /usr/sbin/$$p ] || missing="$$missing $$p"; done; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	[ -z "$$missing" ] || apt_install $$missing || \
 		echo "Not on this machine: $$missing (Debian's names). Their tests skip until it is installed."; \
 	$(BIN)/python -m tests.counterparts

@@ -112,7 +112,7 @@ def read_diff(
     memory depend on what is shown, not on the whole diff.
     """
     rank = {path: position for position, path in enumerate(first)}
-    sections = sorted(_sections(diff), key=lambda section: min(rank.get(path, len(rank)) for path in section.paths))
+    sections = sorted(diff_sections(diff), key=lambda section: min(rank.get(path, len(rank)) for path in section.paths))
     files: list[FileDiff] = []
     budget = max_lines
     for section in sections:
@@ -133,7 +133,7 @@ def read_diff(
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
+class DiffSection:
     """One file's part of git's text: the header lines, and the hunks as bytes."""
 
     paths: tuple[str, ...]
@@ -148,14 +148,15 @@ class _Section:
         )
 
 
-def _sections(diff: bytes) -> list[_Section]:
+def diff_sections(diff: bytes) -> list[DiffSection]:
+    """The files of git's text, in its order."""
     starts = [match.start() for match in _SECTION.finditer(diff)]
     sections = []
     for start, end in pairwise([*starts, len(diff)]):
         hunk = _HUNK.search(diff, start, end)
         body_start = hunk.start() if hunk else end
         header = tuple(diff[start:body_start].split(b"\n"))
-        sections.append(_Section(_paths(header), header, diff[body_start:end]))
+        sections.append(DiffSection(_paths(header), header, diff[body_start:end]))
     return sections
 
 
@@ -191,7 +192,7 @@ def _unquoted(name: bytes) -> bytes:
     )
 
 
-def _file(section: _Section, budget: int | None, max_columns: int | None) -> FileDiff:
+def _file(section: DiffSection, budget: int | None, max_columns: int | None) -> FileDiff:
     is_crlf = _all_crlf(section.body)
     notes = [*_notes(section)]
     if is_crlf:
@@ -205,7 +206,7 @@ def _file(section: _Section, budget: int | None, max_columns: int | None) -> Fil
     return FileDiff(section.paths, tuple(notes), tuple(lines), strange)
 
 
-def _notes(section: _Section) -> Iterator[str]:
+def _notes(section: DiffSection) -> Iterator[str]:
     """What the header says, in plain words."""
     facts = {}
     for line in section.header[1:]:
@@ -229,7 +230,7 @@ def _notes(section: _Section) -> Iterator[str]:
         yield "empty"
 
 
-def _lines(section: _Section, budget: int | None) -> Iterator[tuple[str, int | None, str]]:
+def _lines(section: DiffSection, budget: int | None) -> Iterator[tuple[str, int | None, str]]:
     """(sign, number, text) of each line, parsed by unidiff, or unchanged if unidiff cannot or would be slow."""
     from unidiff.errors import UnidiffParseError
     from unidiff.patch import PatchSet

@@ -29,6 +29,7 @@ from bot.cli import (
     tokens,
     verify,
     weights,
+    web,
 )
 from bot.cli.context import CliContext, print_problem
 from bot.cli.demo import demo
@@ -76,6 +77,7 @@ GROUPS = (
     queue,
     queue_control,
     stats,
+    web,
     inventory,
     people,
     tokens,

@@ -16,6 +16,7 @@ _WORDS: dict[type, str] = {
     m.Retry: "retry",
     m.Queue: "queue",
     m.ShowGpus: "gpu",
+    m.OpenWeb: "web",
     m.ListSchedules: "schedules",
     m.Unschedule: "unschedule",
     m.PauseSchedule: "pause_schedule",
@@ -34,7 +35,7 @@ def format_command(command: m.Command) -> str:
             return f"/{_WORDS[type(command)]}{_number(command.number)}"
         case m.Unschedule() | m.PauseSchedule() | m.ResumeSchedule():
             return f"/{_WORDS[type(command)]} {command.id}"
-        case m.Queue() | m.ShowGpus() | m.ListSchedules():
+        case m.Queue() | m.ShowGpus() | m.OpenWeb() | m.ListSchedules():
             return f"/{_WORDS[type(command)]}"
         case _:
             return _text_line(command)

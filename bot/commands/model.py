@@ -212,6 +212,11 @@ class Unlink:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenWeb:
+    """Send a link that signs a browser in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Help:
     """List the commands, or explain the one called `topic`."""
 
@@ -269,5 +274,6 @@ Command: TypeAlias = (
     | ResumeSchedule
     | Link
     | Unlink
+    | OpenWeb
     | Help
 )

@@ -30,6 +30,7 @@ from bot.commands.model import (
     ListSchedules,
     Merge,
     Move,
+    OpenWeb,
     PauseSchedule,
     Pick,
     Progress,
@@ -234,7 +235,7 @@ def _progress(rest: str, _bound: bool) -> Command | InvalidCommand:
     return Progress(number, f"{int(match.group(1))}{match.group(2).lower()}")
 
 
-def _without_arguments(name: str, command: type[Queue | ShowGpus | ListSchedules]) -> CommandReader:
+def _without_arguments(name: str, command: type[Queue | ShowGpus | OpenWeb | ListSchedules]) -> CommandReader:
     def read(rest: str, _bound: bool) -> Command | InvalidCommand:
         return InvalidCommand(_about(name, "takes nothing after it"), usage_advice(name)) if rest else command()
 
@@ -358,5 +359,6 @@ READERS: Final[dict[str, CommandReader]] = {
     "resume_schedule": _with_id("resume_schedule", ResumeSchedule),
     "link": _link,
     "unlink": _unlink,
+    "web": _without_arguments("web", OpenWeb),
 }
 """The readers of all commands but `task` and `help`, which `bot.commands.parse` reads itself."""

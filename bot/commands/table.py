@@ -129,6 +129,7 @@ COMMANDS: Final = (
         "Remove one of your linked accounts; without arguments, list them.",
         "/unlink slack T0AB12CD/U0EF34GH",
     ),
+    CommandSpec("web", "", "Send a link to the pages, for this person and once, in a direct message.", "/web"),
     CommandSpec("help", "[more | COMMAND]", "List the commands.", "/help more", ("start",), first=True),
 )
 """All commands, in the order in which a task needs them."""

@@ -31,8 +31,9 @@ from bot.surfaces.settings import (
     telegram_config,
 )
 from core.model.limits import Limit, LimitScope
+from bot.web.settings import RawWeb, WebSettings, web_settings
 from core.model.person import People, Person
-from core.model.turn import API, SURFACES
+from core.model.turn import SURFACES, WITHOUT_IDENTITIES
 from core.ports.repository import RepositorySpec
 from core.settings import Timing
 from core.strict_yaml import StrictModel, YamlDocument, load, validate
@@ -82,6 +83,7 @@ class _Config(StrictModel):
     plugins: RawPlugins = RawPlugins()
     classes: dict[str, Literal["chat", "bulk"]] = Field(default_factory=dict)
     limits: dict[str, RawLimit] = Field(default_factory=dict)
+    web: RawWeb | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Config:
     plugins: tuple[EnabledPlugin, ...] = ()
     surface_classes: Mapping[str, str] = field(default_factory=dict)
     """The class of work, chat or bulk, of requests from a surface."""
+    web: WebSettings | None = None
+    """Where the pages are reached; None without a section ``web:``."""
 
     def sections(self) -> dict[str, Callable[[], object]]:
         """The sections that need secrets, by name; each call reads one as `serve` does, and raises `ConfigError`."""
@@ -165,6 +169,7 @@ def load_config(path: Path) -> Config:
         zone=_zone(document, raw.zone),
         plugins=plugins,
         surface_classes=dict(raw.classes),
+        web=web_settings(document, raw.web),
     )
 
 
@@ -190,7 +195,7 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
         if name in roles:
             raise document.error(("people", name), "is both a person and a role", "Rename one of them.")
         for surface, identity in person.identities.items():
-            known = (SURFACES - {API}) | raw.plugins.surfaces.keys()
+            known = (SURFACES - WITHOUT_IDENTITIES) | raw.plugins.surfaces.keys()
             if surface not in known:
                 raise document.error(
                     ("people", name, "identities", surface), "is not a surface", f"Known: {', '.join(sorted(known))}."

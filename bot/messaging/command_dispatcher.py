@@ -15,6 +15,7 @@ from bot.messaging.schedule_commands import ChatSchedules
 from bot.messaging.task_choice import TaskChoice, TaskCommand
 from bot.messaging.task_commands import TaskCommands, with_context
 from bot.messaging.task_views import TaskViews
+from bot.messaging.web_links import WebLinks
 from bot.surfaces.port import Response
 from core.model.errors import CountersignError, TransientError
 from core.services.conversations import Conversations
@@ -34,6 +35,7 @@ class CommandDispatcher:
     schedules: ChatSchedules
     identities: IdentityDirectory
     inventory: InventoryViews
+    web_links: WebLinks
 
     async def dispatch(
         self, speaker: CommandActor, command: c.Command, subject: int | None, context: str = ""
@@ -54,6 +56,8 @@ class CommandDispatcher:
                 response = await self.views.queue()
             case c.ShowGpus():
                 response = await self.inventory.gpus()
+            case c.OpenWeb():
+                response = await self.web_links.link(speaker)
             case c.Hold() | c.Release():
                 response = await self.queue_commands.carry_out(speaker, command)
             case c.Move():

@@ -18,7 +18,7 @@ from core.strict_yaml import StrictModel, YamlDocument
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 MAX_NAME_CHARS: Final = 40
 FORGES: Final = frozenset({"local", "github"})
-_RESERVED: Final = {"surfaces": SURFACES | {"web"}, "forges": FORGES}
+_RESERVED: Final = {"surfaces": SURFACES, "forges": FORGES}
 """Names of built-in surfaces and forges; names of built-in executors are checked in `lanes.wiring`."""
 
 NamedSettings = dict[str, dict[str, Any]]

@@ -42,7 +42,8 @@ class _Server(uvicorn.Server):
 class WebServer:
     """Serves `routes` on `host` and `port`; with port 0 the system chooses one, and `port` then holds it.
 
-    `on_listening` is called with the base URL once the server accepts connections.
+    `on_listening` is called with the base URL once the server accepts connections, `on_stopping` before it waits for
+    open responses, so that endless ones end.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class WebServer:
         app.state.is_stopping = lambda: self._server.should_exit  # endless responses end then
         self.port = port
         self.on_listening: Callable[[str], None] = lambda _address: None
+        self.on_stopping: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         """Serve until cancelled and finish requests under way; raises `PermanentError` if the port is taken."""
@@ -89,6 +91,7 @@ class WebServer:
             await asyncio.shield(server)
         finally:
             ready.cancel()
+            self.on_stopping()
             self._server.should_exit = True
             await server
             bound.close()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from core.services.api_tokens import ApiTokens
     from core.services.approvals import Approvals
     from core.services.budgets import Budgets
+    from core.services.attention import Attention
     from core.services.conversations import Conversations
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
+    from core.services.web_sessions import WebSessions
     from core.services.webhooks import Webhooks
     from lanes.forge.github.client import GitHubClient
     from lanes.forge.github.forge import GitHubForge
@@ -133,6 +135,18 @@ class App:
         from core.services.budgets import Budgets
 
         return Budgets(self.database, self.settings, self.milestones)
+    def attention(self) -> Attention:
+        """Whose turn it is."""
+        from core.services.attention import Attention
+
+        return Attention(self.database, self.settings)
+
+    @cached_property
+    def web_sessions(self) -> WebSessions:
+        """Sign-in links and sessions of browsers."""
+        from core.services.web_sessions import WebSessions
+
+        return WebSessions(self.database, self.settings)
 
     @cached_property
     def queries(self) -> Queries:

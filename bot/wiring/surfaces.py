@@ -30,8 +30,10 @@ from bot.messaging.task_choice import TaskChoice
 from bot.messaging.task_commands import TaskCommands
 from bot.messaging.task_views import TaskViews
 from bot.messaging.unreadable_messages import UnreadableMessages
+from bot.messaging.web_links import WebLinks
 from bot.surfaces.port import Surface
 from bot.wiring.optional_imports import UNUSED_BY_TELEGRAM, without_optional_imports
+from bot.web.settings import DEFAULT_PORT, WebSettings
 from bot.wiring.serving import ServeProcess
 from core.model.place import ScopeOfPlace
 from core.services.card_buttons import CardButtons
@@ -44,8 +46,6 @@ from core.services.surface_health import SurfaceHealth
 if TYPE_CHECKING:
     from bot.web.server import WebServer
     from bot.wiring.app import App
-
-DEFAULT_PORT = 8700
 
 
 async def build(app: App, host: str, port: int | None) -> ServeProcess:
@@ -134,6 +134,7 @@ def _commands(
         schedules=ChatSchedules(app.schedules),
         identities=directory,
         inventory=InventoryViews(app.inventory),
+        web_links=WebLinks(app.web_sessions, lambda: app.config.web),
     )
 
 
@@ -160,14 +161,19 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
 def _web(
     app: App, surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None
 ) -> WebServer | None:
-    """The web server with the webhooks of surfaces and the API, if a surface has webhooks or a port was given."""
+    """The web server with webhooks, the API and the pages, if a surface has webhooks, pages are set up, or a port is given."""
     webhooks = [route for surface in surfaces.values() for route in surface.routes(inbox)]
-    if not webhooks and port is None:
+    if not webhooks and port is None and app.config.web is None:
         return None
     from bot.web.api import api_routes
+    from bot.web.mount import Site
     from bot.web.server import WebServer
 
-    return WebServer([*webhooks, *api_routes(app)], host, DEFAULT_PORT if port is None else port)
+    site = Site(app, lambda: app.config.web or WebSettings())
+    routes = [*webhooks, *api_routes(app), *site.routes()]
+    server = WebServer(routes, host, DEFAULT_PORT if port is None else port)
+    server.on_stopping = site.close
+    return server
 
 
 async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str, Surface]:

@@ -55,6 +55,7 @@ class CommandName(StrEnum):
     RESUME_SCHEDULE = "resume_schedule"
     LINK = "link"
     UNLINK = "unlink"
+    WEB = "web"
     HELP = "help"
     DOCTOR = "doctor"
     INIT = "init"
@@ -84,6 +85,7 @@ _TERMINAL: Final[Mapping[CommandName, str]] = {
     CommandName.UNSCHEDULE: "unschedule {args}",
     CommandName.LINK: "link {args}",
     CommandName.UNLINK: "unlink {args}",
+    CommandName.WEB: "sign-in",
     CommandName.HELP: "--help",
     CommandName.DOCTOR: "doctor",
     CommandName.INIT: "init {args}",

@@ -14,8 +14,12 @@ from core.model.stored import StoredObject
 
 API = "api"
 """The surface of requests with an API token; who acts there is the owner of the token."""
-SURFACES = frozenset({"terminal", "telegram", "slack", "github", API})
-"""The built-in surfaces; rules may name these and the surfaces of enabled plugins, and identities all but `API`."""
+WEB = "web"
+"""The surface of the pages; people sign in there by a link."""
+WITHOUT_IDENTITIES = frozenset({API, WEB})
+"""Surfaces on which people have no accounts."""
+SURFACES = frozenset({"terminal", "telegram", "slack", "github"}) | WITHOUT_IDENTITIES
+"""The built-in surfaces; rules may name these and the surfaces of enabled plugins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from core.model.task import Revision, Task
 from core.model.turn import Actor
 from core.rules.budgets import people_who_may_extend
 from core.rules.current_requirements import request_of, requirements_now
-from core.settings import SettingsSource
+from core.settings import Settings, SettingsSource
 from core.store import queue_queries, tasks
 from core.store.unit_of_work import Tx
 
@@ -138,14 +138,19 @@ class Authorization:
             return
         settings = self.settings()
         person = settings.people.named(actor.person)
-        live = requirements_now(settings, task, published)[1]
-        allowed = (live.merge_from or live.approvers) if live else ()
-        if not person.is_one_of(allowed):
+        allowed = mergers(settings, task, published)
+        if person.name not in allowed:
             raise RefusedError(
                 "may_not_merge",
                 f"policy does not let {person.name} merge #{task.number}",
-                f"It may be merged by {', '.join(settings.people.matching(allowed)) or 'no one'}.",
+                f"It may be merged by {', '.join(allowed) or 'no one'}.",
             )
+
+
+def mergers(settings: Settings, task: Task, published: Revision | None) -> tuple[str, ...]:
+    """Everyone whom the rule in force lets merge the `published` revision, sorted."""
+    live = requirements_now(settings, task, published)[1]
+    return settings.people.matching(live.merge_from or live.approvers) if live else ()
 
 
 async def decided_by(tx: Tx, task: Task) -> str:

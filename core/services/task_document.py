@@ -119,7 +119,7 @@ class TaskDocuments:
     @reads
     async def document(self, tx: Tx, number: int, actor: Actor = SYSTEM) -> TaskDocument:
         """The document of task `number` as it is now; raises `NotFoundError`, also outside the actor's scope."""
-        return await _document(tx, self.settings(), await visible_task(tx, number, actor))
+        return await read_document(tx, self.settings(), await visible_task(tx, number, actor))
 
     @reads
     async def awaiting(self, tx: Tx, person: str) -> tuple[TaskDocument, ...]:
@@ -127,7 +127,7 @@ class TaskDocuments:
         settings, awaiting = self.settings(), []
         for state in (State.STAGED, State.ASKING):
             for summary in reversed(await tasks.summaries(tx, state=state, limit=MAX_AWAITING)):
-                document = await _document(tx, settings, await tasks.load(tx, summary.number))
+                document = await read_document(tx, settings, await tasks.load(tx, summary.number))
                 if _awaits(document, person):
                     awaiting.append(document)
         return tuple(awaiting)
@@ -141,7 +141,8 @@ def _awaits(document: TaskDocument, person: str) -> bool:
     return document.task.state is State.ASKING and (document.task.requester == person or person in document.extenders)
 
 
-async def _document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
+async def read_document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
+    """The document of `task`, in the caller's transaction."""
     number = task.number
     turns = await tasks.turns_of(tx, number)
     return TaskDocument(

@@ -62,6 +62,11 @@ async def last_id(tx: Tx, number: int) -> int:
     return (await tx.session.exec(newest)).first() or 0
 
 
+async def newest_id(tx: Tx) -> int:
+    """The id of the newest event of all; 0 without any."""
+    return (await tx.session.exec(select(EventRow.id).order_by(col(EventRow.id).desc()).limit(1))).first() or 0
+
+
 async def since(
     tx: Tx,
     *,

@@ -6,7 +6,7 @@ from alembic import op
 from core.model.search_query import MAX_INDEXED_CHARS, index_words
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 
 BATCH = 2000
 MAX_TURNS_CHARS = 16 * MAX_INDEXED_CHARS

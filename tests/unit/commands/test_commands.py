@@ -306,9 +306,12 @@ def test_chat_15_help_is_in_the_form_of_the_place():
 @pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)
 def test_every_example_is_read_as_its_command(spec):
     found = parse(spec.example, bound=False)
-    assert type(found).__name__.lower() == {"task": "ask", "schedules": "listschedules", "gpu": "showgpus"}.get(
-        spec.name, spec.name.replace("_", "")
-    )
+    assert type(found).__name__.lower() == {
+        "task": "ask",
+        "schedules": "listschedules",
+        "gpu": "showgpus",
+        "web": "openweb",
+    }.get(spec.name, spec.name.replace("_", ""))
     assert len(spec.name) <= 32
     assert spec.name.replace("_", "").isalnum()
     assert len(spec.help) <= 256

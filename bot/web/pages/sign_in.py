@@ -1,0 +1,48 @@
+"""Signing in: how to get a link, the page that the link opens, and the form on it that uses the link up."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from bot.web.site.csrf import read_form
+from bot.web.site.session import cookie_of, set_cookie
+from bot.web.site.site_context import SiteContext, see_other
+from core.services.web_sessions import ABSOLUTE_S
+
+
+def router(site: SiteContext) -> APIRouter:
+    """The routes of signing in, the only ones that are answered without a session."""
+    routes = APIRouter()
+
+    @routes.get("/sign-in")
+    async def how_to(request: Request) -> Response:
+        return site.render.page(request, "sign_in.html", token=None, reason="")
+
+    @routes.get("/sign-in/{token}")
+    async def open_link(request: Request) -> Response:
+        return site.render.page(request, "sign_in.html", token=request.path_params["token"], reason="")
+
+    @routes.post("/sign-in")
+    async def use_link(request: Request) -> Response:
+        form = await read_form(request)
+        address = request.client.host if request.client else ""
+        if not site.sign_ins.allow(address):
+            reason = "Too many attempts. Wait a minute, then open your link again; it stays valid."
+            return site.render.page(request, "sign_in.html", 429, token=None, reason=reason)
+        browser = request.headers.get("user-agent", "")
+        new = await site.services.web_sessions.sign_in(form.get("token", ""), browser, cookie_of(request))
+        if new is None:
+            reason = "This link was used already, or is older than ten minutes."
+            return site.render.page(request, "sign_in.html", 403, token=None, reason=reason)
+        response = see_other("/")
+        set_cookie(request, response, new.secret, ABSOLUTE_S)
+        return response
+
+    return routes
+
+
+def not_signed_in(site: SiteContext, request: Request) -> Response:
+    """The answer to a request without a session for anything but signing in."""
+    reason = "You are not signed in, or your session has ended."
+    return site.render.page(request, "sign_in.html", 401, token=None, reason=reason)

@@ -1,0 +1,141 @@
+"""The page of one task: its card, what it needs, its diff, its timeline and its files."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from bot.cards.build import build_card
+from bot.cards.model import Card
+from bot.cards.problem_text import problem_sentence
+from bot.cards.times import duration
+from bot.web.pages.task_diff import DiffPart, chosen_view, diff_part, masked_diff
+from bot.web.pages.task_files import downloadable
+from bot.web.pages.timeline import timeline_of
+from bot.web.site.site_context import SiteContext, task_number, visitor_of
+from core.model.approval import Verdict
+from core.model.attention import AttentionAction, review_minutes
+from core.model.errors import CountersignError, Kind, Problem
+from core.model.lifecycle import State
+from core.services.task_document import TaskDocument
+from core.services.web_sessions import SURFACE, WebSession
+
+MAX_EVENTS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a visitor can do with a task now, and why not the rest."""
+
+    may_approve: bool
+    may_reject: bool
+    may_reply: bool
+    obstacle: str
+    others: tuple[str, ...]
+
+
+def router(site: SiteContext) -> APIRouter:
+    """The routes of a task's page."""
+    routes = APIRouter()
+
+    @routes.get("/tasks/{number:int}")
+    async def task(request: Request) -> Response:
+        return await task_page(site, request)
+
+    @routes.get("/tasks/{number:int}/facts")
+    async def facts(request: Request) -> Response:
+        document = await site.services.documents.document(task_number(request), visitor_of(request).session.actor)
+        values = await _facts(site, request, document, build_card(document.to_json(), now=datetime.now(UTC)))
+        on_page = request.query_params.get("digest", "")
+        return site.render.fragment(request, "task.html", "facts", **values, is_stale=on_page != values["digest"])
+
+    return routes
+
+
+async def task_page(
+    site: SiteContext, request: Request, problem: Problem | None = None, status: int = 200, reply: str = ""
+) -> Response:
+    """The page of a task; after a form that was refused, with the `problem` on top and what was typed kept."""
+    document = await site.services.documents.document(task_number(request), visitor_of(request).session.actor)
+    card = build_card(document.to_json(), now=datetime.now(UTC))
+    part, broken = await _part(site, request, document, card)
+    values = await _facts(site, request, document, card)
+    blocked = None
+    if part is None and broken is None and document.task.staged is not None:
+        blocked = masked_diff(await site.services.diffs.of(document.task))
+    values |= {
+        "part": part,
+        "broken": broken,
+        "blocked": blocked,
+        "view": chosen_view(request),
+        "problem": problem,
+        "reply": reply,
+        "nonce": secrets.token_urlsafe(12),
+        "choices": await choices_of(site, document, visitor_of(request).session),
+        "minutes": duration(60 * review_minutes(document.task.staged)) if document.task.staged else "",
+        "is_stale": False,
+        "artifacts": downloadable(document),
+    }
+    return site.render.page(request, "task.html", status, **values)
+
+
+async def _part(
+    site: SiteContext, request: Request, document: TaskDocument, card: Card
+) -> tuple[DiffPart | None, Problem | None]:
+    """The part of the diff, or why it cannot be shown; then it cannot be approved here either."""
+    try:
+        return await diff_part(site, request, document.task, card), None
+    except CountersignError as error:
+        if error.problem.kind is Kind.MISSING:
+            raise
+        return None, error.problem
+
+
+async def _facts(site: SiteContext, request: Request, document: TaskDocument, card: Card) -> dict[str, Any]:
+    """What the live part of the page shows."""
+    number = document.task.number
+    news = await site.services.queries.newest_event()
+    attention = await site.services.attention.of_task(number, visitor_of(request).session.actor)
+    return {
+        "card": card,
+        "document": document,
+        "task": document.task,
+        "attention": attention,
+        "timeline": timeline_of(document, await site.services.queries.events(number=number)),
+        "digest": document.task.staged.digest if document.task.staged else "",
+        "news": news,
+        "why": document.queue.why if document.queue else "",
+    }
+
+
+async def choices_of(site: SiteContext, document: TaskDocument, session: WebSession) -> Choices:
+    """What the visitor may do with a task now; each is checked again when they do it."""
+    task, actor = document.task, session.actor
+    if session.person is None:
+        return Choices(False, False, False, "You are signed in as the operator, who is not a person that decides.", ())
+    may_reply = await _may_reply(site, task.number, session)
+    if task.state is not State.STAGED or task.staged is None:
+        return Choices(False, False, may_reply, "", ())
+    digest = task.staged.digest
+    approving = await site.services.approvals.obstacle(task.number, actor, Verdict.APPROVE, digest)
+    rejecting = await site.services.approvals.obstacle(task.number, actor, Verdict.REJECT, digest)
+    attention = await site.services.attention.of_task(task.number, actor)
+    others = tuple(person for person, action in attention.items() if action is AttentionAction.APPROVE)
+    obstacle = problem_sentence(approving, SURFACE) if approving is not None else ""
+    if not obstacle and session.person not in attention:
+        obstacle = "Your approval counts already." if document.needs and session.person in document.needs.have else ""
+        obstacle = obstacle or "A reply is being read, which may change the diff. Look again in a moment."
+    return Choices(not obstacle, rejecting is None, may_reply, obstacle, others)
+
+
+async def _may_reply(site: SiteContext, number: int, session: WebSession) -> bool:
+    try:
+        await site.services.requests.check_speaking(number, session.actor)
+    except CountersignError:
+        return False
+    return True

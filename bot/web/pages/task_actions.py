@@ -1,0 +1,90 @@
+"""The forms of a task's page: approve, reject with a reason, and reply, by the services that the chats use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from bot.web.pages.task import task_page
+from bot.web.site.render import STATUS
+from bot.web.site.session import Visitor
+from bot.web.site.site_context import SiteContext, add_form, see_other, task_number
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.approval import Verdict
+from core.model.errors import CountersignError, Kind, NotFoundError, Problem
+
+Form = Mapping[str, str]
+
+
+def router(site: SiteContext) -> APIRouter:
+    """The routes of the forms of a task."""
+    routes = APIRouter()
+
+    async def approve(request: Request, visitor: Visitor, form: Form) -> Response:
+        number, digest = task_number(request), form.get("digest", "")
+        try:
+            problem = await _hidden(site, number, digest, visitor)
+            problem = problem or (await site.services.approvals.approve(number, digest, visitor.session.actor)).problem
+        except CountersignError as error:
+            problem = _checked(error)
+        return await _done(site, request, problem)
+
+    async def reject(request: Request, visitor: Visitor, form: Form) -> Response:
+        number, reason = task_number(request), form.get("reason", "").strip()
+        digest = form.get("digest", "")
+        if not reason:
+            problem = Problem(Kind.USAGE, "no_reason", "a rejection needs a reason", "Say what is wrong with it.")
+            return await _done(site, request, problem)
+        try:
+            problem_now = (
+                await site.services.approvals.reject(number, reason, visitor.session.actor, digest or "-")
+            ).problem
+        except CountersignError as error:
+            problem_now = _checked(error)
+        return await _done(site, request, problem_now)
+
+    async def reply(request: Request, visitor: Visitor, form: Form) -> Response:
+        number, text = task_number(request), form.get("text", "").replace("\r\n", "\n").strip()
+        nonce = form.get("nonce", "")[:40]
+        dedup = f"{visitor.session.id} {nonce}" if nonce else None  # a form that is sent twice counts once
+        try:
+            await site.services.requests.reply(number, text, visitor.session.actor, dedup)
+        except CountersignError as error:
+            return await _done(site, request, _checked(error), text)
+        return await _done(site, request, None)
+
+    add_form(routes, "/tasks/{number:int}/approve", approve)
+    add_form(routes, "/tasks/{number:int}/reject", reject)
+    add_form(routes, "/tasks/{number:int}/reply", reply)
+    return routes
+
+
+async def _hidden(site: SiteContext, number: int, digest: str, visitor: Visitor) -> Problem | None:
+    """Why the digest of a form cannot be approved: not all of its diff was shown in this session (security.md 42).
+
+    A digest that is no longer current, or a person who may not approve, is the better reason and comes first.
+    """
+    obstacle = await site.services.approvals.obstacle(number, visitor.session.actor, Verdict.APPROVE, digest)
+    if obstacle is not None:
+        return None  # `approve` refuses it for that reason, and records it
+    shown = await site.services.web_sessions.parts_shown(visitor.session.id, digest)
+    if shown.is_whole:
+        return None
+    what = f"not all of the diff of #{number} was shown to you yet"
+    mend = advise("Read ", Suggestion(CommandName.DIFF, number), " to its end, then approve it.")
+    return Problem(Kind.CONFLICT, "not_shown", what, mend)
+
+
+def _checked(error: CountersignError) -> Problem:
+    """The problem of an error that belongs on the task's page; one without a task is raised again."""
+    if isinstance(error, NotFoundError) and error.problem.code in ("no_such_task", "not_here"):
+        raise error
+    return error.problem
+
+
+async def _done(site: SiteContext, request: Request, problem: Problem | None, reply: str = "") -> Response:
+    if problem is None:
+        return see_other(f"/tasks/{task_number(request)}")
+    return await task_page(site, request, problem, STATUS[problem.kind], reply)

@@ -1,0 +1,98 @@
+"""The timeline of a task: what people wrote and decided, and what Countersign did, in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from bot.cards.safe import one_line, visible_lines
+from core.model.event import Event
+from core.model.staged_diff import short_digest
+from core.services.task_document import TaskDocument
+
+MAX_ENTRIES: Final = 300
+_PHRASES: Final = {
+    "task.planned": "planned the work",
+    "task.unclear": "asked for an answer",
+    "task.denied": "refused it by policy",
+    "task.started": "began the work",
+    "task.rescheduled": "returned it to the queue",
+    "task.staged": "staged a diff",
+    "task.blocked": "blocked the change",
+    "task.failed": "failed",
+    "task.continued": "went on with the next steps",
+    "task.voided": "found that an approval no longer holds",
+    "task.reminded": "reminded the approvers",
+    "task.escalated": "asked further approvers",
+    "task.published": "opened the pull request",
+    "task.merge_asked": "was asked to merge",
+    "task.merged": "recorded the merge",
+    "task.close_asked": "was asked to close the pull request",
+    "task.closed": "closed it",
+    "task.undo_asked": "was asked to undo it",
+    "task.cancelled": "cancelled it",
+    "task.expired": "let it expire",
+    "approval.refused": "was refused an approval",
+    "rejection.refused": "was refused a rejection",
+}
+"""Events that are shown, in words; turns and verdicts have entries of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One thing that happened: who, on which surface, what, and a text in the words of a person or of a program."""
+
+    at: datetime
+    who: str
+    surface: str
+    what: str
+    text: str = ""
+    is_quote: bool = False
+
+
+def timeline_of(document: TaskDocument, events: Iterable[Event]) -> list[TimelineEntry]:
+    """The newest `MAX_ENTRIES` entries, the oldest first."""
+    turns = [
+        TimelineEntry(t.at, t.person, t.surface, _wrote(t.n, t.revision), visible_lines(t.text), is_quote=True)
+        for t in document.turns
+    ]
+    verdicts = [
+        TimelineEntry(
+            a.at,
+            a.person,
+            a.surface,
+            f"{'approved' if a.verdict.value == 'approve' else 'rejected'} {short_digest(a.digest)}",
+            visible_lines(a.reason),
+            is_quote=True,
+        )
+        for a in document.approvals
+    ]
+    steps = [_entry(event) for event in events if event.kind in _PHRASES]
+    return sorted([*turns, *verdicts, *steps], key=lambda entry: entry.at)[-MAX_ENTRIES:]
+
+
+def _wrote(n: int, revision: int) -> str:
+    return "asked" if n == 1 else f"replied, which began revision {revision}"
+
+
+def _entry(event: Event) -> TimelineEntry:
+    body: Mapping[str, Any] = json.loads(event.body)
+    return TimelineEntry(
+        event.at, event.person or "Countersign", event.surface or "", _PHRASES[event.kind], _detail(body)
+    )
+
+
+def _detail(body: Mapping[str, Any]) -> str:
+    """What an event says beside its kind."""
+    for key in ("message", "reason", "problem", "question"):
+        value = body.get(key)
+        if isinstance(value, str) and value:
+            return one_line(value, 300)
+        if isinstance(value, Mapping) and isinstance(value.get("message"), str):
+            return one_line(value["message"], 300)
+    if isinstance(digest := body.get("digest"), str):
+        return short_digest(digest)
+    return ""

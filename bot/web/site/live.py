@@ -1,0 +1,150 @@
+"""News for open pages: one reader of the event table for all viewers, and a stream to each of them.
+
+The reader runs only while a page is open and looks for a newer event once a second, so 200 idle viewers cost what one
+does. A stream says only that something changed and of which task; the page then asks for what it shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from core.log import log
+from core.model.errors import CountersignError
+
+if TYPE_CHECKING:
+    from core.services.queries import Queries
+
+LOOK_EVERY_S: Final = 1.0
+PING_EVERY_S: Final = 20.0
+MAX_VIEWERS: Final = 500
+CHANGED: Final = "changed"
+"""The name of the message that any task changed; ``task-12`` is the one of task 12."""
+
+StillAllowed = Callable[[], Awaitable[bool]]
+"""Whether a viewer's session is still valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """The tasks that changed up to the event with the id `last`; 0 stands for what belongs to no task."""
+
+    numbers: frozenset[int]
+    last: int
+
+    def message(self) -> bytes:
+        """The server-sent events that say so; the id lets a browser that reconnects go on from there."""
+        names = [CHANGED, *(f"task-{number}" for number in sorted(self.numbers) if number)]
+        return "".join(f"id: {self.last}\nevent: {name}\ndata: {self.last}\n\n" for name in names).encode()
+
+
+class Viewer:
+    """One open stream: news that it has not sent yet, and whether it must end."""
+
+    def __init__(self) -> None:
+        self._wake = asyncio.Event()
+        self._news: News | None = None
+        self.is_closed = False
+
+    def add(self, news: News) -> None:
+        """Add news; a viewer that reads slowly gets all of it at once."""
+        before = self._news.numbers if self._news else frozenset()
+        self._news = News(news.numbers | before, news.last)
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the stream."""
+        self.is_closed = True
+        self._wake.set()
+
+    async def next(self, within_s: float) -> News | None:
+        """The news since the last call; None if there is none within `within_s` seconds, or the stream ends."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return None
+        self._wake.clear()
+        news, self._news = self._news, None
+        return news
+
+
+class LiveEvents:
+    """Reads the event table while anyone listens, and wakes every viewer."""
+
+    def __init__(
+        self, queries: Queries, look_every_s: float = LOOK_EVERY_S, ping_every_s: float = PING_EVERY_S
+    ) -> None:
+        self._queries = queries
+        self._look_every_s, self._ping_every_s = look_every_s, ping_every_s
+        self._viewers: set[Viewer] = set()
+        self._reader: asyncio.Task[None] | None = None
+        self.looks = 0
+
+    @property
+    def viewers(self) -> int:
+        """How many streams are open."""
+        return len(self._viewers)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further stream is opened now."""
+        return len(self._viewers) >= MAX_VIEWERS
+
+    async def stream(self, after: int, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
+        """Server-sent events of what changed after the event with the id `after`.
+
+        It ends when the viewer leaves or loses the session, and when `close` is called.
+        """
+        viewer = Viewer()
+        self._viewers.add(viewer)
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())
+        try:
+            yield b": open\n\n"
+            if (missed := await self._since(after)) is not None:
+                yield missed.message()
+            while not viewer.is_closed:
+                news = await viewer.next(self._ping_every_s)
+                if not await still_allowed():
+                    return
+                yield news.message() if news is not None else b": still open\n\n"
+        finally:
+            self._viewers.discard(viewer)
+            if not self._viewers and self._reader is not None:
+                self._reader.cancel()
+                self._reader = None
+
+    def close(self) -> None:
+        """End every stream."""
+        for viewer in self._viewers:
+            viewer.close()
+
+    async def _read(self) -> None:
+        last: int | None = None
+        while True:
+            try:
+                last = await self._look(last)
+            except CountersignError as error:
+                log.warning("news_not_read", problem=error.problem.message)
+            await asyncio.sleep(self._look_every_s)
+
+    async def _look(self, last: int | None) -> int:
+        """Wake the viewers if there are events after `last`; returns the newest one."""
+        self.looks += 1
+        if last is None:
+            return await self._queries.newest_event()
+        news = await self._since(last)
+        if news is None:
+            return last
+        for viewer in self._viewers:
+            viewer.add(news)
+        return news.last
+
+    async def _since(self, after: int) -> News | None:
+        if await self._queries.newest_event() <= after:
+            return None
+        events = await self._queries.events(after_id=after)
+        return News(frozenset(event.number for event in events), events[-1].id) if events else None
