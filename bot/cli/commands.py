@@ -28,8 +28,8 @@ from bot.cli import (
     stats,
     tokens,
     verify,
-    weights,
     web,
+    weights,
 )
 from bot.cli.context import CliContext, print_problem
 from bot.cli.demo import demo

@@ -30,8 +30,8 @@ from bot.surfaces.settings import (
     slack_config,
     telegram_config,
 )
-from core.model.limits import Limit, LimitScope
 from bot.web.settings import RawWeb, WebSettings, web_settings
+from core.model.limits import Limit, LimitScope
 from core.model.person import People, Person
 from core.model.turn import SURFACES, WITHOUT_IDENTITIES
 from core.ports.repository import RepositorySpec

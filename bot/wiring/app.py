@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from core.services.api_responses import ApiResponses
     from core.services.api_tokens import ApiTokens
     from core.services.approvals import Approvals
-    from core.services.budgets import Budgets
     from core.services.attention import Attention
+    from core.services.budgets import Budgets
     from core.services.conversations import Conversations
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
@@ -135,6 +135,7 @@ class App:
         from core.services.budgets import Budgets
 
         return Budgets(self.database, self.settings, self.milestones)
+
     def attention(self) -> Attention:
         """Whose turn it is."""
         from core.services.attention import Attention

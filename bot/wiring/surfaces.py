@@ -32,8 +32,8 @@ from bot.messaging.task_views import TaskViews
 from bot.messaging.unreadable_messages import UnreadableMessages
 from bot.messaging.web_links import WebLinks
 from bot.surfaces.port import Surface
-from bot.wiring.optional_imports import UNUSED_BY_TELEGRAM, without_optional_imports
 from bot.web.settings import DEFAULT_PORT, WebSettings
+from bot.wiring.optional_imports import UNUSED_BY_TELEGRAM, without_optional_imports
 from bot.wiring.serving import ServeProcess
 from core.model.place import ScopeOfPlace
 from core.services.card_buttons import CardButtons

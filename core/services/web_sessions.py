@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from core.model.errors import NotFoundError, RefusedError
 from core.model.person import MAINTAINER
-from core.model.turn import Actor
+from core.model.turn import WEB, Actor
 from core.settings import SettingsSource
 from core.store import events, web_sessions
 from core.store.database import Database, from_ms
