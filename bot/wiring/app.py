@@ -136,6 +136,7 @@ class App:
 
         return Budgets(self.database, self.settings, self.milestones)
 
+    @cached_property
     def attention(self) -> Attention:
         """Whose turn it is."""
         from core.services.attention import Attention

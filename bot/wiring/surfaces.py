@@ -161,7 +161,7 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
 def _web(
     app: App, surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None
 ) -> WebServer | None:
-    """The web server with webhooks, the API and the pages, if a surface has webhooks, pages are set up, or a port is given."""
+    """The web server with webhooks, the API and the pages, if one of them is configured or a port was given."""
     webhooks = [route for surface in surfaces.values() for route in surface.routes(inbox)]
     if not webhooks and port is None and app.config.web is None:
         return None

@@ -147,11 +147,6 @@ class Queries:
         return await events.last_id(tx, number)
 
     @reads
-    async def newest_event(self, tx: Tx) -> int:
-        """The id of the newest event of all tasks; 0 without any."""
-        return await events.newest_id(tx)
-
-    @reads
     async def queue(self, tx: Tx, actor: Actor = SYSTEM) -> QueueView:
         """The unfinished jobs of tasks that the actor can see, running ones first, of the first `MOST_JOBS`."""
         from core.rules.queue_places import rows_of  # noqa: PLC0415 - imports the scheduler and the tables of leases

@@ -102,11 +102,6 @@ async def since_with_task(
     return [(_event(row), repo, RepositoryScope.from_json(scope)) for row, repo, scope in rows]
 
 
-async def newest_id(tx: Tx) -> int:
-    """The id of the newest event of all; 0 if there is none."""
-    return (await tx.session.exec(select(EventRow.id).order_by(col(EventRow.id).desc()).limit(1))).first() or 0
-
-
 async def count_by_kind(tx: Tx, since_ms: int) -> dict[str, int]:
     """The number of events of each kind since `since_ms`."""
     rows = await tx.session.execute(

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from bot.cards.eta import short_forecast
 from bot.web.site.session import Visitor
 from bot.web.site.site_context import SiteContext, add_form, see_other, visitor_of
 from core.model.job import JobState
@@ -48,9 +49,10 @@ async def _page(site: SiteContext, request: Request, block: str) -> Response:
     session = visitor_of(request).session
     values: dict[str, Any] = {
         "paused": queue.paused,
-        "jobs": queue.jobs[:MAX_SHOWN],
-        "count": len(queue.jobs),
-        "running": sum(1 for queued in queue.jobs if queued.job.state is JobState.RUNNING),
+        "pauses": queue.pauses,
+        "rows": [(row, short_forecast(row.to_json())) for row in queue.rows[:MAX_SHOWN]],
+        "count": len(queue.rows),
+        "running": sum(1 for row in queue.rows if row.queued.job.state is JobState.RUNNING),
         "may_pause": may_pause(site.services.queue_control.settings, session.person, is_operator=session.is_operator),
         "news": news,
     }
