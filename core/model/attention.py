@@ -22,6 +22,7 @@ class AttentionAction(StrEnum):
     ANSWER = "answer"
     REPLY = "reply"
     MERGE = "merge"
+    EXTEND = "extend"
 
 
 def review_minutes(staged: StagedDiff) -> int:

@@ -1,9 +1,10 @@
 """The attention set of a task: whose turn it is, which is exactly those who can act on it now.
 
 A staged diff waits for everyone whose approval would count now and does not count yet. If no approval can count, and
-after a refusal, a rejection, a failure or an expiry, the requester can reply. A question waits for the requester, an
-open pull request for those who may merge it. While Countersign itself works on a task, it waits for no person. The idea
-is Gerrit's (https://gerrit-review.googlesource.com/Documentation/user-attention-set.html).
+after a refusal, a rejection, a failure or an expiry, the requester can reply. A question waits for the requester, one
+about a used-up budget for those who may extend that, an open pull request for those who may merge it. While Countersign
+itself works on a task, it waits for no person. The idea is Gerrit's
+(https://gerrit-review.googlesource.com/Documentation/user-attention-set.html).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from core.model.lifecycle import State
 from core.model.task import Task
 from core.rules.audit import forged_staging
 from core.rules.authorization import mergers
+from core.rules.budgets import people_who_may_extend
 from core.rules.current_requirements import requirements_now
 from core.rules.quorum import needs_of
 from core.settings import Settings
@@ -28,10 +30,10 @@ RECENT: Final = timedelta(days=7)
 """For how long a task that ended without success asks for its requester's attention."""
 _UNSUCCESSFUL: Final = (State.REFUSED, State.REJECTED, State.FAILED, State.EXPIRED)
 
-REQUESTERS_TURN: Final = (State.ASKING, *_UNSUCCESSFUL)
+REQUESTERS_TURN: Final = _UNSUCCESSFUL
 """The states in which a task waits for its requester, if for anyone."""
 
-ATTENTION_STATES: Final = (State.STAGED, State.PUBLISHED, *REQUESTERS_TURN)
+ATTENTION_STATES: Final = (State.STAGED, State.PUBLISHED, State.ASKING, *REQUESTERS_TURN)
 """The states in which a task can wait for a person."""
 
 
@@ -43,6 +45,8 @@ async def attention_of(tx: Tx, settings: Settings, task: Task) -> Mapping[str, A
         approvers = await _approvers(tx, settings, task)
         return dict.fromkeys(approvers, AttentionAction.APPROVE) or _requester(settings, task, AttentionAction.REPLY)
     if task.state is State.ASKING:
+        if task.question is not None and task.question.budget is not None:
+            return dict.fromkeys(people_who_may_extend(settings, task), AttentionAction.EXTEND)
         return _requester(settings, task, AttentionAction.ANSWER)
     if task.state in _UNSUCCESSFUL and tx.now - task.updated_at < RECENT:
         return _requester(settings, task, AttentionAction.REPLY)

@@ -13,13 +13,14 @@ from bot.cards.times import duration
 from bot.web.site.site_context import SiteContext, visitor_of
 from core.services.attention import InboxItem, PersonalInbox
 
-VERBS = {"approve": "Review", "answer": "Answer", "reply": "Look", "merge": "Look"}
+VERBS = {"approve": "Review", "answer": "Answer", "reply": "Look", "merge": "Look", "extend": "Answer"}
 """What the button of an item says."""
 REASONS = {
     "approve": "waits for your approval",
     "answer": "asks you something",
     "reply": "did not work out; reply to it, or leave it",
     "merge": "may be merged",
+    "extend": "used up its budget; extend it, or end it",
 }
 """Why an item is in the inbox."""
 

@@ -37,6 +37,7 @@ class Choices:
     may_reply: bool
     obstacle: str
     others: tuple[str, ...]
+    may_extend: bool = False
 
 
 def router(site: SiteContext) -> APIRouter:
@@ -116,9 +117,13 @@ async def _facts(site: SiteContext, request: Request, document: TaskDocument, ca
 async def choices_of(site: SiteContext, document: TaskDocument, session: WebSession) -> Choices:
     """What the visitor may do with a task now; each is checked again when they do it."""
     task, actor = document.task, session.actor
+    asks_for_budget = task.question is not None and task.question.budget is not None
     if session.person is None:
-        return Choices(False, False, False, "You are signed in as the operator, who is not a person that decides.", ())
+        who = "You are signed in as the operator, who is not a person that decides."
+        return Choices(False, False, False, who, (), may_extend=asks_for_budget)
     may_reply = await _may_reply(site, task.number, session)
+    if asks_for_budget:
+        return Choices(False, False, False, "", document.extenders, session.person in document.extenders)
     if task.state is not State.STAGED or task.staged is None:
         return Choices(False, False, may_reply, "", ())
     digest = task.staged.digest

@@ -1,4 +1,4 @@
-"""The forms of a task's page: approve, reject with a reason, and reply, by the services that the chats use."""
+"""The forms of a task's page: verdicts, replies and larger budgets, by the services that the chats use."""
 
 from __future__ import annotations
 
@@ -55,7 +55,17 @@ def router(site: SiteContext) -> APIRouter:
             return await _done(site, request, _checked(error), text)
         return await _done(site, request, None)
 
+    async def extend(request: Request, visitor: Visitor, form: Form) -> Response:
+        number, question = task_number(request), form.get("question", "")
+        asked = int(question) if question.isdecimal() and len(question) < 10 else 0
+        try:
+            await site.services.budgets.extend(number, visitor.session.actor, question=asked)
+        except CountersignError as error:
+            return await _done(site, request, _checked(error))
+        return await _done(site, request, None)
+
     add_form(routes, "/tasks/{number:int}/approve", approve)
+    add_form(routes, "/tasks/{number:int}/extend", extend)
     add_form(routes, "/tasks/{number:int}/reject", reject)
     add_form(routes, "/tasks/{number:int}/reply", reply)
     return routes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from core.services.approvals import Approvals
     from core.services.attention import Attention
+    from core.services.budgets import Budgets
     from core.services.inventory import Inventory
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
@@ -26,6 +27,10 @@ class SiteServices(Protocol):
     @property
     def attention(self) -> Attention:
         """Whose turn it is."""
+
+    @property
+    def budgets(self) -> Budgets:
+        """Extending the budgets of tasks that ask for it."""
 
     @property
     def diffs(self) -> StagedDiffs:
