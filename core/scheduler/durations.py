@@ -12,7 +12,7 @@ from core.scheduler.demand import Work
 
 _NORMAL: Final = NormalDist()
 _Z80: Final = _NORMAL.inv_cdf(0.8)
-_COMMON_SIGMA: Final = 0.2
+_COMMON_SIGMA: Final = 0.3
 """By how much all work of a run may be longer or shorter than expected: the quantiles are estimates themselves."""
 _LEAST_SIGMA: Final = 0.1
 _LOAD_SIGMA: Final = 0.15

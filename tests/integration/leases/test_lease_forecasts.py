@@ -48,11 +48,10 @@ async def test_work_that_waits_for_a_model_has_a_wait_a_promise_and_a_reason(dat
         first, first_job = await running_task(leased)
         second, second_job = await running_task(leased)
         work = asyncio.create_task(worker.ask("gpu/alpha", job=first_job, is_chat=False, tokens=400))
-        await eventually(lambda: _waits(leased, first_job))
+        await eventually(lambda: _is_explained(leased, first_job))
         await forecaster.round()
         assert await database.read(model_loads.loading) == {"gpu": "gpu/alpha:latest"}
         other = asyncio.create_task(worker.ask("gpu/beta", job=second_job, is_chat=False, tokens=400))
-        await eventually(lambda: _waits(leased, second_job))
         await eventually(lambda: _is_explained(leased, second_job))
         await forecaster.round()
         places = [await _place(leased, number) for number in (first, second)]
@@ -73,9 +72,6 @@ async def _place(leased: LeasedModels, number: int):
     return place
 
 
-async def _waits(leased: LeasedModels, job: str) -> bool:
-    return job in [lease.work.job for lease in (await leased.book.alive()).leases]
-
-
 async def _is_explained(leased: LeasedModels, job: str) -> bool:
+    """Whether the scheduler knows that a job waits, and said why."""
     return any(lease.reason for lease in (await leased.book.alive()).leases if lease.work.job == job)

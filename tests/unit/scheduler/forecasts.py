@@ -22,7 +22,7 @@ class ForecastingScheduler:
 
     scheduler: Scheduler
     every: int = 10
-    since_s: float = 300.0
+    since_s: float = 600.0
     forecasts: list[tuple[float, str, Interval]] = field(default_factory=list)
     """When each was made, of which demand, and when it was expected to start."""
     started_s: dict[str, float] = field(default_factory=dict)
