@@ -15,7 +15,7 @@ from core.services.requests import NewRequest
 from core.store import events
 from tests.e2e.kill.test_points import WITH_A_BUDGET
 from tests.e2e.kill.trial import ANA, LEE, TIMING, KillTrial, carry, check
-from tests.fakes.ollama import Call, OllamaShim, Script, running_shim
+from tests.fakes.ollama import Call, Calls, OllamaShim, Script, running_shim
 from tests.homes import CliHome, make_home
 
 pytestmark = pytest.mark.queue
@@ -29,9 +29,9 @@ models: [local/qwen3:8b]
 budget: {steps: 2}
 """
 TURNS = (
-    Call("write_file", path="docs/a.md", text="a"),
-    Call("write_file", path="docs/b.md", text="b"),
-    Call("write_file", path="docs/c.md", text="c"),
+    Calls((("write_file", {"path": "docs/a.md", "text": "a"}),)),
+    Calls((("write_file", {"path": "docs/b.md", "text": "b"}),)),
+    Calls((("write_file", {"path": "docs/c.md", "text": "c"}),)),
     Call("finish", summary="Three pages."),
 )
 
