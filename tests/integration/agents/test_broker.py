@@ -179,7 +179,7 @@ async def test_a_packed_question_does_not_pass():
 async def test_steps_and_tokens_are_bounded_and_the_reason_is_said():
     async with serving() as models, client(models, budget=Budget(steps=2)) as inner:
         assert [(await inner.ask("/v1/chat/completions", CHAT))[0] for _ in range(3)] == [200, 200, 429]
-        assert inner.account.exceeded == ExceededLimit("steps", "2 of 2 answers of the model")
+        assert inner.account.exceeded == ExceededLimit("steps", "2 of 2 answers of the model", 2, 2)
         assert inner.account.closed.is_set()
         assert len(models.asked) == 2
     async with serving() as models, client(models, budget=Budget(tokens=100)) as inner:

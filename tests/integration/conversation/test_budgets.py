@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 
 from bot.surfaces.port import Place
-from tests.fakes.ollama import Call, Script, running_shim
+from tests.fakes.ollama import Call, Calls, Script, running_shim
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
-from tests.served_home import ServedHome, introduce, serve_home
+from tests.served_home import IDS, ServedHome, introduce, serve_home
 
 pytestmark = pytest.mark.surfaces
 
@@ -30,7 +30,8 @@ AGAIN = "Give it as much again"
 @pytest_asyncio.fixture
 async def served(home: CliHome) -> AsyncIterator[ServedHome]:
     """A served home with a lane of one step, whose model takes two."""
-    turns = (Call("write_file", path="docs/a.md", text="a"), Call("finish", summary="A page."))
+    page = Calls((("write_file", {"path": "docs/a.md", "text": "a"}),))
+    turns = (page, Call("finish", summary="A page."))
     with running_shim(Script(*turns)) as shim:
         introduce(home, more=f"models:\n  local: {{url: {shim.url!r}}}\n")
         (home.root / "lanes" / "code.yaml").write_text(LANE)
@@ -46,7 +47,8 @@ async def test_the_card_asks_and_a_button_continues_the_work(served: ServedHome)
     assert card.card.question is not None
     assert card.card.question.text.startswith("The work in lane code spent 1 of 1 answers of the model. Extend the")
     assert [label for label in card.buttons if label == AGAIN] == [AGAIN]
-    assert any("lee, max may extend it" in words for words in served.memory().words)
+    told_whom = "lee, max may extend it"
+    await served.until(lambda: any(told_whom in words for words in served.memory().words), "the note")
     refused = await served.clicks("ana", card, AGAIN)
     assert refused.refused
     assert "Ask lee, max." in refused.text
@@ -55,8 +57,8 @@ async def test_the_card_asks_and_a_button_continues_the_work(served: ServedHome)
     wrong = await served.says("lee", "/extend 1 --tokens 500", GROUP)
     assert wrong.refused
     assert "the limit that is used up is steps" in wrong.text.lower()
+    late = served.memory().clicks(IDS["telegram"]["max"], card, AGAIN)
     answer = await served.clicks("lee", card, AGAIN)
     assert (answer.refused, answer.text) == (False, "#1 has more budget and goes on.")
     await served.card(1, "staged")
-    late = await served.clicks("max", card, AGAIN)
-    assert late.refused
+    assert (await served.deliver(late)).refused

@@ -58,7 +58,7 @@ async def test_a_cost_that_reaches_the_budget_closes_the_run():
     assert not account.closed.is_set()
     account.report_cost(1.0)
     assert account.closed.is_set()
-    assert account.exceeded == ExceededLimit("usd", "1.00 of 1.00 dollars")
+    assert account.exceeded == ExceededLimit("usd", "1.00 of 1.00 dollars", 1.0, 1.0)
 
 
 @pytest.mark.parametrize(("tokens", "is_overdrawn"), [(40, False), (41, True)])
