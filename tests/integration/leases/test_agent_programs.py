@@ -17,7 +17,7 @@ from core.store import model_leases
 from lanes.egress import EgressBroker, UsageAccount
 from lanes.models.endpoint import ModelName
 from tests import campaign
-from tests.integration.leases.leased_models import LeasedModels, leased_models
+from tests.integration.leases.leased_models import LeasedModels, endpoint_of, leased_endpoints, leased_models
 from tests.shims.ollama.scheduler import GIB, Hardware, ShimModel
 from tests.shims.ollama.server import GpuShim, words
 from tests.worker_harness import eventually
@@ -80,19 +80,21 @@ async def test_a_request_has_a_lease_while_it_is_answered_and_keeps_its_model_un
         assert await states(leased) == []
 
 
-async def test_two_programs_with_two_models_are_served_in_turns_and_nothing_is_cut_off(database):
+async def test_two_programs_with_two_models_are_served_one_after_the_other_and_nothing_is_cut_off(database):
     async with (
         a_shim() as shim,
-        leased_models(database, "w1", gpu=shim) as leased,
+        leased_endpoints(database, ["w1"], {"gpu": endpoint_of("gpu", shim)}, held_ms=60_000) as leased,
         program(leased, "gpu/alpha", "job_1") as one,
         program(leased, "gpu/beta", "job_2") as other,
     ):
 
-        async def turns(agent: Program) -> list[int]:
-            return [await agent.ask() for _ in range(4)]
+        async def turns(agent: Program, job: str) -> list[int]:
+            statuses = [await agent.ask() for _ in range(4)]
+            await leased.database.write(lambda tx: model_leases.end_held(tx, [job]))  # as the end of its job does
+            return statuses
 
-        assert list(await asyncio.gather(turns(one), turns(other))) == [[200] * 4, [200] * 4]
-        assert shim.scheduler.tally.loads + shim.scheduler.tally.wakes <= 4
+        assert list(await asyncio.gather(turns(one, "job_1"), turns(other, "job_2"))) == [[200] * 4, [200] * 4]
+        assert shim.scheduler.tally.loads + shim.scheduler.tally.wakes == 2, "each keeps its model between its turns"
         assert shim.cut_off == 0
 
 

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.queue, campaign.EITHER]
 def a_shim(*names: str, speed: float = 20.0) -> GpuShim:
     """A GPU with room for one of these models."""
     models = {name: ShimModel(8 * GIB, 1024, load_s=4.0, wake_s=4.0) for name in names}
-    return GpuShim(models, Hardware(memory_bytes=12 * GIB), reply=words(40), speed=speed)
+    return GpuShim(models, Hardware(memory_bytes=12 * GIB), reply=words(200), speed=speed)
 
 
 async def test_a_model_that_many_wait_for_is_loaded_on_a_second_endpoint_too_and_both_answer(database):
