@@ -72,7 +72,8 @@ def prepare(home: CliHome, shims: Mapping[str, GpuShim], telegram: FakeTelegram,
     )
     introduce(home, {"telegram": {"ana": str(ana)}}, f"telegram: {json.dumps(chat)}\nmodels:\n{models}")
     config = home.root / "countersign.yaml"
-    config.write_text(config.read_text().replace("poll_s: 0.1}", "poll_s: 0.1, slots: 4}"))
+    worker = "worker: {poll_s: 0.2, slots: 4}"  # the times of leases are those of the product
+    config.write_text(re.sub("^worker: .*$", worker, config.read_text(), flags=re.MULTILINE))
     rules = ""
     for model in models_of(shims):
         name = lane_of(model)

@@ -32,7 +32,7 @@ def test_an_endpoint_that_answers_garbage_is_said_so(home: CliHome):
     with running_gpu_shim() as shim:
         shim.switch(Mode.GARBAGE)
         task = asked(configured(home, shim.url), "local/small")
-    assert "not of its protocol" in str(task["error"] or task["queue"])
+    assert "something that is not JSON" in str(task["error"])
 
 
 def test_a_model_that_the_endpoint_does_not_have_is_named_with_how_to_get_it(home: CliHome):

@@ -26,8 +26,8 @@ from tests.integration.complaints.rivals import (
 pytestmark = pytest.mark.queue
 
 BOTH: Final = ("gpu", "other")
-HABITS: Final = (("gpu/alpha", 60.0), ("gpu/beta", 5.0))
-"""Bulk work takes a minute, a chat some seconds."""
+HABITS: Final = (("gpu/alpha", 180.0), ("gpu/beta", 5.0))
+"""Bulk work takes three minutes, a chat some seconds."""
 
 COMPLAINTS: Final = (
     Complaint(1, "two models used in turn thrash", swaps.two_agents_thrash, LlamaSwapRules),
