@@ -94,8 +94,8 @@ def _rows(numbers: range, picked: list[str], rare: str, rng: random.Random) -> l
 
 _INSERT_TASK = text(
     "INSERT INTO tasks (number, id, version, state, revision, repo, requester, surface, title, lane, priority, "
-    "created_ms, updated_ms, escalated) VALUES (:number, :id, 1, :state, 1, :repo, :requester, 'api', :title, :lane, 0, "
-    ":at, :at, 0)"
+    "created_ms, updated_ms, escalated) "
+    "VALUES (:number, :id, 1, :state, 1, :repo, :requester, 'api', :title, :lane, 0, :at, :at, 0)"
 )
 _INSERT_TURN = text(
     "INSERT INTO turns (number, n, revision, person, surface, text, at_ms) "

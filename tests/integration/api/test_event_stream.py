@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +18,10 @@ from tests.integration.api.api_home import WITHIN_S, body_of
 pytestmark = [pytest.mark.surfaces, pytest.mark.xdist_group("api")]
 
 
-async def events_of(client: httpx.AsyncClient, path: str = "/events/stream", **headers: str) -> AsyncIterator[dict]:
+Events = AsyncGenerator[dict[str, Any], None]
+
+
+async def events_of(client: httpx.AsyncClient, path: str = "/events/stream", **headers: str) -> Events:
     """The events of a stream, as they arrive."""
     async with client.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200, await answer.aread()
@@ -27,7 +31,7 @@ async def events_of(client: httpx.AsyncClient, path: str = "/events/stream", **h
                 yield json.loads(line[6:])
 
 
-async def first(client: httpx.AsyncClient, count: int, **more: str) -> list[dict]:
+async def first(client: httpx.AsyncClient, count: int, **more: str) -> list[dict[str, Any]]:
     """The first `count` events of a stream."""
     found = []
     async with asyncio.timeout(WITHIN_S), aclosing(events_of(client, **more)) as stream:
@@ -51,6 +55,7 @@ async def test_a_stream_that_is_resumed_misses_nothing_and_repeats_nothing(api):
 async def test_a_new_event_arrives_while_the_stream_is_open(api):
     client = await api.client("lee", "read", repositories=("web",))
     waiting = asyncio.create_task(first(client, 1))
+    number = 0
     while not waiting.done():  # an event before the stream begins is not new to it
         await api.ask(repo="hidden")
         number = await api.ask(repo="web")

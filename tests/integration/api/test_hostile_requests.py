@@ -231,7 +231,7 @@ async def test_k120_a_compressed_body_is_refused(api):
 @pytest.mark.parametrize(
     "query",
     [
-        "sate=staged",
+        "status=staged",
         "limit=1&limit=2",
         "limit=0",
         "limit=9999",

@@ -88,7 +88,7 @@ async def test_what_is_written_staged_and_decided_later_is_found_in_the_same_tra
     number, _ = await put_staged(services.database)
     staged = (await services.task(number)).staged
     assert staged is not None
-    assert await found(f'"{staged.files[0]["path"]}"') == [number]
+    assert await found(f'"{staged.files[0]["path"]}"') == [number, 1]  # the first names it in its title
 
     async def rename(tx):
         await tasks.save(tx, await tasks.load(tx, 3), {"title": "osprey", "repo": "heron", "lane": "falcon"})
