@@ -250,7 +250,9 @@ def _hold(rest: str, _bound: bool) -> Command | InvalidCommand:
 def _release(rest: str, _bound: bool) -> Command | InvalidCommand:
     scope, name, rest = _scope(rest)
     if rest:
-        return InvalidCommand(_about("release", "takes a lane, a repository or an endpoint"), usage_advice("release"))
+        others = ("resume_schedule",) if _ID.fullmatch(rest) else ()
+        reason = _about("release", "takes a lane, a repository or an endpoint")
+        return InvalidCommand(reason, usage_advice("release"), others)
     return Release(scope, name)
 
 

@@ -125,7 +125,8 @@ class Admission:
     @reads
     async def _blocked(self, tx: Tx, keys: Collection[str]) -> int:
         """How many of the first jobs may not run now; it only reads, because most of the time there are none."""
-        blocked, _ = await gates.first_blocked(tx, self.gates, keys, await self._running(tx), BATCH)
+        running = await self._running(tx)
+        blocked, _ = await gates.first_blocked(tx, self.gates, keys, running, claims.LOOK_AHEAD)
         return sum(len(ids) for ids in blocked.values())
 
     @writes

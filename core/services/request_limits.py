@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlmodel import col, select
-
 from core.model.errors import RefusedError
-from core.model.job import JobState
-from core.model.limits import HOUR_MS, Limit, LimitScope, QueueKeys
+from core.model.limits import HOUR_MS, Limit, QueueKeys
 from core.settings import Settings
-from core.store.tables import JobRow, TaskRow
-from core.store.turns import has_state
+from core.store import request_counts
 from core.store.unit_of_work import Tx, from_ms
 
 
@@ -27,15 +21,7 @@ async def check_request_limits(tx: Tx, settings: Settings, about: QueueKeys) -> 
 
 
 async def _check_rate(tx: Tx, limit: Limit, most: int, key: str, members: tuple[str, ...]) -> None:
-    requester, lane, repository = col(TaskRow.requester), col(TaskRow.asked_lane), col(TaskRow.repo)
-    newest = (
-        select(TaskRow.created_ms)
-        .where(_is_of(limit, key, members, (requester, lane, repository)))
-        .where(col(TaskRow.created_ms) > tx.now_ms - HOUR_MS)
-        .order_by(col(TaskRow.created_ms).desc())
-        .limit(most)
-    )
-    times = list(await tx.session.exec(newest))
+    times = await request_counts.newest_requests(tx, limit, key, members, tx.now_ms - HOUR_MS, most)
     if len(times) < most:
         return
     free = from_ms(times[-1] + HOUR_MS)
@@ -47,23 +33,10 @@ async def _check_rate(tx: Tx, limit: Limit, most: int, key: str, members: tuple[
 
 
 async def _check_length(tx: Tx, limit: Limit, most: int, key: str, members: tuple[str, ...]) -> None:
-    person, lane, repository = col(JobRow.person), col(JobRow.lane), col(JobRow.repository)
-    waiting = (
-        select(JobRow.id)
-        .where(has_state(JobState.READY), _is_of(limit, key, members, (person, lane, repository)))
-        .limit(most)
-    )
-    if len(list(await tx.session.exec(waiting))) < most:
-        return
-    raise RefusedError(
-        "queue_full",
-        f"the limit {limit.name} allows {key} {most} waiting {'job' if most == 1 else 'jobs'}, and as many wait",
-        "Ask again when one of them has begun.",
-    )
-
-
-def _is_of(limit: Limit, key: str, members: tuple[str, ...], columns: tuple[Any, Any, Any]) -> Any:
-    person, lane, repository = columns
-    if limit.scope is LimitScope.TEAM:
-        return person.in_(members)
-    return {LimitScope.PERSON: person, LimitScope.LANE: lane, LimitScope.REPOSITORY: repository}[limit.scope] == key
+    if await request_counts.has_waiting(tx, limit, key, members, most):
+        jobs = "job" if most == 1 else "jobs"
+        raise RefusedError(
+            "queue_full",
+            f"the limit {limit.name} allows {key} {most} waiting {jobs}, and as many wait",
+            "Ask again when one of them has begun.",
+        )

@@ -1,4 +1,4 @@
-"""Turns and parked jobs: the queue's order by turns of its keys, and jobs that may not be claimed now out of its way."""
+"""Turns and parked jobs: the people in the queue take turns, and what may not run is out of the way."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Fills databases for `tests.bench.claim` by a few statements: pending jobs, finished tasks, and Procrastinate's jobs."""
+"""Fills databases for `tests.bench.claim` by a few statements: jobs that wait, and finished tasks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ async def add_pending(database: Database, number: int, count: int, *, kind: str 
     statement = (
         f"INSERT INTO jobs ({columns}) {_SERIES[database.engine.dialect.name]} "
         f"SELECT 'job_' || (1000000000 + i), :number, 1, :kind, 'ready', 'web', 'code', 'p' || (i % {PEOPLE}), 0, "
-        f":now + (i / {PEOPLE}) * {TURN_MS}, :now + (i / {PEOPLE}) * {TURN_MS}, 1, 0, 0, '', '{{}}', 1, :now, :now FROM s"
+        f":now + (i / {PEOPLE}) * {TURN_MS}, :now + (i / {PEOPLE}) * {TURN_MS}, 1, 0, 0, '', '{{}}', 1, :now, :now "
+        "FROM s"
     )
 
     async def work(tx: Tx) -> None:
@@ -45,26 +46,45 @@ async def add_pending(database: Database, number: int, count: int, *, kind: str 
 
 async def add_finished(database: Database, count: int) -> None:
     """Add `count` merged tasks, each with its revision, turn, two events, two finished jobs and what it spent."""
-    first = 1_000_000
-    base = f"{_SERIES[database.engine.dialect.name]} SELECT"
-    inserts = (
-        "INSERT INTO tasks (number, id, version, state, revision, repo, requester, surface, title, asked_lane, lane, "
-        f"digest, priority, escalated, created_ms, updated_ms) {base} {first} + i, 'task_' || i, 5, 'merged', 1, 'web', "
-        f"'p' || (i % {PEOPLE}), 'terminal', 'set a to ' || i, NULL, 'code', 'd' || i, 0, false, :now - i * 100, :now FROM s",
-        "INSERT INTO revisions (number, n, created_ms, author, lane, rule, reason, basis) "
-        f"{base} {first} + i, 1, :now, 'p' || (i % {PEOPLE}), 'code', 'rule', 'why', '{{}}' FROM s",
-        "INSERT INTO turns (number, n, revision, person, surface, text, at_ms) "
-        f"{base} {first} + i, 1, 1, 'p' || (i % {PEOPLE}), 'terminal', 'set a to ' || i, :now FROM s",
-        "INSERT INTO events (number, seq, kind, at_ms, person, body, previous, hash) "
-        f"{base} {first} + i / 2, i % 2 + 1, 'task.merged', :now - 1000000, NULL, '{{}}', '', '' FROM s",
-        "INSERT INTO jobs (id, number, revision, kind, state, repository, lane, person, priority, rank_ms, turn_ms, "
-        "attempt, fence, rescues, owner, capabilities, payload, payload_version, created_ms, ready_ms, claimed_ms, "
-        f"finished_ms) {base} 'job_0' || i, {first} + i, 1, 'change', 'done', 'web', 'code', 'p' || (i % {PEOPLE}), 0, "
-        ":now, :now, 1, 1, 0, 'w0', '', '{}', 1, :now, :now - 1000, :now - 900, :now FROM s",
-        "INSERT INTO spending (job_id, part, call, model, number, lane, person, calls, input_tokens, output_tokens, "
-        f"usd, at_ms) {base} 'job_0' || i, 'change', '1', 'local/m', {first} + i, 'code', 'p' || (i % {PEOPLE}), 1, "
-        "1000, 100, 0.01, :now - i * 1000 FROM s",
-    )
+    series, who = _SERIES[database.engine.dialect.name], f"'p' || (i % {PEOPLE})"
+    number = "1000000 + i"
+    rows: dict[str, tuple[tuple[str, str], ...]] = {
+        "tasks": (
+            ("number", number), ("id", "'task_' || i"), ("version", "5"), ("state", "'merged'"), ("revision", "1"),
+            ("repo", "'web'"), ("requester", who), ("surface", "'terminal'"), ("title", "'set a to ' || i"),
+            ("lane", "'code'"), ("digest", "'d' || i"), ("priority", "0"), ("escalated", "false"),
+            ("created_ms", ":now - i * 100"), ("updated_ms", ":now"),
+        ),
+        "revisions": (
+            ("number", number), ("n", "1"), ("created_ms", ":now"), ("author", who), ("lane", "'code'"),
+            ("rule", "'rule'"), ("reason", "'why'"), ("basis", "'{}'"),
+        ),
+        "turns": (
+            ("number", number), ("n", "1"), ("revision", "1"), ("person", who), ("surface", "'terminal'"),
+            ("text", "'set a to ' || i"), ("at_ms", ":now"),
+        ),
+        "events": (
+            ("number", "1000000 + i / 2"), ("seq", "i % 2 + 1"), ("kind", "'task.merged'"), ("at_ms", ":now - 1000000"),
+            ("body", "'{}'"), ("previous", "''"), ("hash", "''"),
+        ),
+        "jobs": (
+            ("id", "'job_0' || i"), ("number", number), ("revision", "1"), ("kind", "'change'"), ("state", "'done'"),
+            ("repository", "'web'"), ("lane", "'code'"), ("person", who), ("priority", "0"), ("rank_ms", ":now"),
+            ("turn_ms", ":now"), ("attempt", "1"), ("fence", "1"), ("rescues", "0"), ("owner", "'w0'"),
+            ("capabilities", "''"), ("payload", "'{}'"), ("payload_version", "1"), ("created_ms", ":now"),
+            ("ready_ms", ":now - 1000"), ("claimed_ms", ":now - 900"), ("finished_ms", ":now"),
+        ),
+        "spending": (
+            ("job_id", "'job_0' || i"), ("part", "'change'"), ("call", "'1'"), ("model", "'local/m'"),
+            ("number", number), ("lane", "'code'"), ("person", who), ("calls", "1"), ("input_tokens", "1000"),
+            ("output_tokens", "100"), ("usd", "0.01"), ("at_ms", ":now - i * 1000"),
+        ),
+    }  # fmt: skip
+    inserts = [
+        f"INSERT INTO {table} ({', '.join(name for name, _ in columns)}) "
+        f"{series} SELECT {', '.join(value for _, value in columns)} FROM s"
+        for table, columns in rows.items()
+    ]
 
     async def work(tx: Tx) -> None:
         for statement in inserts:

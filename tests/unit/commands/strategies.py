@@ -48,6 +48,12 @@ commands = st.one_of(
     st.builds(m.Progress, maybe, st.none() | st.from_regex(r"[1-9][0-9]{0,3}[mhdw]", fullmatch=True)),
     st.builds(m.Extend, maybe, st.integers(0, 10**12), st.integers(0, 10**6), st.integers(0, 10**9).map(_thousandths)),
     st.builds(m.Hold, texts | st.just("")),
+    st.builds(
+        m.Hold, texts | st.just(""), st.sampled_from(["lane", "repo", "endpoint"]), st.sampled_from(["docs", "a.b"])
+    ),
+    st.builds(m.Release, st.sampled_from(["lane", "repo", "endpoint"]), st.sampled_from(["docs", "a.b"])),
+    st.builds(m.Move, st.integers(1, 10**6), st.sampled_from(["first", "last"]), reason=texts | st.just("")),
+    st.builds(m.Move, st.integers(1, 10**6), st.just("before"), st.integers(1, 10**6), texts | st.just("")),
     st.builds(m.Every, phrases, texts, st.none() | names, st.none() | names, st.none() | zones),
     st.builds(m.Link, st.none() | names),
     st.builds(m.Help, st.none() | st.sampled_from([spec.name for spec in COMMANDS])),
