@@ -48,6 +48,8 @@ class DemandGroup:
         self.work_s = 0.0
         self._waiting: dict[str, Waiting] = {}
         self._buckets: dict[tuple[WorkClass, float], _Bucket] = {}
+        self._in_order: dict[WorkClass | None, list[_Bucket]] = {}
+        """The buckets by worth for their work, as they were looked at last; empty after one came or went."""
         self._by_latest: dict[WorkClass, list[tuple[float, int, str]]] = {each: [] for each in WorkClass}
         self._by_round: dict[WorkClass, list[tuple[int, float, int, str]]] = {each: [] for each in WorkClass}
 
@@ -74,6 +76,7 @@ class DemandGroup:
         self._buckets[key].count -= 1
         if self._buckets[key].count == 0:
             del self._buckets[key]
+            self._in_order.clear()
         self.work_s = self.work_s - demand.work.p50_s if self._waiting else 0.0
         return waiting
 
@@ -107,12 +110,16 @@ class DemandGroup:
         return self._top(buckets[0].line) if buckets else None
 
     def _by_worth(self, only: WorkClass | None) -> list[_Bucket]:
-        buckets = [each for (work_class, _), each in self._buckets.items() if only in (None, work_class)]
-        return sorted(buckets, key=_by_ratio)
+        in_order = self._in_order.get(only)
+        if in_order is None:
+            buckets = [each for (work_class, _), each in self._buckets.items() if only in (None, work_class)]
+            in_order = self._in_order[only] = sorted(buckets, key=_by_ratio)
+        return in_order
 
     def _bucket_of(self, demand: Demand) -> _Bucket:
         key = (demand.work_class, demand.work.p50_s)
         if key not in self._buckets:
+            self._in_order.clear()
             self._buckets[key] = _Bucket(self._weights.of_class(demand.work_class), demand.work.p50_s)
         return self._buckets[key]
 
