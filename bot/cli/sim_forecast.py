@@ -9,7 +9,7 @@ import click
 from bot.cli.context import json_option, print_json
 from bot.cli.sim_options import FILE, NODES_HELP, WORKLOADS, cluster_options, load_option, number_option
 
-BINS_S: Final = (3600.0, 900.0, 300.0, 60.0)
+BINS_S: Final = (3600.0, 900.0, 300.0)
 
 
 @click.command()

@@ -54,6 +54,8 @@ class DemandGroup:
         self.work_s = 0.0
         self._waiting: dict[str, Waiting] = {}
         self._buckets: dict[tuple[WorkClass, float, float, str], _Bucket] = {}
+        self._in_order: dict[tuple[WorkClass | None, str], list[_Bucket]] = {}
+        """The buckets by worth for their work, as they were looked at last; empty after one came or went."""
         self._by_latest: dict[tuple[WorkClass, str], list[tuple[float, int, str]]] = {}
         self._by_round: dict[tuple[WorkClass, str], list[tuple[int, float, int, str]]] = {}
 
@@ -93,6 +95,7 @@ class DemandGroup:
         self._buckets[key].count -= 1
         if self._buckets[key].count == 0:
             del self._buckets[key]
+            self._in_order.clear()
         self.work_s = self.work_s - demand.work.p50_s if self._waiting else 0.0
         return waiting
 
@@ -136,14 +139,17 @@ class DemandGroup:
         return min(tops, key=lambda top: (top.round_number, top.demand.arrived_s), default=None)
 
     def _by_worth(self, only: WorkClass | None, at: str) -> list[_Bucket]:
-        buckets = [
-            each for each in self._buckets.values() if only in (None, each.work_class) and _may_serve(at, each.only_on)
-        ]
-        return sorted(buckets, key=_by_ratio)
+        in_order = self._in_order.get((only, at))
+        if in_order is None:
+            every = self._buckets.values()
+            buckets = [each for each in every if only in (None, each.work_class) and _may_serve(at, each.only_on)]
+            in_order = self._in_order[only, at] = sorted(buckets, key=_by_ratio)
+        return in_order
 
     def _bucket_of(self, demand: Demand) -> _Bucket:
         key = _bucket_key(demand)
         if key not in self._buckets:
+            self._in_order.clear()
             worth = self._weights.of_class(demand.work_class) * demand.weight
             self._buckets[key] = _Bucket(demand.work_class, demand.only_on, worth, demand.work.p50_s)
         return self._buckets[key]

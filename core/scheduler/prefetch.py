@@ -58,10 +58,10 @@ class Prefetcher:
 
     def _may_load(self, state: EndpointState, family: Family, now_s: float) -> bool:
         return (
-            family.name not in state.residents
+            self.homes.number(family.name) < _MOST_COPIES
+            and family.name not in state.residents
             and family.memory_mib <= state.memory_mib
             and family.can_be_on(state.spec.name)
-            and self.homes.number(family.name) < _MOST_COPIES
             and state.retry_s.get(family.name, now_s) <= now_s
         )
 

@@ -34,7 +34,7 @@ class Weights:
     promise_s: float = 600.0
     promise_work: float = 3.0
     turns: float = 32.0
-    replicate: float = 0.9
+    replicate: float = 1.1
     ahead_s: float = 15.0
     copy_s: float = 6.0
 
