@@ -69,7 +69,7 @@ async def has(leased: LeasedModels, model: str, state: LeaseState) -> bool:
 async def test_a_request_has_a_lease_while_it_is_answered_and_keeps_its_model_until_the_next(database):
     async with (
         a_shim(speed=1.0, answer=60) as shim,
-        leased_models(database, "w1", gpu=shim) as leased,
+        leased_endpoints(database, ["w1"], {"gpu": endpoint_of("gpu", shim)}, held_ms=60_000) as leased,
         program(leased, "gpu/alpha", "job_1") as agent,
     ):
         asking = asyncio.create_task(agent.ask())
