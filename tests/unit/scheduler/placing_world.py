@@ -15,8 +15,8 @@ from core.model.family_figures import MemoryCorrection
 from core.model.inventory import Gpu, ModelFamily, ServerState
 from core.model.model_lease import LeaseState, ModelLease, ModelWork
 from core.queue.lease_scheduling import LeaseScheduling
-from core.queue.model_moves import MoveOutcome
-from core.scheduler.events import Evict, Load
+from core.queue.model_moves import ModelMove, MoveOutcome
+from core.scheduler.events import Evict
 from core.services.inventory import EndpointStatus
 
 GIB = 1024**3
@@ -79,10 +79,10 @@ class PlacingWorld:
             self._intruder_bytes = INTRUDER_BYTES
             self.intrusions += 1
 
-    def _carry_out(self, moves: list[Evict | Load]) -> None:
+    def _carry_out(self, moves: list[ModelMove]) -> None:
         for move in moves:
-            name = move.family.partition("/")[2]
-            if isinstance(move, Evict):
+            name, family = move.model, move.decision.family
+            if isinstance(move.decision, Evict):
                 self.evictions += 1
                 del self._resident[name]
                 continue
@@ -91,12 +91,12 @@ class PlacingWorld:
             takes, known = self._takes[name], self._known[name]
             if takes > self.free_bytes:
                 self.out_of_memory += 1
-                self._scheduling.see_move(MoveOutcome(_ENDPOINT, move.family, "out of memory"), self._now_s)
+                self._scheduling.see_move(MoveOutcome(_ENDPOINT, family, "out of memory"), self._now_s)
                 continue
             self._resident[name] = takes
             before = self._corrections.get(known.family.key, MemoryCorrection())
             self._corrections[known.family.key] = before.after(known.estimate_bytes or 0, takes)
-            self._scheduling.see_move(MoveOutcome(_ENDPOINT, move.family, None), self._now_s)
+            self._scheduling.see_move(MoveOutcome(_ENDPOINT, family, None), self._now_s)
 
     def _look(self) -> None:
         """What a look at the endpoint shows."""
