@@ -26,9 +26,9 @@ async def the_victim_is_never_idle(queue: Queue, shims: Mapping[str, GpuShim]) -
     before = answered
     chat = asyncio.create_task(queue.ask(Ask(("gpu/beta",))))
     await eventually(lambda: chat.done() or answered - before >= 25)
-    is_answered = chat.done()
+    is_answered, why = chat.done(), await queue.why("gpu/beta")
     await cancelled(chat, *clients)
-    return "" if is_answered else f"a request still waits after {answered - before} later ones were served"
+    return "" if is_answered else f"a request still waits after {answered - before} later ones were served: {why}"
 
 
 async def a_load_hangs(queue: Queue, shims: Mapping[str, GpuShim]) -> str:
