@@ -1,4 +1,4 @@
-"""sim forecast: how well the requests of each model can be forecast, by several rules side by side."""
+"""sim forecast: how well the requests of each model can be forecast, by several rules that are compared."""
 
 from __future__ import annotations
 
