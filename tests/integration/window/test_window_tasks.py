@@ -124,9 +124,7 @@ async def test_127_143_nothing_in_a_diff_or_a_name_acts_and_a_long_one_is_read_t
     home.scripted(CODE, write='["**"]')
     lane = home.root / "lanes" / "scripted.yaml"
     lane.write_text(lane.read_text() + "binaries: true\nbidi: true\nodd_names: true\n")
-    said = home.document(
-        "ask", "<script>alert(2)</script> now", "--lane", "scripted", "--repo", "web", "--as", "ana", "--wait"
-    )
+    said = await asyncio.to_thread(home.document, "ask", "<script>alert(2)</script> now", *WORDS)
     assert said["state"] == "staged", said["error"]
     async with open_window(home) as window:
         lee = await window.signed_in("lee")
