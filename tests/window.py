@@ -51,7 +51,7 @@ class Visit:
 
 def forms_in(page: str) -> dict[str, dict[str, str]]:
     """The hidden fields of each POST form of a page, by its address."""
-    found = {}
+    found: dict[str, dict[str, str]] = {}
     for action, body in re.findall(r'<form[^>]*method="post" action="([^"]+)">(.*?)</form>', page, re.DOTALL):
         fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', body)
         found.setdefault(action, {name: unescape(value) for name, value in fields})
@@ -115,10 +115,9 @@ async def chromium(**options: Any) -> AsyncIterator[Any]:
     messages: list[str] = []
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await (await browser.new_context(**options)).new_page()
+        page: Any = await (await browser.new_context(**options)).new_page()
         page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: messages.append(str(error)))
-        page.messages = messages
         yield page
         await browser.close()
     assert not messages, messages

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Final
 
+from bot.cards.reordering import count_reordered, reordering_warning
 from bot.cards.safe import count_hidden, visible
 from core.model.change import show_path
 
@@ -21,10 +22,6 @@ _TAB: Final = 4
 _SECTION: Final = re.compile(rb"^diff --git ", re.MULTILINE)
 _HUNK: Final = re.compile(rb"^@@ ", re.MULTILINE)
 _HUNK_RANGES: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
-_REORDERING_LINE: Final = re.compile(
-    rb"^\+[^\n]*?(?:\xd8\x9c|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9])", re.MULTILINE
-)
-"""An added line with a character that changes text direction (U+061C, 200E-F, 202A-E, 2066-9)."""
 _LONG_SECTION: Final = 2000
 """Lines of one file from which on only the shown lines are parsed."""
 _ESCAPE: Final = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
@@ -77,14 +74,8 @@ class DiffView:
 
     @property
     def warning(self) -> str:
-        """The warning to read first, about code whose display order deceives (https://trojansource.codes).
-
-        Empty if there is none.
-        """
-        if not self.reordered_lines:
-            return ""
-        subject = f"{self.reordered_lines} added line{' hides' if self.reordered_lines == 1 else 's hide'}"
-        return f"DANGER: {subject} characters that reorder text. Elsewhere the code reads differently from how it runs."
+        """The warning to read first, about lines that reorder text; empty if there is none."""
+        return reordering_warning(self.reordered_lines)
 
     @property
     def escaped_note(self) -> str:
@@ -128,7 +119,7 @@ def read_diff(
         omitted_lines=sum(section.line_count for section in sections) - line_count,
         cut_lines=sum(1 for file in files for line in file.lines if line.omitted_chars),
         escaped_count=sum(file.escaped_count for file in files),
-        reordered_lines=len(_REORDERING_LINE.findall(diff)),
+        reordered_lines=count_reordered(diff),
     )
 
 

@@ -59,6 +59,7 @@ def test_a_section_that_is_not_safe_is_refused_with_its_key(home, section, key):
 def test_the_pages_are_served_under_the_configured_names(home):
     with_web(home, "{url: 'https://C.example.org', hosts: ['box.lan:8700']}")
     settings = load_config(home.root / "countersign.yaml").web
+    assert settings is not None
     assert settings.hosts == {"c.example.org", "box.lan:8700"}
     config = home.root / "countersign.yaml"
     config.write_text(config.read_text().replace('"ana": {', '"ana": {identities: {web: x}, '))

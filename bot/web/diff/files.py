@@ -6,9 +6,11 @@ size; each is a page, and only a reader who was sent all of them may approve.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from bot.cards.diff import DiffSection, diff_sections
@@ -24,21 +26,41 @@ MAX_ROWS: Final = 1200
 MAX_PART_BYTES: Final = 400_000
 """Bytes of changed lines in one part, about; the division of a part is by lines."""
 MAX_CACHED_ROWS: Final = 20_000
+_HEADING: Final = re.compile(rb"^@@ ", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DiffFile:
     """One changed file, a rename as one: `old` and `new` are its sides, which differ only for a rename.
 
-    `hunks` are empty for a file without lines to show: a binary, a submodule, an empty file, a mode change.
+    `body` are git's hunks, read when a part shows them. Where git has none, all `whole` lines, (before, after), are
+    removed and added. Both are empty for a file without lines: a binary, a submodule, an empty file, a mode change.
     """
 
     index: int
     path: str
     old: FileChange
     new: FileChange
-    hunks: tuple[Hunk, ...]
-    row_bytes: int
+    body: bytes = b""
+    whole: tuple[int, int] = (0, 0)
+
+    @cached_property
+    def hunks(self) -> tuple[Hunk, ...]:
+        """The hunks of the file; raises `PermanentError` if git's cannot be read."""
+        if not self.body:
+            return whole_file(*self.whole)
+        try:
+            return read_hunks(self.body)
+        except UnreadableHunkError as error:
+            mend = "See it with another program: git diff in a clone, or the attached patch."
+            raise PermanentError(
+                "diff_unreadable", f"git's diff of {self.path} cannot be read: {error}", mend
+            ) from error
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether there are lines to show."""
+        return bool(self.body or any(self.whole))
 
     @property
     def is_rename(self) -> bool:
@@ -58,7 +80,7 @@ class DiffFile:
     @property
     def is_binary(self) -> bool:
         """Whether it has bytes but no lines to show."""
-        return not self.hunks and self.new.added is None and self.new.mode != GITLINK
+        return not self.has_lines and self.new.added is None and self.new.mode != GITLINK
 
     def shown_row(self, row: FileRow | None) -> FileRow | None:
         """The facts of the file as a card has them; for a rename with the lines that changed, not all of the file's."""
@@ -67,10 +89,13 @@ class DiffFile:
         signs = [one.sign for hunk in self.hunks for one in hunk]
         return replace(row, added=signs.count(ADDED), removed=signs.count(REMOVED))
 
-    @property
+    @cached_property
     def row_count(self) -> int:
         """Lines of all hunks, at least one for the file itself."""
-        return max(1, sum(map(len, self.hunks)))
+        if not self.body:
+            return max(1, sum(self.whole))
+        remarks = self.body.count(b"\n\\ ")  # git's, such as that the file has no newline at its end
+        return max(1, self.body.count(b"\n") - remarks - len(_HEADING.findall(self.body)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +129,6 @@ class DividedDiff:
     digest: str
     files: tuple[DiffFile, ...]
     parts: tuple[tuple[Slice, ...], ...]
-
-    def part_of(self, file: int) -> int:
-        """The part in which a file begins."""
-        return next(n for n, part in enumerate(self.parts) if any(s.file.index == file for s in part))
 
 
 @dataclass(slots=True)
@@ -147,8 +168,7 @@ async def _files(content: StagedContent, order: Sequence[str]) -> list[DiffFile]
             old = changes[section.paths[0]]
         elif section is not None and len(section.paths) == 2:
             section = None  # its hunks compare with a file that is shown by itself
-        hunks = await _hunks(content, section, old, new)
-        files.append(DiffFile(index, path, old, new, hunks, len(section.body) if section else 0))
+        files.append(await _file(content, section, DiffFile(index, path, old, new)))
     return files
 
 
@@ -165,19 +185,16 @@ def _is_whole_rename(old_path: str, sections: Mapping[str, DiffSection], changes
     )
 
 
-async def _hunks(
-    content: StagedContent, section: DiffSection | None, old: FileChange, new: FileChange
-) -> tuple[Hunk, ...]:
-    """The hunks of a file: git's, or all lines of both sides where git has none that can be read."""
-    if section is not None and section.body and GITLINK not in (old.old_mode, new.mode) and new.status != "T":
-        try:
-            return read_hunks(section.body)
-        except UnreadableHunkError:
-            pass
-    if new.added is None or old.old_sha256 == new.new_sha256 or GITLINK in (old.old_mode, new.mode):
-        return ()
-    before, after = await content.blob(old.old_blob), await content.blob(new.new_blob)
-    return whole_file(len(split_lines(before)), len(split_lines(after)))
+async def _file(content: StagedContent, section: DiffSection | None, file: DiffFile) -> DiffFile:
+    """A file with its lines: git's hunks, or all lines of both sides where git has none."""
+    if GITLINK in (file.old.old_mode, file.new.mode):
+        return file
+    if section is not None and section.body and file.new.status != "T":
+        return replace(file, body=section.body)
+    if file.new.added is None or file.old.old_sha256 == file.new.new_sha256:
+        return file
+    before, after = await content.blob(file.old_blob), await content.blob(file.new_blob)
+    return replace(file, whole=(len(split_lines(before)), len(split_lines(after))))
 
 
 def _parts(files: Sequence[DiffFile]) -> list[tuple[Slice, ...]]:
@@ -200,5 +217,5 @@ def _parts(files: Sequence[DiffFile]) -> list[tuple[Slice, ...]]:
 
 def _rows_at_once(file: DiffFile) -> int:
     """How many lines of a file fit into one part, fewer for long lines."""
-    average = max(1, file.row_bytes // file.row_count)
+    average = max(1, len(file.body) // file.row_count)
     return max(1, min(MAX_ROWS, MAX_PART_BYTES // average))

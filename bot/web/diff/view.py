@@ -67,7 +67,7 @@ def _spans(path: str, blob: bytes) -> Sequence[Sequence[tuple[int, int, str]]] |
 
 async def _view(content: StagedContent, part: Slice, row: FileRow | None, view: str, gap_link: GapLink) -> FileView:
     file = part.file
-    if not file.hunks:
+    if not file.has_lines:
         return FileView(file, row, await _notes(content, file, is_crlf=False), "", not part.is_whole, 0)
     lines = await read_lines(content, file)
     hunks = part.hunks()
@@ -137,7 +137,7 @@ async def _notes(content: StagedContent, file: DiffFile, *, is_crlf: bool) -> tu
         notes.append(f"mode {old_mode} to {mode}")
     if GITLINK in (old_mode, mode):
         notes.append("a submodule: its commit is shown by its digest only")
-    elif not file.hunks:
+    elif not file.has_lines:
         notes.append(_no_lines(file))
     elif await _is_lfs_pointer(content, file):
         notes.append("a Git LFS pointer: the content is not in git")

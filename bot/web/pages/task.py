@@ -62,6 +62,7 @@ async def task_page(
     site: SiteContext, request: Request, problem: Problem | None = None, status: int = 200, reply: str = ""
 ) -> Response:
     """The page of a task; after a form that was refused, with the `problem` on top and what was typed kept."""
+    news = await site.services.queries.newest_event()  # before the rest, so that what happens meanwhile is news
     document = await site.services.documents.document(task_number(request), visitor_of(request).session.actor)
     card = build_card(document.to_json(), now=datetime.now(UTC))
     part, broken = await _part(site, request, document, card)
@@ -70,6 +71,7 @@ async def task_page(
     if part is None and broken is None and document.task.staged is not None:
         blocked = masked_diff(await site.services.diffs.of(document.task))
     values |= {
+        "news": news,
         "part": part,
         "broken": broken,
         "blocked": blocked,
@@ -100,7 +102,6 @@ async def _part(
 async def _facts(site: SiteContext, request: Request, document: TaskDocument, card: Card) -> dict[str, Any]:
     """What the live part of the page shows."""
     number = document.task.number
-    news = await site.services.queries.newest_event()
     attention = await site.services.attention.of_task(number, visitor_of(request).session.actor)
     return {
         "card": card,
@@ -109,7 +110,6 @@ async def _facts(site: SiteContext, request: Request, document: TaskDocument, ca
         "attention": attention,
         "timeline": timeline_of(document, await site.services.queries.events(number=number)),
         "digest": document.task.staged.digest if document.task.staged else "",
-        "news": news,
         "why": document.queue.why if document.queue else "",
     }
 

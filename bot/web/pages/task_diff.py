@@ -11,6 +11,7 @@ from markupsafe import Markup
 from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card
 from bot.cards.parts import FileRow
+from bot.cards.reordering import count_reordered, reordering_warning
 from bot.cards.risk import RiskLevel
 from bot.web.diff.files import DiffFile, DividedDiff
 from bot.web.diff.rows_html import Gap
@@ -93,7 +94,7 @@ async def diff_part(site: SiteContext, request: Request, task: Task, card: Card)
     if not is_prefetch(request):
         await site.services.web_sessions.record_shown(session, diff.digest, number, len(diff.parts))
     shown = await site.services.web_sessions.parts_shown(session, diff.digest)
-    warning = read_diff(content.diff, max_lines=1).warning
+    warning = reordering_warning(count_reordered(content.diff))
     return DiffPart(number, len(diff.parts), view, files, _tree(diff, rows), warning, shown)
 
 

@@ -63,21 +63,23 @@ async def searched(services: ServiceHarness, number: int) -> dict[str, str]:
 
         async def may(person: str, action: str) -> bool:
             actors = [Actor(person, place) for place in PLACES]
-            if action == "approve":
-                tries = [
-                    lambda actor=actor: Approvals._approve.__wrapped__(
-                        services.approvals, tx, number, task.staged.digest, actor, None, NOWHERE
-                    )
+            if action != "approve":
+                return await accepted(tx, lambda: inside(method_of[action], tx, number, actors[0]))
+            digest = task.staged.digest if task.staged else ""
+            approve = Approvals._approve
+            return any(
+                [
+                    await accepted(tx, lambda actor=actor: inside(approve, tx, number, digest, actor, None, NOWHERE))
                     for actor in actors
                 ]
-            elif action == "merge":
-                tries = [lambda: Requests.merge.__wrapped__(services.requests, tx, number, actors[0], NOWHERE)]
-            else:
-                tries = [
-                    lambda: Requests.check_speaking.__wrapped__(services.requests, tx, number, actors[0], picks=False)
-                ]
-            return any([await accepted(tx, attempt) for attempt in tries])
+            )
 
+        def inside(method, tx, *arguments):
+            """Call a method of a service in this transaction instead of one of its own."""
+            service = services.approvals if method is Approvals._approve else services.requests
+            return method.__wrapped__(service, tx, *arguments)
+
+        method_of = {"merge": Requests.merge, "reply": Requests.check_speaking}
         found: dict[str, str] = {}
         if task.state is State.STAGED and not await queue_queries.reads_of(tx, number):
             found = {person: "approve" for person in known if await may(person, "approve")}

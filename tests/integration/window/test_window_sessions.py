@@ -50,10 +50,10 @@ def paths_of(window) -> set[tuple[str, str]]:
     services = window.served.app
     context = SiteContext(services, Renderer(), LiveEvents(services.queries), DiffDivider(), lambda: 0.0)
     app = fastapi_app(context)
-    return {(method, route.path) for route in iter_route_contexts(app.routes) for method in route.methods or ()}
+    return {(method, str(route.path)) for route in iter_route_contexts(app.routes) for method in route.methods or ()}
 
 
-async def counts(window) -> tuple[int, int]:
+async def counts(window):
     """How many events there are, and how many of them changed a task or the queue."""
 
     async def look(tx):
