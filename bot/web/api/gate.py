@@ -93,17 +93,15 @@ class ApiGate:
         if names & _IN_QUERY:
             mend = "Send it in the Authorization header, and revoke it: addresses are logged on the way."
             raise _unauthorized("token_in_query", "a token must not be in the address", mend)
-        address = scope["client"][0] if scope.get("client") else ""
-        failures = self._quotas.look(self._policies.wrong_tokens, address)
+        token = await self._authenticated(headers.getlist("authorization"))
+        if token is not None:  # also where others behind the same proxy send wrong ones
+            return token
+        failures = self._quotas.take(self._policies.wrong_tokens, scope["client"][0] if scope.get("client") else "")
         if failures.is_exceeded:
             message = "too many requests with a wrong token came from this address"
             raise ApiError(429, "too_many_failures", message, f"Wait {failures.reset_s} s.", failures.headers)
-        token = await self._authenticated(headers.getlist("authorization"))
-        if token is None:
-            self._quotas.take(self._policies.wrong_tokens, address)
-            mend = "Create one with `countersign tokens create`, and send it as `Authorization: Bearer TOKEN`."
-            raise _unauthorized("bad_token", "the token is missing, unknown, expired or revoked", mend)
-        return token
+        mend = "Create one with `countersign tokens create`, and send it as `Authorization: Bearer TOKEN`."
+        raise _unauthorized("bad_token", "the token is missing, unknown, expired or revoked", mend)
 
     async def _authenticated(self, values: list[str]) -> ApiToken | None:
         if len(values) != 1:
