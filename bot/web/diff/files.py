@@ -186,14 +186,16 @@ def _is_whole_rename(old_path: str, sections: Mapping[str, DiffSection], changes
 
 
 async def _file(content: StagedContent, section: DiffSection | None, file: DiffFile) -> DiffFile:
-    """A file with its lines: git's hunks, or all lines of both sides where git has none."""
-    if GITLINK in (file.old.old_mode, file.new.mode):
-        return file
-    if section is not None and section.body and file.new.status != "T":
+    """A file with its lines: git's hunks, or all lines of both sides where git has none or two changes for one path."""
+    is_other_type = file.new.status == "T"
+    has_submodule = GITLINK in (file.old.old_mode, file.new.mode)
+    if section is not None and section.body and not is_other_type and not has_submodule:
         return replace(file, body=section.body)
-    if file.new.added is None or file.old.old_sha256 == file.new.new_sha256:
+    if not is_other_type and (has_submodule or file.new.added is None or file.old.old_sha256 == file.new.new_sha256):
         return file
     before, after = await content.blob(file.old_blob), await content.blob(file.new_blob)
+    if b"\0" in before + after:
+        return file
     return replace(file, whole=(len(split_lines(before)), len(split_lines(after))))
 
 

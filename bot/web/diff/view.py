@@ -134,9 +134,10 @@ async def _notes(content: StagedContent, file: DiffFile, *, is_crlf: bool) -> tu
     elif mode == ABSENT:
         notes.append("deleted")
     elif old_mode != mode:
-        notes.append(f"mode {old_mode} to {mode}")
+        notes.append(f"{_MODES.get(old_mode, old_mode)} becomes {_MODES.get(mode, mode)}")
     if GITLINK in (old_mode, mode):
-        notes.append("a submodule: its commit is shown by its digest only")
+        commits = [file.old.old_blob, file.new.new_blob]
+        notes.append(f"submodule, commit {' to '.join(commit for commit in commits if commit)}")
     elif not file.has_lines:
         notes.append(_no_lines(file))
     elif await _is_lfs_pointer(content, file):
