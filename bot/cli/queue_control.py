@@ -148,10 +148,10 @@ def move(
         raise UsageError("one_place", "it is not clear where to", "Name one of --first, --last and --before M.")
 
     async def work() -> int:
-        from core.services.queue_control import Move, MoveTo
+        from core.services.queue_control import MoveTo, QueueMove
 
         to = MoveTo.FIRST if first else MoveTo.LAST if last else MoveTo.BEFORE
-        moved = Move(to, before, reason.strip())
+        moved = QueueMove(to, before, reason.strip())
         async with context.open() as app:
             await app.queue_control.move(operator(app, person), number, moved)
             place = (await app.documents.document(number)).queue

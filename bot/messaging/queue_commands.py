@@ -11,7 +11,7 @@ from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import UsageError
 from core.services.inventory import Inventory
-from core.services.queue_control import Move, MoveTo, PauseScope, PauseScopeKind, QueueControl
+from core.services.queue_control import MoveTo, PauseScope, PauseScopeKind, QueueControl, QueueMove
 
 _KINDS = {"lane": PauseScopeKind.LANE, "repo": PauseScopeKind.REPOSITORY}
 
@@ -52,7 +52,7 @@ class QueueCommands:
         """Move the waiting job of task `number`."""
         if number is None:
             raise UsageError("which_task", "it is not clear which task to move", "Name its number.")
-        move = Move(MoveTo(command.to), command.before, command.reason)
+        move = QueueMove(MoveTo(command.to), command.before, command.reason)
         await self.control.move(speaker.actor, number, move)
         places = {MoveTo.FIRST: "before all others", MoveTo.LAST: "after all others"}
         where = places.get(move.to, f"before #{move.before}")

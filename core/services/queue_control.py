@@ -72,7 +72,7 @@ class MoveTo(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class QueueMove:
     """A new place for a task's job: first, last, or before the job of the task `before`; `reason` may be empty."""
 
     to: MoveTo
@@ -114,8 +114,8 @@ class QueueControl:
         await switches.set_pause(tx, None, actor.person, named)
 
     @writes
-    async def move(self, tx: Tx, actor: Actor, number: int, move: Move) -> None:
-        """Move the job of a task that waits to another place in the order; raises `ConflictError` if it has begun."""
+    async def move(self, tx: Tx, actor: Actor, number: int, move: QueueMove) -> None:
+        """Move the waiting job of a task to another place in the order; raises `ConflictError` if it has begun."""
         Authorization(self.settings).may_pause_queue(actor, "reorder")
         task = await visible_task(tx, number, actor, lock=True)
         job = await self._waiting_job(tx, number)
@@ -127,7 +127,7 @@ class QueueControl:
         )
         await cards.redraw(tx, number)
 
-    async def _rank_for(self, tx: Tx, actor: Actor, number: int, move: Move) -> int:
+    async def _rank_for(self, tx: Tx, actor: Actor, number: int, move: QueueMove) -> int:
         ends = await turns.ends_of_line(tx)
         if move.to is not MoveTo.BEFORE:
             first, last = ends if ends is not None else (tx.now_ms, tx.now_ms)

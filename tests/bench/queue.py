@@ -218,7 +218,7 @@ def _arrival(request: Request) -> float:
 
 
 def _decision_s(waiting: int) -> float:
-    """The mean processor time of an event with its decisions, in a steady state of `waiting` demands on 100 endpoints."""
+    """The mean processor time of an event with its decisions, while `waiting` demands wait on 100 endpoints."""
     rng = random.Random(7)
     families = [Family(f"m{index}", rng.randint(4_000, 40_000), 20.0) for index in range(60)]
     scheduler = Scheduler(families)

@@ -7,7 +7,7 @@ import pytest
 from core.model.errors import ConflictError, RefusedError
 from core.model.lifecycle import State
 from core.model.limits import Limit, LimitScope
-from core.services.queue_control import Move, MoveTo, PauseScope, PauseScopeKind, QueueControl
+from core.services.queue_control import MoveTo, PauseScope, PauseScopeKind, QueueControl, QueueMove
 from core.services.requests import NewRequest
 from tests import builders
 from tests.builders import ANA, LEE
@@ -68,13 +68,13 @@ async def test_a_maintainer_moves_jobs_and_the_audit_trail_says_why(services, co
     for number in numbers:
         await builders.put_job(database, number, person="ana")
     one, two, three = numbers
-    await control.move(LEE, three, Move(MoveTo.FIRST, reason="the release waits"))
-    await control.move(LEE, one, Move(MoveTo.LAST))
-    await control.move(LEE, one, Move(MoveTo.BEFORE, two))
+    await control.move(LEE, three, QueueMove(MoveTo.FIRST, reason="the release waits"))
+    await control.move(LEE, one, QueueMove(MoveTo.LAST))
+    await control.move(LEE, one, QueueMove(MoveTo.BEFORE, two))
     assert (await services.kinds(three))[-1] == "job.moved"
     taken = [await builders.claim(database) for _ in range(3)]
     assert [job.number for job in taken if job is not None] == [three, one, two]
     with pytest.raises(ConflictError, match="runs already"):
-        await control.move(LEE, one, Move(MoveTo.FIRST))
+        await control.move(LEE, one, QueueMove(MoveTo.FIRST))
     with pytest.raises(RefusedError, match="ana is not a maintainer"):
-        await control.move(ANA, two, Move(MoveTo.FIRST))
+        await control.move(ANA, two, QueueMove(MoveTo.FIRST))

@@ -99,7 +99,7 @@ def test_lists_are_drawn_as_in_their_picture():
     ]
     parts = [
         drawn(print_list, rows, now=NOW),
-        drawn(print_queue, jobs, paused={"by": "ana", "reason": "deploy"}, now=NOW),
+        drawn(print_queue, jobs, pauses=[{"by": "ana", "reason": "deploy"}], now=NOW),
         drawn(print_events, trail),
         drawn(print_checks, "Doctor", CHECKS),
         drawn(print_explained, DECISION),
@@ -115,7 +115,7 @@ def test_no_text_in_a_list_acts_on_the_terminal(look):
     evil_checks = [{**check, "name": EVIL, "detail": EVIL, "mend": EVIL} for check in CHECKS]
     texts = [
         drawn(print_list, [row(title=EVIL, requester=EVIL, repo=EVIL, lane=EVIL)], now=NOW, look=look),
-        drawn(print_queue, [job(worker=EVIL, problem=EVIL)], paused={"by": EVIL, "reason": EVIL}, now=NOW, look=look),
+        drawn(print_queue, [job(worker=EVIL, problem=EVIL)], pauses=[{"by": EVIL, "reason": EVIL}], now=NOW, look=look),
         drawn(print_events, [event(EVIL, person=EVIL, surface=EVIL, body={"text": EVIL, "x": [EVIL]})], look=look),
         drawn(print_checks, EVIL, evil_checks, look=look),
         drawn(print_explained, {**DECISION, "title": EVIL, "reason": EVIL, "trace": [EVIL]}, look=look),

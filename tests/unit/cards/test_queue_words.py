@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -34,8 +35,10 @@ def endpoint(**changes: Any) -> dict[str, Any]:
     return {"name": "gpu", "state": "up", "problem": "", **parts, **changes}
 
 
-def document(*jobs: dict[str, Any], paused: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"paused": paused, "jobs": list(jobs), "loading": {}}
+def document(
+    *jobs: dict[str, Any], paused: dict[str, Any] | None = None, pauses: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    return {"paused": paused, "pauses": list(pauses), "jobs": list(jobs), "loading": {}}
 
 
 def bars(row: dict[str, Any], loading: dict[str, str] | None = None, in_use: tuple[str, ...] = ()) -> list[str]:
@@ -56,6 +59,11 @@ def test_a_phone_shows_each_job_in_short_lines():
         "#12 change code: runs\nends in 2 to 5 min\ngpu/coder:30b\n\n"
         "#13 change code: waits\nplace 3, begins in 4 to 9 min\ngpu/coder:30b\n2 jobs go before it."
     )
+
+
+def test_the_pause_of_a_lane_is_told_with_who_and_why():
+    pauses = [{"scope": "lane", "name": "docs", "by": "lee", "reason": "the forge is being moved"}]
+    assert queue_text(document(pauses=pauses)) == "The lane docs is paused by lee: the forge is being moved"
 
 
 def test_a_long_queue_is_cut_on_a_phone_and_follow_jobs_are_left_out():

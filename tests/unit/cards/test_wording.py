@@ -130,8 +130,9 @@ _OPERATORS = (
     "bot/operations/init.py",
     "bot/surfaces/telegram/doctor_checks.py",
     "bot/surfaces/settings.py",
+    "bot/web/api/examples.py",
 )
-"""What only ``countersign`` itself prints."""
+"""What only ``countersign`` itself prints, and examples of what the API answers: a problem's command as text."""
 
 
 def _texts(path):
