@@ -88,11 +88,11 @@ async def test_a_stream_ends_when_its_token_is_revoked(api):
             await asyncio.wait([reading], timeout=0.5)
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "1.5", "9" * 40, "²"])
-async def test_an_event_id_that_is_none_is_refused(api, value):
+async def test_an_event_id_that_is_none_is_refused(api):
     client = await api.client("lee", "read")
-    answer = await client.get("/events/stream", headers={"Last-Event-ID": value.encode()})
-    assert (answer.status_code, body_of(answer)["code"]) == (400, "bad_event_id")
+    for value in ("x", "-1", "1.5", "9" * 40, "²"):
+        answer = await client.get("/events/stream", headers={"Last-Event-ID": value.encode()})
+        assert (answer.status_code, body_of(answer)["code"]) == (400, "bad_event_id")
 
 
 async def test_a_token_has_a_limited_number_of_streams(api):

@@ -79,7 +79,8 @@ async def test_a_refusal_is_repeated_too_and_a_day_later_forgotten(api):
     assert (await client.post("/tasks", json=BODY, headers=headers)).status_code == 201
 
 
-@pytest.mark.parametrize("key", ["", "a b", "é".encode(), "x" * 201])
-async def test_a_key_that_is_not_plain_is_refused(api, key):
-    answer = await (await api.client("ana")).post("/tasks", json=BODY, headers={"Idempotency-Key": key})
-    assert (answer.status_code, body_of(answer)["code"]) == (400, "bad_key")
+async def test_a_key_that_is_not_plain_is_refused(api):
+    client = await api.client("ana")
+    for key in (b"", b"a b", "é".encode(), b"x" * 201):
+        answer = await client.post("/tasks", json=BODY, headers=[(b"Idempotency-Key", key)])
+        assert (answer.status_code, body_of(answer)["code"]) == (400, "bad_key")

@@ -25,7 +25,10 @@ import core.store.web_tables  # noqa: F401 (with the imports above and below: fi
 from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, PermanentError
 from core.model.provenance import Usage
+from core.model.search_query import SearchQuery
+from core.model.task_filter import TaskFilter
 from core.model.webhook_delivery import SENT
+from core.services.task_search import TaskSearch
 from core.store import cards, deliveries, inbox, inventory, model_leases, notes, spending_ledger
 from core.store.database import Database, Location
 from core.store.migrate import HEAD, alembic_config, current_version, migrate, migrations_directory
@@ -288,6 +291,8 @@ import aiosqlite, alembic.command, alembic.config, sqlalchemy.dialects.sqlite
 from core.model.budget import Spending
 from core.model.errors import CountersignError
 from core.model.provenance import Usage
+from core.model.search_query import SearchQuery
+from core.model.task_filter import TaskFilter
 from core.store import spending_ledger
 from core.store.database import Database, Location
 from core.store.migrate import migrate
@@ -345,3 +350,32 @@ def test_a_database_that_cannot_be_written_is_named_and_kept(shared):
     before = location.file.read_bytes()
     assert start_as_ordinary_user(shared)[0] in ("read_only", "cannot_open")
     assert location.file.read_bytes() == before
+
+
+async def test_tasks_of_an_older_version_are_found_by_the_search(blank):
+    migrate_to(blank, "0012")
+    staged = '{"files": [{"path": "src/heron.py"}]}'
+    with connect(blank) as connection:
+        connection.execute(text(OLD_TASK))
+        connection.execute(text(OLD_REVISION), {"n": 1, "staged": staged})
+        connection.execute(text(OLD_REVISION), {"n": 2, "staged": None})
+        for n, said in enumerate(("rename Kestrel", "now falcon"), 1):
+            connection.execute(text(OLD_TURN), {"n": n, "text": said})
+        connection.execute(text(OLD_TASK.replace("VALUES (1, 't'", "VALUES (2, 'u'")))
+        connection.commit()
+    assert migrate(blank) is True
+    database = Database(blank)
+    for words, numbers in (("kestrel falcon", [1]), ("src/heron.py", [1]), ("x", [2, 1]), ("nothing", [])):
+        page = await TaskSearch(database).page(TaskFilter(search=SearchQuery.parse(words)), 10)
+        assert [task.number for task in page.tasks] == numbers, words
+    await database.close()
+
+
+OLD_REVISION = (
+    "INSERT INTO revisions (number, n, created_ms, author, reason, basis, staged) "
+    "VALUES (1, :n, 1, 'ana', '', '{}', :staged)"
+)
+OLD_TURN = (
+    "INSERT INTO turns (number, n, revision, person, surface, text, at_ms) "
+    "VALUES (1, :n, 1, 'ana', 'terminal', :text, 1)"
+)
