@@ -51,7 +51,7 @@ LIMITS: Final = {
     "lost": 0.0,
     "repeated": 0.0,
 }
-"""The greatest value of each figure that meets its goal (docs/queue.md)."""
+"""The greatest value of each figure that meets its goal (docs/model-scheduling.md)."""
 
 
 def main(argv: list[str]) -> int:

@@ -56,7 +56,7 @@ LIMITS: Final = {
     "placements_out_of_memory": 0.0,
     "million_jobs_of_10_minutes": 1.0,
 }
-"""The greatest value of each figure that meets its goal (docs/queue.md)."""
+"""The greatest value of each figure that meets its goal (docs/model-scheduling.md)."""
 
 
 def main(argv: list[str]) -> int:
