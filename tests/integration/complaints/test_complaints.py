@@ -1,7 +1,7 @@
 """Twelve complaints about today's queues: none with Countersign's, and each under the rule that it was reported of.
 
-The reports are listed in docs/model-scheduling.md. A scenario runs against live shims that load, swap, wedge and lie; what it
-waits for are conditions, and how long anything takes is counted in requests that are served meanwhile.
+The reports are listed in docs/model-scheduling.md. A scenario runs against live shims that load, swap, wedge and crash.
+What it waits for are conditions, and how long anything takes is counted in requests that are served meanwhile.
 """
 
 from __future__ import annotations
