@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import BigInteger, cast, literal, text, update
+from sqlalchemy import text, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from core.model.change_result import ChangeResult
 from core.model.errors import LostClaimError
 from core.model.job import Job, JobState
-from core.model.job_order import AGE_PER_PRIORITY_MS
-from core.store import jobs
+from core.store import jobs, turns
 from core.store.tables import ArtifactRow, JobRow
 from core.store.unit_of_work import Tx
 
@@ -73,10 +72,9 @@ async def give(tx: Tx, job: Job, followers: list[JobRow], result: ChangeResult) 
     for follower in followers:
         follower.result = _shared(result, job.number).to_json()
         await _copy_artifacts(tx, job.number, job.revision, follower.id, follower.number, follower.revision)
-        follower.state, follower.ready_ms = JobState.READY.value, tx.now_ms
-        follower.rank_ms = tx.now_ms - follower.priority * AGE_PER_PRIORITY_MS
         tx.session.add(follower)
     await tx.session.flush()
+    await turns.make_claimable(tx, [each.id for each in followers], ready_ms=tx.now_ms)
 
 
 async def release_stranded(tx: Tx) -> int:
@@ -88,14 +86,10 @@ async def release_stranded(tx: Tx) -> int:
         .correlate(JobRow)
         .exists()
     )
-    rank = literal(tx.now_ms, BigInteger) - cast(col(JobRow.priority), BigInteger) * AGE_PER_PRIORITY_MS
-    result = await tx.session.execute(
-        update(JobRow)
-        .where(col(JobRow.run_key).is_not(None), col(JobRow.state) == JobState.WAITING.value, ~leads)
-        .values(state=JobState.READY.value, ready_ms=tx.now_ms, rank_ms=rank)
-        .execution_options(synchronize_session=False)
+    stranded = await tx.session.exec(
+        select(JobRow.id).where(col(JobRow.run_key).is_not(None), JobRow.state == JobState.WAITING.value, ~leads)
     )
-    return int(getattr(result, "rowcount", -1))
+    return await turns.make_claimable(tx, list(stranded), ready_ms=tx.now_ms)
 
 
 async def any_stranded(tx: Tx) -> bool:
