@@ -15,6 +15,7 @@ from bot.surfaces.port import ButtonPress, IncomingMessage, Response, Surface
 from core.log import log
 from core.model.errors import CountersignError, TransientError
 from core.model.inbox import InboxEntry
+from core.services.idle_looks import IdleLooks
 from core.services.message_inbox import AnswerNote, MessageInbox
 
 BATCH: Final = 200
@@ -37,7 +38,7 @@ class AnswersMessages(Protocol):
 class InboxConsumer:
     """The loop that empties the inbox. Every delivery is processed at least once, and its effects happen once.
 
-    `on_processed` is called after each batch: cards and notes may be due.
+    `on_processed` is called after each batch: cards and notes may be due. `idle` leaves out looks that find nothing.
     """
 
     messages: MessageInbox
@@ -45,6 +46,7 @@ class InboxConsumer:
     processor: AnswersMessages
     surfaces: Mapping[str, Surface]
     on_processed: Callable[[], None] = lambda: None
+    idle: IdleLooks | None = None
     poll_s: float = 1.0
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _acknowledging: set[asyncio.Task[None]] = field(default_factory=set)
@@ -59,7 +61,7 @@ class InboxConsumer:
             group.create_task(self._prune())
             while True:
                 try:
-                    was_busy = await self.round()
+                    was_busy = await (self.idle.unless_idle(self.round) if self.idle is not None else self.round())
                 except TransientError as error:
                     log.warning("inbox_waits", problem=error.problem.message)
                     was_busy = False

@@ -13,14 +13,16 @@ from bot.messaging.card_delivery import CardDelivery
 from bot.messaging.note_delivery import NoteDelivery
 from core.log import log
 from core.model.errors import TransientError
+from core.services.idle_looks import IdleLooks
 
 
 @dataclass(slots=True)
 class SurfaceDelivery:
-    """Delivers what is due on one surface; looks for it every `poll_s` seconds and when woken."""
+    """Delivers what is due on one surface; looks for it every `poll_s` seconds and when woken, but for `idle` looks."""
 
     cards: CardDelivery
     notes: NoteDelivery
+    idle: IdleLooks | None = None
     poll_s: float = 1.0
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -32,7 +34,7 @@ class SurfaceDelivery:
         """Deliver what is due until cancelled; retries failures later."""
         while True:
             try:
-                was_busy = await self.round()
+                was_busy = await (self.idle.unless_idle(self.round) if self.idle is not None else self.round())
             except TransientError as error:
                 log.warning("delivery_waits", surface=self.cards.surface.name, problem=error.problem.message)
                 was_busy = False

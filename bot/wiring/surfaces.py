@@ -39,6 +39,7 @@ from core.model.place import ScopeOfPlace
 from core.services.card_buttons import CardButtons
 from core.services.card_outbox import CardOutbox
 from core.services.follow_wakeup import FollowWakeup
+from core.services.idle_looks import IdleLooks
 from core.services.message_inbox import MessageInbox
 from core.services.note_outbox import NoteOutbox
 from core.services.surface_health import SurfaceHealth
@@ -82,7 +83,9 @@ def serve_surfaces(
 
     inbox = DurableInbox(messages, app.conversations, on_channel_moved=scopes.moved)
     processor = UnreadableMessages(router, directory, limits)
-    consumer = InboxConsumer(messages, inbox, processor, surfaces, on_processed=wake_deliveries)
+    consumer = InboxConsumer(
+        messages, inbox, processor, surfaces, on_processed=wake_deliveries, idle=IdleLooks(app.database)
+    )
     inbox.on_stored = consumer.wake
     router.acknowledge = consumer.acknowledge
     return ServeProcess(
@@ -109,7 +112,7 @@ def _delivery(
         builder=builder,
         one_card=surface.name == "github",
     )
-    return SurfaceDelivery(cards, NoteDelivery(surface, notes))
+    return SurfaceDelivery(cards, NoteDelivery(surface, notes), IdleLooks(app.database))
 
 
 def _commands(
@@ -154,7 +157,8 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     # also without hooks, so that its cursor advances: a hook that is added later receives only events from then on
     mask = app.settings().mask
     receivers = app.plugins().receivers(comments, mask)
-    outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, mask=mask)
+    idle = IdleLooks(app.database)
+    outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, idle=idle, mask=mask)
     return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
 
 

@@ -16,6 +16,7 @@ from core.queue.lease_scheduling import LeaseScheduling
 from core.queue.model_moves import ModelMoves
 from core.queue.shadow_scheduling import ShadowScheduling
 from core.scheduler.scheduler import Scheduler
+from core.services.idle_looks import IdleLooks
 from core.services.inventory import EndpointStatus, Inventory
 from core.services.model_leases import ModelLeaseBook
 from core.services.scheduler_weights import SchedulerWeights
@@ -44,8 +45,10 @@ class LeaseGranter:
     _looked_s: float = 0.0
     _led_s: float = 0.0
     shadow: ShadowScheduling = field(init=False)
+    _idle: IdleLooks = field(init=False)
 
     def __post_init__(self) -> None:
+        self._idle = IdleLooks(self.inventory.database)
         self.shadow = ShadowScheduling(SchedulerWeights(self.book.database, self.duty.settings))
 
     @property
@@ -59,7 +62,7 @@ class LeaseGranter:
             while True:
                 is_busy = False
                 try:
-                    is_busy = await self.step()
+                    is_busy = bool(await self._idle.unless_idle(self.step))
                 except CountersignError as error:  # what was decided may not be recorded: begin anew from the rows
                     log.warning("leases_not_granted", problem=error.problem.message)
                     self._stop()

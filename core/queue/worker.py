@@ -18,6 +18,7 @@ from core.queue.heartbeat import Heartbeat
 from core.queue.reconciler import Reconciler
 from core.queue.runner import Runner
 from core.queue.sweep_leader import Sweeper
+from core.services.idle_looks import IdleLooks
 from core.store import jobs, leaders, queue_queries, workers
 from core.store.tables import WorkerRow
 from core.store.unit_of_work import Tx, reads, writes
@@ -62,6 +63,7 @@ class Worker:
         self.claimer = Claimer(self.database, node, id, self.settings)
         self.heartbeat = Heartbeat(self.database, self.settings, self.runner, reconciler, id)
         self.sweeper = Sweeper(self.database, self.settings, reconciler, id, self.runner.wake.set)
+        self._idle = IdleLooks(context.database)
         self.duties, self._jobs_waiting_for_models = duties, jobs_waiting_for_models
         self._is_awaited = False
 
@@ -122,7 +124,9 @@ class Worker:
 
     async def _claim(self) -> Job | None:
         try:
-            return await self.claimer.claim()
+            if self._is_awaited:
+                return await self.claimer.claim()
+            return await self._idle.unless_idle(self.claimer.claim)
         except TransientError as error:
             if self._is_awaited:
                 raise

@@ -20,6 +20,7 @@ from core.model.advice import DOCTOR
 from core.model.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError, unreadable_value
 from core.model.ids import NewId, new_id
 from core.model.stored import StoredValueError
+from core.store.commit_watch import CommitWatch
 from core.store.postgres_statements import PostgresStatements, PreparedStatement
 from core.store.unit_of_work import Tx, from_ms, to_ms
 
@@ -79,6 +80,7 @@ class Database:
         # a burst waits here without a limit; the pool would fail after 30 s
         self._free = asyncio.Semaphore(CONNECTIONS[location.is_sqlite])
         self._single = None if location.is_sqlite else PostgresStatements(location.url)
+        self.commits = CommitWatch(location.file)
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that may write, and commit it."""
@@ -108,6 +110,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        self.commits.close()
         if self._single is not None:
             await _to_its_end(self._single.close())
         await _to_its_end(self.engine.dispose())

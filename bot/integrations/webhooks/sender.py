@@ -20,6 +20,7 @@ from core.model.masking import Mask, no_mask
 from core.model.task import Task
 from core.model.turn import Turn
 from core.model.webhook_delivery import FAILED, SENT, WebhookDelivery
+from core.services.idle_looks import IdleLooks
 from core.services.webhooks import Webhooks
 
 WAITS_S: Final = (10, 60, 300, 1_800, 7_200, 21_600, 43_200)
@@ -83,6 +84,7 @@ class WebhookSender:
         *,
         client: CheckedClient | None = None,
         receivers: WebhookReceivers | None = None,
+        idle: IdleLooks | None = None,
         poll_s: float = POLL_S,
         mask: Mask = no_mask,
     ) -> None:
@@ -90,6 +92,7 @@ class WebhookSender:
         self._hooks = hooks
         self._client = client or CheckedClient()
         self._receivers = receivers
+        self._idle = idle
         self._poll_s, self._mask = poll_s, mask
         self._pruned_at_s = float("-inf")
 
@@ -97,7 +100,7 @@ class WebhookSender:
         """Run until cancelled."""
         while True:
             try:
-                busy = await self.round()
+                busy = await (self._idle.unless_idle(self.round) if self._idle is not None else self.round())
             except TransientError as error:
                 log.warning("outbound_waits", problem=error.problem.message)
                 busy = False
