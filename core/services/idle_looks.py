@@ -17,9 +17,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class IdleLooks:
-    """Leaves out the looks of one loop that cannot find anything new; on PostgreSQL it leaves out none."""
+    """Leaves out looks of one loop that cannot find anything new, for at most `longest_s`; on PostgreSQL none."""
 
     database: Database
+    longest_s: float = LONGEST_S
     _version: int | None = None
     _until_s: float = 0.0
 
@@ -32,5 +33,5 @@ class IdleLooks:
         if version is not None and version == self._version and time.monotonic() < self._until_s:
             return None
         found = await look()
-        self._version, self._until_s = (None if found else version), time.monotonic() + LONGEST_S
+        self._version, self._until_s = (None if found else version), time.monotonic() + self.longest_s
         return found
