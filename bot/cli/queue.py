@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,13 +57,15 @@ async def _watch(app: App) -> None:
 
 async def _explain(app: App, number: int, *, as_json: bool) -> None:
     """Say what a task waits for and how long; raises `NotFoundError` for one that does not exist."""
+    place = (await app.documents.document(number)).queue
+    print_reason(number, place.to_json() if place is not None else None, as_json=as_json)
+
+
+def print_reason(number: int, queue_object: Mapping[str, Any] | None, *, as_json: bool) -> None:
+    """Print what a task waits for and how long, from the ``queue`` object of its document."""
     from bot.cards.eta import eta_sentences
 
-    place = (await app.documents.document(number)).queue
-    if place is None:
-        why, queue_object = "It is not in the queue.", None
-    else:
-        why, queue_object = place.why, place.to_json()
+    why = queue_object["why"] if queue_object is not None else "It is not in the queue."
     if as_json:
         print_json({"task": number, "why": why, "queue": queue_object})
         return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class NamedScope:
     """What the options and arguments of a command name; at most one of them."""
 
     lane: str | None
@@ -25,7 +25,7 @@ class _Named:
     endpoint: str | None
 
     @classmethod
-    def of(cls, words: tuple[str, ...], lane: str | None, repo: str | None, endpoint: str | None) -> _Named:
+    def of(cls, words: tuple[str, ...], lane: str | None, repo: str | None, endpoint: str | None) -> NamedScope:
         """Also ``endpoint NAME`` and ``NAME``; raises `UsageError` for more than one."""
         names = words[1:] if len(words) > 1 and words[0] == "endpoint" else words
         given = [name for name in (*names, lane, repo, endpoint) if name is not None]
@@ -35,11 +35,9 @@ class _Named:
 
     def scope(self) -> PauseScope | None:
         """The lane or repository; None for the whole queue."""
-        from core.services.queue_control import PauseScope, PauseScopeKind
+        from core.services.queue_control import scope_of
 
-        if self.lane is not None:
-            return PauseScope(PauseScopeKind.LANE, self.lane)
-        return PauseScope(PauseScopeKind.REPOSITORY, self.repo) if self.repo is not None else None
+        return scope_of(self.lane, self.repo)
 
     def document(self, **values: Any) -> dict[str, Any]:
         """The command's document: what it was about, and `values`."""
@@ -77,7 +75,7 @@ def pause(
     as_json: bool,
 ) -> int:
     """Start no more jobs; running ones finish, requests are still accepted. For maintainers with --as."""
-    named = _Named.of(words, lane, repo, endpoint)
+    named = NamedScope.of(words, lane, repo, endpoint)
 
     async def work() -> int:
         async with context.open() as app:
@@ -107,7 +105,7 @@ def resume(
     as_json: bool,
 ) -> int:
     """Let what was paused run again: the queue, a lane, a repository, or an endpoint. For maintainers with --as."""
-    named = _Named.of(words, lane, repo, endpoint)
+    named = NamedScope.of(words, lane, repo, endpoint)
 
     async def work() -> int:
         async with context.open() as app:

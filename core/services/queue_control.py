@@ -51,6 +51,15 @@ class PauseScope:
     name: str
 
 
+def scope_of(lane: str | None, repository: str | None) -> PauseScope | None:
+    """The lane or repository that is named; None if neither is. Raises `UsageError` if both are."""
+    if lane is not None and repository is not None:
+        raise UsageError("one_scope", "more than one thing is named", "Name one lane or one repository.")
+    if lane is not None:
+        return PauseScope(PauseScopeKind.LANE, lane)
+    return PauseScope(PauseScopeKind.REPOSITORY, repository) if repository is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class ScopedPause:
     """The pause of a lane or a repository."""

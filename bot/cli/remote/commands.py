@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import click
 
 from bot.cli.context import CliContext, parse_time, print_json
 from bot.cli.interruption import on_interrupt
+from bot.cli.queue_control import NamedScope
 from bot.cli.remote.client import RemoteServer
 from bot.cli.remote.showing import document_of, follow, print_part, print_task
 from core.model.errors import UsageError
@@ -59,6 +61,7 @@ def _ask(context: CliContext, **given: Any) -> int:
         "priority": given["priority"],
         "deadline": deadline.isoformat() if deadline else None,
         "after": given["after"],
+        "if_failed": given["if_failed"],
         "as": given["person"],
     }
     server = server_of(context)
@@ -138,36 +141,50 @@ def _cancel(context: CliContext, number: int, person: str | None, as_json: bool)
     return 0
 
 
-def _queue(context: CliContext, number: int | None, as_json: bool) -> int:
+def _queue(context: CliContext, number: int | None, watches: bool, as_json: bool) -> int:
     from bot.cli.output import print_queue
+    from bot.cli.queue import print_reason
 
+    if watches:
+        raise UsageError("watch_here", "--watch works only where the home is", "Leave it out, or open the pages.")
     server = server_of(context)
     if number is not None:
-        place = document_of(server, number)["queue"]
-        why = place["why"] if place is not None else "It is not in the queue."
-        print_json({"task": number, "why": why}) if as_json else click.echo(why or "It runs.")
+        print_reason(number, document_of(server, number)["queue"], as_json=as_json)
         return 0
     document = server.get("/queue").json()
     print_json(document) if as_json else print_queue(document)
     return 0
 
 
-def _pause(context: CliContext, reason: str, person: str | None, as_json: bool) -> int:
-    document = server_of(context).post("/queue/pause", {"reason": reason, "as": person}).json()
-    print_json(document) if as_json else click.echo("The queue is paused.")
+def _extend(context: CliContext, number: int, person: str | None, as_json: bool, **given: Any) -> int:
+    on_interrupt(f"check with `countersign show {number}` whether it was extended")
+    server = server_of(context)
+    amounts = {name: given[name] for name in ("tokens", "steps", "usd") if given[name]}
+    document = server.post(f"/tasks/{number}/extensions", {**amounts, "as": person}).json()
+    return follow(server, document, wait=given.get("wait", False), as_json=as_json)
+
+
+def _pause(context: CliContext, reason: str, person: str | None, as_json: bool, **given: Any) -> int:
+    named, server = NamedScope.of(**given), server_of(context)
+    if named.endpoint is not None:
+        path = f"/endpoints/{quote(named.endpoint, safe='')}/drain"
+        document = server.post(path, {"reason": reason, "as": person}).json()
+        print_json(document) if as_json else click.echo(f"{named.endpoint} gets no new work.")
+        return 0
+    body = {"reason": reason, "lane": named.lane, "repo": named.repo, "as": person}
+    document = server.post("/queue/pause", body).json()
+    print_json(document) if as_json else click.echo(f"{named.words} is paused.")
     return 0
 
 
-def _resume(context: CliContext, endpoint: str | None, person: str | None, as_json: bool) -> int:
-    from urllib.parse import quote
-
-    server = server_of(context)
-    if endpoint is not None:
-        document = server.post(f"/endpoints/{quote(endpoint, safe='')}/resume", {"as": person}).json()
-        print_json(document) if as_json else click.echo(f"{endpoint} gets work again.")
+def _resume(context: CliContext, person: str | None, as_json: bool, **given: Any) -> int:
+    named, server = NamedScope.of(**given), server_of(context)
+    if named.endpoint is not None:
+        document = server.post(f"/endpoints/{quote(named.endpoint, safe='')}/resume", {"as": person}).json()
+        print_json(document) if as_json else click.echo(f"{named.endpoint} gets work again.")
         return 0
-    document = server.post("/queue/resume", {"as": person}).json()
-    print_json(document) if as_json else click.echo("The queue is running.")
+    document = server.post("/queue/resume", {"lane": named.lane, "repo": named.repo, "as": person}).json()
+    print_json(document) if as_json else click.echo(f"{named.words} is running.")
     return 0
 
 
@@ -200,6 +217,7 @@ REMOTE: Final[Mapping[str, Callable[..., int]]] = {
     "approve": _verdict("approvals"),
     "reject": _verdict("rejections"),
     "cancel": _cancel,
+    "extend": _extend,
     "merge": _change("merge"),
     "undo": _change("undo"),
     "queue": _queue,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,6 +48,9 @@ class Asking(Body):
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     deadline: Annotated[str | None, Field(max_length=64, description="RFC 3339, with a zone.")] = None
     after: Annotated[int | None, Field(ge=1, lt=2**31)] = None
+    if_failed: Annotated[
+        Literal["cancel", "run", "ask"] | None, Field(description="What happens if the task `after` fails.")
+    ] = None
     person: Person = None
 
 
@@ -80,6 +83,35 @@ class Reasoned(Body):
 
     model_config = _with_example(reason="the build machines move")
     reason: Reason = ""
+    person: Person = None
+
+
+class Pausing(Body):
+    """Why the queue is paused, or with `lane` or `repo` a part of it."""
+
+    model_config = _with_example(reason="the build machines move")
+    reason: Reason = ""
+    lane: Name | None = None
+    repo: Name | None = None
+    person: Person = None
+
+
+class Resuming(Body):
+    """What was paused: the queue, or with `lane` or `repo` a part of it."""
+
+    model_config = _with_example(lane="docs")
+    lane: Name | None = None
+    repo: Name | None = None
+    person: Person = None
+
+
+class Extending(Body):
+    """How much more a task may spend; without amounts as much again as it had."""
+
+    model_config = _with_example(tokens=200_000)
+    tokens: Annotated[int, Field(ge=0, le=10**12)] = 0
+    steps: Annotated[int, Field(ge=0, le=10**6)] = 0
+    usd: Annotated[float, Field(ge=0, le=10**6)] = 0.0
     person: Person = None
 
 

@@ -111,7 +111,7 @@ def _schemas() -> dict[str, Any]:
         "TaskPage": _object(tasks=_list(summary), next_before=_or_null(_COUNT)),
         "Artifacts": _object(artifacts=task["properties"]["artifacts"]),
         "EventPage": _object(events=_list(_document("event")), last_id=_COUNT),
-        "Queue": _object(paused=pause, jobs=_list(open_object)),
+        "Queue": _object(paused=pause, pauses=_list(open_object), jobs=_list(open_object), loading=open_object),
         "Paused": _object(paused=pause),
         "Endpoints": _object(endpoints=_list(_object(name=_TEXT, state=_TEXT, models=_list(open_object)))),
         "Drained": _object(endpoint=_TEXT, drained=_or_null(open_object)),

@@ -79,7 +79,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "TaskPage": {"tasks": [_SUMMARY], "next_before": 12},
     "Artifacts": {"artifacts": _TASK["artifacts"]},
     "EventPage": {"events": [_EVENT], "last_id": 41},
-    "Queue": {"paused": None, "jobs": []},
+    "Queue": {"paused": None, "pauses": [], "jobs": [], "loading": {}},
     "Paused": {"paused": {"reason": "the build machines move", "by": "lee"}},
     "Endpoints": {"endpoints": [{"name": "local", "state": "up", "models": []}]},
     "Drained": {"endpoint": "local", "drained": {"reason": "new driver", "by": "lee", "at": _AT}},

@@ -7,10 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from bot.web.api.bodies import Acting, Reasoned, time_of
+from bot.web.api.bodies import Acting, Pausing, Reasoned, Resuming, time_of
 from bot.web.api.endpoint import actor_of, endpoint, json_response, services_of, token_of
 from bot.web.api.strict import StrictRoute
 from core.model.api_token import TokenScope
+from core.services.queue_control import PauseScope, scope_of
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -31,17 +32,20 @@ async def show_queue(request: Request) -> Response:
 
 
 @endpoint(router, "POST", "/queue/pause", TokenScope.OPERATE, {200: "Paused"}, whole_home=True)
-async def pause(request: Request, body: Reasoned) -> Response:
-    """Start no more jobs; running ones finish."""
-    paused = await services_of(request).queue_control.pause(actor_of(request, body.person), body.reason.strip())
-    return json_response({"paused": paused.to_json()})
+async def pause(request: Request, body: Pausing) -> Response:
+    """Start no more jobs, or with `lane` or `repo` no more of these; running ones finish."""
+    scope = scope_of(body.lane, body.repo)
+    control = services_of(request).queue_control
+    paused = await control.pause(actor_of(request, body.person), body.reason.strip(), scope)
+    return json_response({**_named(scope), "paused": paused.to_json()})
 
 
 @endpoint(router, "POST", "/queue/resume", TokenScope.OPERATE, {200: "Paused"}, whole_home=True)
-async def resume(request: Request, body: Acting) -> Response:
-    """Let a paused queue run again."""
-    await services_of(request).queue_control.resume(actor_of(request, body.person))
-    return json_response({"paused": None})
+async def resume(request: Request, body: Resuming) -> Response:
+    """Let what was paused run again."""
+    scope = scope_of(body.lane, body.repo)
+    await services_of(request).queue_control.resume(actor_of(request, body.person), scope)
+    return json_response({**_named(scope), "paused": None})
 
 
 @endpoint(router, "GET", "/endpoints", TokenScope.READ, {200: "Endpoints"}, whole_home=True)
@@ -81,3 +85,8 @@ async def stats(
     counts = await services.home_checks.counts(begin)
     spending = [total.to_json() for total in await services.spending.since(begin)]
     return json_response({**counts.to_json(), "spending": spending})
+
+
+def _named(scope: PauseScope | None) -> dict[str, str]:
+    """The lane or repository that a pause is of, as in the command line's document."""
+    return {scope.kind.value: scope.name} if scope is not None else {}

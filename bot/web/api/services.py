@@ -7,6 +7,7 @@ from typing import Protocol
 from core.services.api_responses import ApiResponses
 from core.services.api_tokens import ApiTokens
 from core.services.approvals import Approvals
+from core.services.budgets import Budgets
 from core.services.home_checks import HomeChecks
 from core.services.inventory import Inventory
 from core.services.queries import Queries
@@ -59,6 +60,10 @@ class ApiServices(Protocol):
     @property
     def diffs(self) -> StagedDiffs:
         """Staged diffs."""
+
+    @property
+    def budgets(self) -> Budgets:
+        """Extending the budgets of tasks that ask for it."""
 
     @property
     def queue_control(self) -> QueueControl:

@@ -7,15 +7,17 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from bot.web.api.bodies import Acting, Asking, Replying, time_of
+from bot.web.api.bodies import Acting, Asking, Extending, Replying, time_of
 from bot.web.api.documents import conditional, etag_of, rendered
 from bot.web.api.endpoint import actor_of, dedup_of, endpoint, json_response, person_of, services_of, token_of
 from bot.web.api.mount import PATH
 from bot.web.api.strict import StrictRoute
 from core.model.api_token import TokenScope
+from core.model.budget import Spending
 from core.model.errors import NotFoundError
 from core.model.lifecycle import State
 from core.model.search_query import MAX_QUERY_CHARS, SearchQuery
+from core.model.task import FailureRule
 from core.model.task_filter import TaskFilter
 from core.services.requests import NewRequest
 
@@ -75,6 +77,7 @@ async def ask(request: Request, body: Asking) -> Response:
             priority=body.priority,
             deadline_at=time_of(body.deadline, "deadline"),
             after=body.after,
+            if_failed=FailureRule(body.if_failed) if body.if_failed else None,
             dedup=dedup_of(request),
             parameters=body.parameters,
         )
@@ -134,6 +137,14 @@ async def reply(request: Request, number: Number, body: Replying) -> Response:
     """Reply to a task: begins its next revision, at once or when a model has read it."""
     actor = person_of(request, body.person)
     await services_of(request).requests.reply(number, body.text, actor, dedup_of(request))
+    return (await rendered(request, number, actor)).response()
+
+
+@endpoint(router, "POST", "/tasks/{number}/extensions", TokenScope.APPROVE, {200: "Task"})
+async def extend(request: Request, number: Number, body: Extending) -> Response:
+    """Extend the used-up budget of a task that asks for it; its work continues where it stopped."""
+    actor = actor_of(request, body.person)
+    await services_of(request).budgets.extend(number, actor, Spending(body.steps, body.tokens, body.usd))
     return (await rendered(request, number, actor)).response()
 
 

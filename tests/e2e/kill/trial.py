@@ -210,12 +210,12 @@ async def number_of_tasks(app: App) -> int:
 
 
 async def rows_of(app: App) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that is remembered but who works when: what a zombie must not change."""
+    """Everything that is remembered but who works when, and forecasts of that: what a zombie must not change."""
 
     async def work(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
         connection, found = await tx.session.connection(), {}
         for name, table in TaskRow.metadata.tables.items():
-            if name not in ("workers", "nodes", "leaders"):
+            if name not in ("workers", "nodes", "leaders", "job_forecasts"):
                 found[name] = sorted((tuple(row) for row in await connection.execute(table.select())), key=repr)
         return found
 
