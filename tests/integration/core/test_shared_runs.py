@@ -142,6 +142,6 @@ async def test_a_worker_that_dies_keeps_the_others_waiting_for_its_heir(slow):
     assert await slow.owed(second) == ["change"]
     slow.executor.gate.set()
     await Reconciler(slow.database, lambda: slow.settings).sweep()
-    await slow.drain()
-    assert [await slow.state(number) for number in (first, second)] == [State.STAGED, State.STAGED]
+    for number in (first, second):
+        assert await slow.work_until(number, State.STAGED) is State.STAGED
     assert slow.executor.runs == 2
