@@ -48,6 +48,8 @@ class QueueRow:
 
 async def rows_of(tx: Tx, settings: Settings, line: Sequence[QueuedJob]) -> tuple[QueueRow, ...]:
     """The rows of a line that begins with the first job; `line` is in the order of `queue_queries.queue_line`."""
+    if not line:
+        return ()
     columns = await job_forecasts.columns_of(tx, [each.job.id for each in line])
     leases = {lease.work.job: lease for lease in await model_leases.alive(tx) if lease.work.job is not None}
     stored, needs_worker = await _forecasts(tx, settings, line)
