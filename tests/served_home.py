@@ -74,7 +74,7 @@ class ServedHome:
     async def deliver(self, message: IncomingMessage | ButtonPress) -> Response:
         """Store a message as its surface would; returns the response."""
         accepted = await self.serving.inbox.accept(message)
-        response = await self.serving.inbox.wait_for_response(accepted, 20)
+        response = await self.serving.inbox.wait_for_response(accepted, 60)
         assert response is not None, f"no response to {message}"
         return response
 
