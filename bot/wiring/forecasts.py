@@ -55,11 +55,11 @@ class LateForecaster:
             if not app.config.endpoint_kinds:
                 return await duty.is_ours()
             granter = self.granter()
-            return granter is not None and granter.scheduler is not None
+            return granter is not None and granter.scheduling is not None
 
         return QueueForecaster(
             forecasts=QueueForecasts(app.database, app.settings),
             settings=app.settings,
             leads=leads,
-            scheduler=lambda: granter.scheduler if (granter := self.granter()) is not None else None,
+            scheduling=lambda: granter.scheduling if (granter := self.granter()) is not None else None,
         )

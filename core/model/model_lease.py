@@ -87,6 +87,12 @@ def current_work() -> ModelWork:
     return _CURRENT.get() or _OUTSIDE_JOBS
 
 
+def split_model(text: str) -> tuple[str, str]:
+    """The endpoint and the name of a model as lanes write it; `ANY_ENDPOINT` for a name without an endpoint."""
+    endpoint, slash, name = text.partition("/")
+    return (endpoint, name) if slash else (ANY_ENDPOINT, text)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelPlace:
     """Where a lease was granted: the endpoint, the model's name there, and the context that it is loaded with.
@@ -135,7 +141,7 @@ class ModelLease:
     @property
     def only_on(self) -> str:
         """The one endpoint that may serve it; empty when any may that has the model."""
-        endpoint = self.model.partition("/")[0]
+        endpoint, _ = split_model(self.model)
         return "" if endpoint == ANY_ENDPOINT else endpoint
 
     @property
@@ -146,4 +152,4 @@ class ModelLease:
     @property
     def name(self) -> str:
         """The model's name without its endpoint."""
-        return self.model.partition("/")[2]
+        return split_model(self.model)[1]

@@ -15,7 +15,6 @@ from core.queue.duty_lease import DutyLease
 from core.queue.lease_scheduling import LeaseScheduling
 from core.queue.model_moves import ModelMoves
 from core.queue.shadow_scheduling import ShadowScheduling
-from core.scheduler.scheduler import Scheduler
 from core.services.idle_looks import IdleLooks
 from core.services.inventory import EndpointStatus, Inventory
 from core.services.model_leases import ModelLeaseBook
@@ -52,9 +51,9 @@ class LeaseGranter:
         self.shadow = ShadowScheduling(SchedulerWeights(self.book.database, self.duty.settings))
 
     @property
-    def scheduler(self) -> Scheduler | None:
-        """The scheduler while this worker has the duty; forecasts run a copy of it forward."""
-        return self._scheduling.scheduler if self._scheduling is not None else None
+    def scheduling(self) -> LeaseScheduling | None:
+        """What this worker schedules with while it has the duty; forecasts run a copy of its scheduler forward."""
+        return self._scheduling
 
     async def run(self) -> None:
         """Grant again and again, until cancelled."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from core.model.inventory import ServerState
-from core.model.model_lease import LeaseState, ModelLease, ModelPlace
+from core.model.model_lease import ANY_ENDPOINT, LeaseState, ModelLease, ModelPlace, split_model
 from core.queue.lease_families import LeaseFamilies, memory_mib_of, without_home
 from core.queue.model_moves import ModelMove, MoveOutcome
 from core.scheduler.demand import Demand, WorkClass, weight_of_priority
@@ -208,15 +208,19 @@ class LeaseScheduling:
             if demand is not None and lease.granted_on in self.scheduler.endpoints:
                 self._tell(Adopted(demand, lease.granted_on), now_s)
             return
-        family = self._family_for(lease)
+        family = self.family_of(lease.model)
         if family is None:
             self._unknown.add(lease.id)
             return
         self._tell(Arrived(self._demand(lease, family)), now_s)
 
-    def _family_for(self, lease: ModelLease) -> str | None:
-        """The family to serve a lease with: one that is loaded, else the one that most endpoints have."""
-        found = self.families.named(lease.name, lease.only_on)
+    def family_of(self, model: str) -> str | None:
+        """The family to serve a model with: one that is loaded, else the one that most endpoints have.
+
+        `model` is as lanes write it; None when no endpoint that gets work has it.
+        """
+        endpoint, name = split_model(model)
+        found = self.families.named(name, "" if endpoint == ANY_ENDPOINT else endpoint)
         return max(found, key=lambda family: (self._is_loaded(family), found[family], family), default=None)
 
     def _is_loaded(self, family: str) -> bool:

@@ -12,9 +12,10 @@ from typing import Final
 from core.log import fault_of, log
 from core.model.errors import CountersignError
 from core.model.job import JobKind, JobState
-from core.model.model_lease import LeaseState, ModelLease
+from core.model.model_lease import LeaseState, ModelLease, split_model
 from core.model.queue_forecast import JobForecast
 from core.queue.edit_allowance import EditAllowance
+from core.queue.lease_scheduling import LeaseScheduling
 from core.rules.queue_situation import expected_work, situation_of
 from core.scheduler.demand import Demand, WorkClass
 from core.scheduler.forecast import forecast, promised_start_s
@@ -36,13 +37,14 @@ _LEARN_EVERY_S: Final = 60.0
 class QueueForecaster:
     """Forecasts on behalf of one worker while `leads` says so.
 
-    `scheduler` returns the live scheduler of model leases, if this process has it; forecasts run a copy of it.
+    `scheduling` returns what model leases are scheduled with, if this process does that; forecasts run a copy of its
+    scheduler.
     """
 
     forecasts: QueueForecasts
     settings: SettingsSource
     leads: Callable[[], Awaitable[bool]]
-    scheduler: Callable[[], Scheduler | None] = lambda: None
+    scheduling: Callable[[], LeaseScheduling | None] = lambda: None
     every_s: float = EVERY_S
     _spent_s: float = 0.0
     _edits: EditAllowance = field(default_factory=EditAllowance)
@@ -86,44 +88,45 @@ class QueueForecaster:
 
     def _with_models(self, rows: QueueRows, situation: QueueSituation, requests: WorkHistory) -> QueueSituation:
         """The situation with a copy of the live scheduler, and what waits for it and was granted by it."""
-        live = self.scheduler()
+        live = self.scheduling()
         if live is None:
             self._loading.clear()
             return situation
-        scheduler = copy_of(live)
+        scheduler = copy_of(live.scheduler)
         waiting = {lease.id: lease for lease in rows.leases if lease.id in scheduler.waiting}
         leases = {lease.work.job: lease.id for lease in waiting.values() if lease.work.job is not None}
-        recent = [demand for lease in rows.recent if (demand := _demand(scheduler, lease, requests)) is not None]
+        recent = [demand for lease in rows.recent if (demand := _demand(live, lease, requests)) is not None]
         return replace(
             situation,
             running=[replace(each, lease=leases.get(each.id)) for each in situation.running],
-            queued=[self._asking(each, rows, scheduler, requests) for each in situation.queued],
+            queued=[self._asking(each, rows, live, requests) for each in situation.queued],
             scheduler=scheduler,
             waiting=[scheduler.demand_of(lease) for lease in waiting],
             granted=[_granted(scheduler, lease) for lease in rows.leases if scheduler.is_granted(lease.id)],
-            loading_since_s=self._loading_since(scheduler, situation.now_s),
+            loading_since_s=self._loading_since(live, situation.now_s),
             recent=_recurring(recent, situation),
             window_s=WINDOW_S,
         )
 
-    def _asking(self, queued: QueuedWork, rows: QueueRows, scheduler: Scheduler, requests: WorkHistory) -> QueuedWork:
+    def _asking(self, queued: QueuedWork, rows: QueueRows, live: LeaseScheduling, requests: WorkHistory) -> QueuedWork:
         """A ready job with what it will ask a model for: a change asks the first model of its lane."""
         known = rows.columns[queued.id]
         lane = self.settings().lanes.get(known.lane)
         if known.kind is not JobKind.CHANGE or lane is None or not lane.models:
             return queued
-        family = _family(scheduler, lane.models[0])
+        family = live.family_of(lane.models[0])
         if family is None:
             return queued
-        work = requests.expected((known.lane, lane.models[0]))
+        work = requests.expected((known.lane, "/".join(split_model(lane.models[0]))))
         demand = Demand(f"of.{queued.id}", family, work, queued.ready_s, WorkClass.BULK, known.person)
         return replace(queued, demand=demand)
 
-    def _loading_since(self, scheduler: Scheduler, now_s: float) -> Mapping[str, float]:
-        loading = {name: state.loading for name, state in scheduler.endpoints.items() if state.loading is not None}
+    def _loading_since(self, live: LeaseScheduling, now_s: float) -> Mapping[str, float]:
+        states = live.scheduler.endpoints.items()
+        loading = {name: f"{name}/{live.families.name_of(each.loading)}" for name, each in states if each.loading}
         self._loading = {
-            name: self._loading[name] if self._loading.get(name, ("", 0.0))[0] == family else (family, now_s)
-            for name, family in loading.items()
+            name: self._loading[name] if self._loading.get(name, ("", 0.0))[0] == model else (model, now_s)
+            for name, model in loading.items()
         }
         return {name: since_s for name, (_, since_s) in self._loading.items()}
 
@@ -134,20 +137,14 @@ def _timed_forecast(situation: QueueSituation) -> tuple[dict[str, JobForecast], 
     return forecast(situation), time.thread_time() - began_s
 
 
-def _family(scheduler: Scheduler, model: str) -> str | None:
-    """The scheduler's family of ``endpoint/model``; Ollama calls a model without a tag ``NAME:latest``."""
-    families = scheduler.waiting.families
-    return next((name for name in (model, f"{model}:latest") if name in families), None)
-
-
-def _demand(scheduler: Scheduler, lease: ModelLease, requests: WorkHistory) -> Demand | None:
+def _demand(live: LeaseScheduling, lease: ModelLease, requests: WorkHistory) -> Demand | None:
     """What a lease asked for; None when no endpoint has it now."""
-    family = _family(scheduler, lease.model)
+    family = live.family_of(lease.model)
     if family is None:
         return None
     work_class = WorkClass.CHAT if lease.work.is_chat else WorkClass.BULK
-    work = requests.expected(lease.kind)
-    return Demand(lease.id, family, work, lease.arrived_at.timestamp(), work_class, lease.key)
+    at_s, work = lease.arrived_at.timestamp(), requests.expected(lease.kind)
+    return Demand(lease.id, family, work, at_s, work_class, lease.key, only_on=lease.only_on)
 
 
 def _granted(scheduler: Scheduler, lease: ModelLease) -> GrantedWork:

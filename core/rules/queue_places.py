@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.model.job import JobState, QueuedJob
-from core.model.model_lease import LeaseState, ModelLease
+from core.model.model_lease import ANY_ENDPOINT, LeaseState, ModelLease, split_model
 from core.model.parking import Gate
 from core.model.queue_forecast import StoredForecast
 from core.rules.queue_place import QueuePlace, with_forecast
@@ -23,7 +23,7 @@ from core.store.unit_of_work import Tx
 class QueueRow:
     """One row of the queue: an unfinished job, its place, and the model that it uses or will ask first, if any.
 
-    `model` is ``endpoint/model``, empty when it is not known.
+    `model` is ``endpoint/model`` once a lease is granted, and before as the lane names it; empty when it is not known.
     """
 
     queued: QueuedJob
@@ -34,14 +34,14 @@ class QueueRow:
 
     def to_json(self) -> dict[str, Any]:
         """The row of ``queue --json``; keys may be added but not removed."""
-        endpoint, _, model = self.model.partition("/")
+        endpoint, model = split_model(self.model)
         return {
             **self.queued.to_json(),
             **{key: value for key, value in self.place.to_json().items() if key != "waits_for"},
             "after": self.queued.after,
             "lane": self.lane,
             "requester": self.person,
-            "endpoint": endpoint if model else "",
+            "endpoint": "" if not model or endpoint == ANY_ENDPOINT else endpoint,
             "model": model,
         }
 
@@ -116,5 +116,10 @@ def _row(
         place,
         lane=known.lane if known is not None else "",
         person=known.person if known is not None else "",
-        model=lease.model if lease is not None else expected,
+        model=_model_of(lease) if lease is not None else expected,
     )
+
+
+def _model_of(lease: ModelLease) -> str:
+    """The model of a lease: where it was granted, else as it was asked for."""
+    return f"{lease.place.endpoint}/{lease.place.model}" if lease.place is not None else lease.model

@@ -12,7 +12,7 @@ from core.model.errors import NotFoundError
 from core.model.family_figures import FamilyTimings, MemoryCorrection, TimingKind
 from core.model.inventory import HostHardware, ModelFamily, Residency, ServerState
 from core.model.job import JobKind
-from core.model.model_lease import ANY_ENDPOINT
+from core.model.model_lease import ANY_ENDPOINT, split_model
 from core.model.turn import Actor
 from core.rules.authorization import Authorization
 from core.settings import SettingsSource
@@ -264,7 +264,7 @@ class Inventory:
             return frozenset(self.configured())
         lanes = self.settings().lanes
         models = [model for _, lane in work if lane is not None and lane in lanes for model in lanes[lane].models]
-        endpoints = frozenset(model.partition("/")[0] for model in models)
+        endpoints = frozenset(split_model(model)[0] for model in models)
         return frozenset(self.configured()) if ANY_ENDPOINT in endpoints else endpoints
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from core.model.endpoint_snapshot import EndpointSnapshot
 from core.model.errors import ConflictError
-from core.model.model_lease import ANY_ENDPOINT, ModelLease, ModelPlace, ModelWork
+from core.model.model_lease import ANY_ENDPOINT, ModelLease, ModelPlace, ModelWork, split_model
 from core.store import inventory, jobs, leaders, model_leases
 from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
 
@@ -129,7 +129,7 @@ class ModelLeaseBook:
 
 async def _snapshots(tx: Tx, model: str) -> list[EndpointSnapshot]:
     """What is known of the endpoints that may serve a model."""
-    endpoint = model.partition("/")[0]
+    endpoint, _ = split_model(model)
     if endpoint == ANY_ENDPOINT:
         rows = await inventory.endpoints(tx)
         return [row.snapshot for row in rows.values() if row.snapshot is not None]
@@ -139,5 +139,5 @@ async def _snapshots(tx: Tx, model: str) -> list[EndpointSnapshot]:
 
 def _lists(snapshot: EndpointSnapshot, model: str) -> bool:
     """Whether a scheduled endpoint has a model of this name."""
-    name = model.partition("/")[2]
+    _, name = split_model(model)
     return snapshot.is_scheduled and bool({name, f"{name}:latest"} & {each.name for each in snapshot.models})

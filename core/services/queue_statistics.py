@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from core.model.model_lease import split_model
 from core.store import model_loads, queue_statistics
 from core.store.database import Database, to_ms
 from core.store.model_loads import ModelLoad
@@ -136,7 +137,7 @@ def _endpoints(
 ) -> tuple[EndpointFigures, ...]:
     requests: dict[str, list[UsedModel]] = defaultdict(list)
     for each in used:
-        requests[each.model.partition("/")[0]].append(each)
+        requests[split_model(each.model)[0]].append(each)
     loaded: dict[str, list[ModelLoad]] = defaultdict(list)
     for load in loads:
         loaded[load.endpoint].append(load)
@@ -168,7 +169,7 @@ def _busy_ms(used: Iterable[UsedModel]) -> int:
 def _by_model(used: Iterable[UsedModel], loads: Iterable[ModelLoad]) -> dict[str, tuple[int, int, float]]:
     figures: dict[str, tuple[int, int, float]] = {}
     for each in used:
-        name = each.model.partition("/")[2].removesuffix(":latest")
+        name = split_model(each.model)[1].removesuffix(":latest")
         requests, count, seconds = figures.get(name, (0, 0, 0.0))
         figures[name] = (requests + 1, count, seconds)
     for load in loads:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import col, select
 
 from core.model.job import JobKind, JobState
-from core.model.model_lease import LeaseState
+from core.model.model_lease import LeaseState, ModelPlace
 from core.store.lease_table import ModelLeaseRow
 from core.store.tables import JobRow, SpendingRow
 from core.store.unit_of_work import Tx
@@ -31,7 +32,10 @@ class FinishedJob:
 
 @dataclass(frozen=True, slots=True)
 class UsedModel:
-    """A request to a leased model; `model` is ``endpoint/model``, times are UTC milliseconds since the epoch."""
+    """A request to a leased model; `model` is ``endpoint/model`` where it was granted.
+
+    Times are UTC milliseconds since the epoch.
+    """
 
     model: str
     arrived_ms: int
@@ -91,8 +95,12 @@ async def models_of_jobs(tx: Tx, since_ms: int) -> dict[str, str]:
 
 async def used_models(tx: Tx, since_ms: int, limit: int) -> list[UsedModel]:
     """The newest `limit` requests to leased models that were asked for since then and ended, the newest first."""
-    query = select(
-        ModelLeaseRow.model, ModelLeaseRow.arrived_ms, ModelLeaseRow.granted_ms, ModelLeaseRow.ended_ms
+    query = select(  # type: ignore[call-overload]  # SQLModel's overloads end at four columns
+        ModelLeaseRow.model,
+        ModelLeaseRow.place,
+        ModelLeaseRow.arrived_ms,
+        ModelLeaseRow.granted_ms,
+        ModelLeaseRow.ended_ms,
     ).where(
         col(ModelLeaseRow.state).in_([LeaseState.ENDED.value, LeaseState.HELD.value]),
         col(ModelLeaseRow.arrived_ms) >= since_ms,
@@ -100,4 +108,15 @@ async def used_models(tx: Tx, since_ms: int, limit: int) -> list[UsedModel]:
         col(ModelLeaseRow.ended_ms).is_not(None),
     )
     rows = await tx.session.execute(query.order_by(col(ModelLeaseRow.arrived_ms).desc()).limit(limit))
-    return [UsedModel(str(model), int(arrived), int(granted), int(ended)) for model, arrived, granted, ended in rows]
+    return [
+        UsedModel(_used_name(model, place), int(arrived), int(granted), int(ended))
+        for model, place, arrived, granted, ended in rows
+    ]
+
+
+def _used_name(model: str, place: dict[str, Any] | None) -> str:
+    """The model where its lease was granted; leases of older versions name their endpoint themselves."""
+    if place is None:
+        return model
+    granted = ModelPlace.from_json(place)
+    return f"{granted.endpoint}/{granted.model}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from core.model.errors import UsageError
-from core.model.model_lease import ANY_ENDPOINT
+from core.model.model_lease import ANY_ENDPOINT, split_model
 
 CHAT_KINDS: Final = ("ollama", "openai")
 """The kinds of endpoint that Countersign sends requests to; the others serve agents, which talk to them directly."""
@@ -61,9 +61,7 @@ class ModelName:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse a name; raises `UsageError` when a part is missing."""
-        endpoint, slash, name = text.partition("/")
-        if text and not slash:
-            return cls(ANY_ENDPOINT, text)
+        endpoint, name = split_model(text)
         if not (endpoint and name):
             raise UsageError(
                 "no_model", f"{text!r} does not name a model", "Write endpoint/model, such as local/qwen3:8b."

@@ -40,17 +40,17 @@ async def test_work_that_waits_for_a_model_has_a_wait_a_promise_and_a_reason(dat
         worker = leased.workers[0]
 
         async def leads() -> bool:
-            return worker.granter.scheduler is not None
+            return worker.granter.scheduling is not None
 
         forecaster = QueueForecaster(
-            QueueForecasts(database, leased.settings), leased.settings, leads, lambda: worker.granter.scheduler
+            QueueForecasts(database, leased.settings), leased.settings, leads, lambda: worker.granter.scheduling
         )
         first, first_job = await running_task(leased)
         second, second_job = await running_task(leased)
         work = asyncio.create_task(worker.ask("gpu/alpha", job=first_job, is_chat=False, tokens=400))
         await eventually(lambda: _is_explained(leased, first_job))
         await forecaster.round()
-        assert list(await database.read(model_loads.loading)) == ["gpu"]
+        assert await database.read(model_loads.loading) == {"gpu": "gpu/alpha:latest"}
         other = asyncio.create_task(worker.ask("gpu/beta", job=second_job, is_chat=False, tokens=400))
         await eventually(lambda: _is_explained(leased, second_job))
         await forecaster.round()

@@ -75,6 +75,16 @@ def test_two_names_of_the_same_weights_with_the_same_options_are_one_family():
     assert {each.context_tokens for each in granted.values()} == {4096}
 
 
+@pytest.mark.parametrize(
+    ("written", "is_there"),
+    [("one/qwen:8b", True), ("qwen:8b", True), ("*/qwen:8b", True), ("two/qwen:8b", False), ("other", False)],
+)
+def test_the_family_of_a_model_is_found_by_every_way_to_write_it(written, is_there):
+    scheduling = LeaseScheduling(())
+    scheduling.see_endpoints([ollama("one", model("qwen:8b", "a"))], (), NOON_S)
+    assert scheduling.family_of(written) == (family("a").key if is_there else None)
+
+
 def test_the_same_weights_with_another_context_are_another_family_and_one_of_them_serves_the_name():
     one = ollama("one", model("qwen:8b", "a", 4096))
     two = ollama("two", model("qwen:8b", "a", 8192), residents=(resident("qwen:8b", "a", 8192),))
