@@ -6,10 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 
 from core.model.errors import TransientError
+from core.model.model_lease import LeaseState, ModelWork
+from core.store import model_leases
+from core.store.database import Database
+from core.store.lease_table import ModelLeaseRow
+from core.store.unit_of_work import Tx
 from lanes.models.endpoint import Endpoint
-from tests import campaign
+from tests import builders, campaign
 from tests.integration.leases.leased_models import LeasedModels, leased_endpoints
 from tests.shims.openai_servers import Json, LlamaRouter, OpenAiServer, SimulatedBackend, Vllm
 from tests.worker_harness import eventually
@@ -87,16 +94,36 @@ class FirstWaits(SimulatedBackend):
             yield event
 
 
-@pytest.mark.skip(reason="open: a chat shares a slot only where it saves more than it costs, which is not so here")
-async def test_a_chat_is_answered_beside_bulk_work_that_has_the_only_slot(database):
+async def learned(database: Database, seconds: dict[str, float]) -> None:
+    """Let work of each lane have taken this long until now."""
+
+    async def work(tx: Tx) -> None:
+        for lane, took_s in seconds.items():
+            for _ in range(40):
+                ended = await model_leases.add(
+                    tx, "gpu/a", ModelWork(), key="ana", kind=(lane, "gpu/a"), until_ms=tx.now_ms
+                )
+                times = {"state": LeaseState.ENDED.value, "ended_ms": tx.now_ms}
+                granted_ms = tx.now_ms - round(took_s * 1000)
+                of_it = update(ModelLeaseRow).where(col(ModelLeaseRow.id) == ended)
+                await tx.session.execute(of_it.values(granted_ms=granted_ms, **times))
+
+    await database.write(work)
+
+
+async def test_a_short_chat_is_answered_beside_bulk_work_that_has_the_only_slot(database):
+    await learned(database, {"": 1.0, "code": 60.0})
+    number = await builders.put_task(database)
+    jobs = [await builders.put_job(database, number, lane="code") for _ in range(3)]
     backend = FirstWaits()
     async with (
         OpenAiServer({"a": backend}) as server,
         leased_endpoints(database, ["w1"], {"gpu": endpoint(server)}) as leased,
     ):
-        bulk = asyncio.create_task(in_turn(leased, ["gpu/a"] * 3))
+        worker = leased.workers[0]
+        bulk = [asyncio.create_task(worker.ask("gpu/a", job=job, is_chat=False)) for job in jobs]
         await eventually(lambda: was_asked(server))
-        assert await leased.workers[0].ask("gpu/a") == "gpu/a"
+        assert await worker.ask("gpu/a") == "gpu/a"
         assert server.asked == ["a", "a"], "other bulk work waits for the slot"
         backend.gate.set()
-        assert await bulk == ["gpu/a"] * 3
+        assert await asyncio.gather(*bulk) == ["gpu/a"] * 3
