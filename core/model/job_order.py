@@ -1,7 +1,4 @@
-"""Placement: the order in which jobs are claimed, and which of them fit a node. Pure, so a simulator can use it.
-
-`in_order` is the scheduler's order: claims follow it, and so do the positions that people are shown.
-"""
+"""The order in which jobs are claimed: `in_order` has it for what people are shown, `core.store.claims` in SQL."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.model.job import PAYLOAD_VERSION, Job
+from core.model.job import Job
 
 TURN: Final = timedelta(minutes=1)
 """How far apart in the order two jobs of one key are; a unit of the order, not a time that passes."""
@@ -39,11 +36,6 @@ def rank_ms_of(turn_ms: int, priority: int) -> int:
     return turn_ms - priority * AGE_PER_PRIORITY_MS
 
 
-def fits(job: Job, node: NodeView) -> bool:
-    """Whether `node` has everything that `job` needs and this program understands its payload."""
-    return job.needs <= node.offers and job.payload_version <= PAYLOAD_VERSION
-
-
 def in_order(jobs: Iterable[Job], now: datetime) -> tuple[Job, ...]:
     """The jobs in the order in which they are claimed.
 
@@ -56,8 +48,3 @@ def in_order(jobs: Iterable[Job], now: datetime) -> tuple[Job, ...]:
         return not urgent, deadline, job.rank_ms, job.id
 
     return tuple(sorted(jobs, key=key))
-
-
-def rank(jobs: Iterable[Job], node: NodeView, now: datetime) -> tuple[Job, ...]:
-    """The jobs that fit `node`, in order."""
-    return in_order((job for job in jobs if fits(job, node)), now)

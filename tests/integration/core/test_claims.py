@@ -101,6 +101,17 @@ async def test_a_worker_that_was_declared_dead_claims_nothing(database, number):
     assert job.fence == 0
 
 
+async def test_a_node_claims_only_what_it_has_the_capabilities_for(database, number):
+    await builders.put_job(database, number, needs=["gpu", "sandbox"])
+    fitting = await builders.put_job(database, number, needs=["sandbox"])
+    await builders.put_worker(database, "w1")
+    claimer = builders.claimer(database, node=NodeView("here", frozenset({"git", "sandbox"})))
+    claimed = await claimer.claim()
+    assert claimed is not None
+    assert claimed.id == fitting
+    assert await claimer.claim() is None
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_people_are_shown_the_order_in_which_jobs_are_taken(database, number, seed):
     await fill(database, number, 40, seed)
