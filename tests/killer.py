@@ -12,7 +12,7 @@ import contextlib
 import gc
 import os
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -25,8 +25,10 @@ from bot.wiring.worker import build_worker
 from core.log import configure
 from core.model.turn import Actor
 from core.queue.heartbeat import DeclaredDeadError, Heartbeat
-from core.queue.worker import Worker
+from core.queue.sweep_leader import Sweeper
+from core.queue.worker import BackgroundDuty, Worker
 from core.services.requests import NewRequest
+from core.settings import Settings, SettingsSource
 
 _DETECTORS = (
     *("artifactory", "aws", "azure_storage_key", "basic_auth", "cloudant", "high_entropy_strings", "ibm_cloud_iam"),
@@ -101,16 +103,36 @@ class Deadly:
 
 @dataclass(slots=True, kw_only=True)
 class LateHeartbeat(Heartbeat):
-    """The heartbeat of a worker that is silent until it was stopped and woken.
-
-    A heartbeat is a write; a process that is stopped in the middle of one holds SQLite's lock, and so stops everybody.
-    """
+    """The heartbeat of a worker that is silent until it was stopped and woken."""
 
     woken: asyncio.Event
 
     async def run(self) -> NoReturn:
         await self.woken.wait()
         await Heartbeat.run(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateSweeper(Sweeper):
+    """The sweeps of a worker that does none until it was stopped and woken."""
+
+    woken: asyncio.Event
+
+    async def run(self) -> None:
+        await self.woken.wait()
+        await Sweeper.run(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LateDuty:
+    """A duty that begins when its worker was stopped and woken."""
+
+    duty: BackgroundDuty
+    woken: asyncio.Event
+
+    async def run(self) -> None:
+        await self.woken.wait()
+        await self.duty.run()
 
 
 def _first(once: Path | None) -> bool:
@@ -170,12 +192,31 @@ async def _work(app: App, order: Order) -> int:
 
 
 def _sleepwalker(app: App) -> Worker:
+    """A worker that writes nothing beside its one job until it was stopped and woken.
+
+    A process that is stopped in the middle of a write holds SQLite's lock, and so stops everybody.
+    """
     worker = build_worker(app)
     assert isinstance(app.milestones, Deadly)
+    woken = app.milestones.woken
     worker.heartbeat = LateHeartbeat(
-        worker.database, worker.settings, worker.runner, worker.reconciler, worker.id, woken=app.milestones.woken
+        worker.database, worker.settings, worker.runner, worker.reconciler, worker.id, woken=woken
     )
+    sweeper = worker.sweeper
+    worker.sweeper = LateSweeper(
+        sweeper.database, sweeper.settings, sweeper.reconciler, sweeper.worker, sweeper.wake, woken=woken
+    )
+    worker.duties = tuple(LateDuty(duty, woken) for duty in worker.duties)
+    worker.settings = _one_slot(worker.settings)
     return worker
+
+
+def _one_slot(current: SettingsSource) -> SettingsSource:
+    def settings() -> Settings:
+        now = current()
+        return replace(now, timing=replace(now.timing, slots=1))
+
+    return settings
 
 
 async def _say(app: App, order: Order) -> None:

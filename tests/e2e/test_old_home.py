@@ -78,9 +78,11 @@ def old(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
 
 
 def lacks(kept: Any, now: Any, where: str = "") -> Iterator[str]:
-    """Where `now` says less than `kept`, or something else; keys may have been added."""
+    """Where `now` says less than `kept`, or something else; keys may have been added, and a forecast made."""
     if isinstance(kept, dict) and isinstance(now, dict):
         for key, value in kept.items():
+            if key in now and (key, value) == ("eta_s", None):
+                continue
             yield from lacks(value, now[key], f"{where}.{key}") if key in now else [f"{where}.{key} is gone"]
     elif isinstance(kept, list) and isinstance(now, list) and len(kept) == len(now):
         for n, (before, after) in enumerate(zip(kept, now, strict=True)):
@@ -140,6 +142,13 @@ def test_what_waited_is_approved_and_published_and_what_was_under_way_goes_on(ol
     assert old.document("show", 3)["pull_request"]["number"] == kept["pull_request"]["number"]
 
 
+def number_of_the_new_task(chat: MemorySurface, old: OldHome) -> int | None:
+    """The one task made since; PostgreSQL may leave a gap in the numbers, because it never gives one out twice."""
+    numbers = {m.card.number for m in chat.cards if m.card is not None} - {task["number"] for task in old.kept["tasks"]}
+    assert len(numbers) <= 1
+    return numbers.pop() if numbers else None
+
+
 async def test_the_card_in_the_chat_is_drawn_anew_and_the_message_nobody_read_is_accepted(old):
     chat = MemorySurface("telegram")
     async with serve_home(old, {"telegram": chat}) as place:
@@ -147,5 +156,6 @@ async def test_the_card_in_the_chat_is_drawn_anew_and_the_message_nobody_read_is
         card = next(message for message in chat.cards if any(label.startswith("Approve") for label in message.buttons))
         assert not (await place.clicks("lee", card, "Approve")).refused
         await place.card(5, "published")
-        read_late = await place.card(26, "staged")
+        number = await place.until(partial(number_of_the_new_task, chat, old), "a card of the message")
+        read_late = await place.card(number, "staged")
     assert read_late.shown.title == "set server.timeout to 130 in config/app.yaml"

@@ -85,6 +85,7 @@ async def test_a_zombie_that_wakes_in_the_middle_of_its_heirs_work_leaves_it_alo
         await approved(trial, app)
         zombie = await stopped_at(trial, first)
         count = trial.points().count(second)
+        sweeper = trial.begin("sweeper")
         heir = trial.begin("worker", at=second, signal=SIGSTOP, steady=True)
         await until(lambda: answer(trial.points().count(second) > count), f"the heir at {second}", trial)
         refs = trial.refs()
@@ -93,5 +94,5 @@ async def test_a_zombie_that_wakes_in_the_middle_of_its_heirs_work_leaves_it_alo
         assert trial.refs() == refs
         wake(heir)
         task = await carry(app, trial, State.PUBLISHED)
-        await trial.dismiss(heir)
+        await trial.dismiss(heir, sweeper)
         await check(app, trial, task, digest=stages.digest)

@@ -55,7 +55,7 @@ def test_serve_says_where_it_listens_refuses_what_is_not_signed_and_drains_at_si
     with serving(hub) as (process, url):
         assert status_of(f"{url}/healthz") == 200
         assert status_of(f"{url}/hooks/github", b"{}", **{"X-GitHub-Event": "ping"}) == 401
-        assert status_of(f"{url}/nothing") == 404
+        assert status_of(f"{url}/nothing") == 401, "the pages tell who is not signed in nothing, not even what exists"
         github.hooks.to(f"{url}/hooks/github", SECRET)
         issue = github.issue(REPO, "ana", "please")
         github.comment(REPO, issue.number, "ana", "/task set server.timeout to 30 in config/app.yaml")

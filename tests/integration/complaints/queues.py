@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from core.model.inventory import Gpu, HostHardware
+from core.model.job import JobState
 from core.model.model_lease import LeaseState, ModelWork, working_for
 from core.store import model_leases
 from core.store.database import Database
@@ -68,7 +69,7 @@ class CountersignQueue:
         """Ask as a lane does: the context is the endpoint's, whatever the client would choose."""
         job = await self._job(ask.agent or ask.person) if ask.agent or ask.person else None
         request = ChatRequest((ChatMessage("user", "hello"),), max_tokens=ask.tokens)
-        with working_for(ModelWork(job, ask.is_chat and not ask.agent)):
+        with working_for(ModelWork(job, ask.is_chat and not ask.agent, is_agent=bool(ask.agent))):
             return (await self.leased.workers[0].models.model_for(ask.models).ask(request)).model
 
     async def end_agent(self, agent: str) -> None:
@@ -82,7 +83,7 @@ class CountersignQueue:
         if person not in self.jobs:
             self.jobs[person] = f"job of {person}"  # reserved: no two are made while the first is written
             number = await builders.put_task(self.leased.database)
-            self.jobs[person] = await builders.put_job(self.leased.database, number, person=person)
+            self.jobs[person] = await builders.put_job(self.leased.database, number, person=person, state=JobState.RUNNING.value)
         while self.jobs[person].startswith("job of"):  # noqa: ASYNC110 - another request is writing it
             await asyncio.sleep(0.01)
         return self.jobs[person]

@@ -34,7 +34,7 @@ COMPLAINTS: Final = (
     Complaint(2, "a victim is never idle", waits.the_victim_is_never_idle, OllamaRules, past_work_s=HABITS),
     Complaint(2, "a load hangs while health is green", waits.a_load_hangs, OllamaRules, endpoints=BOTH),
     Complaint(3, "another context reloads the same weights", swaps.other_contexts_reload, OllamaRules),
-    Complaint(4, "the popular model is evicted", swaps.the_popular_model_goes, OllamaRules, memory_gib=20),
+    Complaint(4, "the popular model is evicted", swaps.the_popular_model_goes, OllamaRules, memory_gib=23),
     Complaint(5, "a swap kills a running request", swaps.a_swap_cuts_off_an_answer, LlamaCppRouterRules),
     Complaint(6, "a waiter is lost", waits.a_waiter_is_lost, LlamaCppRouterRules),
     Complaint(7, "models are counted", swaps.models_are_counted, partial(LlamaCppRouterRules, models_max=2)),

@@ -71,7 +71,7 @@ async def a_dead_runner_is_asked(queue: Queue, shims: Mapping[str, GpuShim]) -> 
         asked_before = shims["gpu"].paths.count("/api/chat")
         asked = asyncio.create_task(queue.ask(Ask(("gpu/alpha", "other/alpha"))))
         others = 0
-        while not asked.done() and others < 40:
+        while not asked.done() and others < 200:
             await queue.ask(Ask(("other/small",)))
             others += 1
         is_answered = asked.done() and asked.exception() is None
