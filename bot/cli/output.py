@@ -86,10 +86,12 @@ def print_transcript(document: Mapping[str, Any], logs: Mapping[str, str], *, as
         click.echo("".join(f"  {visible(line)}\n" for line in log.splitlines()), nl=False)
 
 
-def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the rows of ``list``."""
+def print_list(rows: Sequence[Mapping[str, Any]], *, is_filtered: bool) -> None:
+    """Print the rows of ``list``; with `is_filtered` there may be others."""
     if rows:
         terminal.print_list(sys.stdout, rows)
+    elif is_filtered:
+        click.echo("No task matches. See all with: countersign list")
     else:
         click.echo('No tasks. Ask for one: countersign ask "…" --wait')
 

@@ -282,7 +282,7 @@ def list_(
     async def work() -> int:
         async with context.open() as app:
             rows = [summary.to_json() for summary in await app.task_search.first(wanted, limit)]
-            print_json(rows) if as_json else print_list(rows)
+            print_json(rows) if as_json else print_list(rows, is_filtered=wanted != TaskFilter())
             return 0
 
     return run(work())

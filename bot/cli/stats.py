@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -43,7 +44,7 @@ def _print(document: Mapping[str, Any]) -> None:
     from bot.surfaces import terminal
     from bot.surfaces.terminal.statistics import print_endpoint_figures, print_waits
 
-    since = document["since"]
+    since = f"{datetime.fromisoformat(document['since']):%Y-%m-%d %H:%M} UTC"
     terminal.print_counts(sys.stdout, "Tasks", document["tasks"] or {"none": 0})
     terminal.print_counts(sys.stdout, "Jobs", document["jobs"] or {"none": 0})
     if document["queue"]["groups"]:

@@ -57,7 +57,7 @@ def check_lanes(path: Path, limits: Collection[Limit], lanes: Collection[str]) -
         unknown = sorted(set(limit.keys or ()) - set(lanes)) if limit.scope is LimitScope.LANE else []
         if unknown:
             mend = f"Known: {', '.join(sorted(lanes)) or 'none'}."
-            raise ConfigError(path, None, f"limits.{limit.name}.lane", f"there is no lane called {unknown[0]!r}", mend)
+            raise ConfigError(path, None, f"limits.{limit.name}.lane", f"{unknown[0]!r} is not a lane", mend)
 
 
 def _limit(

@@ -185,13 +185,6 @@ class AgentExecutor:
             AgentPrompt(prompt_text(order), models[0], lane.budget, endpoint.context_tokens)
         )
         async with contextlib.AsyncExitStack() as stack:
-            broker = await stack.enter_async_context(
-                EgressBroker(endpoint, models, agent_run.account, agent_run.log, self._leases)
-            )
-            forwards = [PortForward(broker.socket, MODEL_PORT)]
-            if lane.isolation.hosts:
-                proxy = await stack.enter_async_context(self._new_proxy(lane.isolation.hosts, agent_run.log))
-                forwards.append(PortForward(proxy.socket, PROXY_PORT))
             run = SandboxRun(
                 _argv(program, command),
                 workplace.directory,
@@ -199,7 +192,7 @@ class AgentExecutor:
                 environment={**agent_environment(lane), **command.environment},
                 programs=program.mounts,
                 home=command.home,
-                forwards=tuple(forwards),
+                forwards=await self._forwards(stack, agent_run, endpoint, models),
                 image=lane.isolation.image,
                 lower=workplace.lower,
                 on_output=on_output,
@@ -216,6 +209,19 @@ class AgentExecutor:
         return replace(
             report, last_message=sanitize(report.last_message, endpoint.key), error=sanitize(report.error, endpoint.key)
         )
+
+    async def _forwards(
+        self, stack: contextlib.AsyncExitStack, agent_run: AgentRun, endpoint: Endpoint, models: tuple[str, ...]
+    ) -> tuple[PortForward, ...]:
+        """Open the program's ways out for as long as `stack` is open: to its models, and to the hosts of its lane."""
+        lane = agent_run.order.lane
+        broker = EgressBroker(endpoint, models, agent_run.account, agent_run.log, self._leases)
+        await stack.enter_async_context(broker)
+        forwards = [PortForward(broker.socket, MODEL_PORT)]
+        if lane.isolation.hosts:
+            proxy = await stack.enter_async_context(self._new_proxy(lane.isolation.hosts, agent_run.log))
+            forwards.append(PortForward(proxy.socket, PROXY_PORT))
+        return tuple(forwards)
 
     async def _run_until_closed(self, agent_run: AgentRun, sandbox: Sandbox, run: SandboxRun) -> SandboxResult | None:
         """The run's result, None when its account closed first; reports progress meanwhile."""

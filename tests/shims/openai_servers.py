@@ -64,7 +64,7 @@ class OpenAiServer:
     `most_at_once` is how many requests it worked on at the same time; `asked` are the models that it was asked for.
     """
 
-    owner = "somebody"
+    owner = "another"
 
     def __init__(self, models: Mapping[str, Backend]) -> None:
         self.models = dict(models)

@@ -44,7 +44,7 @@ def server_of(context: CliContext) -> RemoteServer:
     token = token.strip()
     if not token or not token.isascii() or not token.isprintable():
         mend = "Give --token-file FILE, or set COUNTERSIGN_TOKEN; `countersign tokens create` makes one."
-        raise UsageError("no_token", "there is no token for the server", mend)
+        raise UsageError("no_token", "--server needs a token", mend)
     return RemoteServer(context.server or "", token)
 
 
@@ -103,7 +103,9 @@ def _list(context: CliContext, **given: Any) -> int:
         before = page["next_before"]
         if before is None:
             break
-    print_json(rows) if given["as_json"] else print_list(rows)
+    print_json(rows) if given["as_json"] else print_list(
+        rows, is_filtered=any((since, given["before"], *wanted.values()))
+    )
     return 0
 
 

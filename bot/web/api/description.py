@@ -79,11 +79,9 @@ def _document(name: str) -> dict[str, Any]:
     return schema
 
 
-def _schemas() -> dict[str, Any]:
-    """The schemas of what the API answers, by name."""
-    task = _document("task")
-    open_object = {"type": "object"}
-    summary = _object(
+def _summary() -> dict[str, Any]:
+    """A task in a list."""
+    return _object(
         number=_COUNT,
         state={"enum": [state.value for state in State]},
         repo=_or_null(_TEXT),
@@ -95,8 +93,11 @@ def _schemas() -> dict[str, Any]:
         priority={"type": "integer"},
         updated_at=_TIME,
     )
-    pause = _or_null(_object(reason=_TEXT, by=_or_null(_TEXT)))
-    schedule = _object(
+
+
+def _schedule() -> dict[str, Any]:
+    """A recurring request."""
+    return _object(
         id=_TEXT,
         person=_TEXT,
         text=_TEXT,
@@ -106,9 +107,31 @@ def _schemas() -> dict[str, Any]:
         next=_or_null(_TIME),
         last=_or_null(_TIME),
     )
+
+
+def _token() -> dict[str, Any]:
+    """A token, without its secret."""
+    return _object(
+        id=_TEXT,
+        name=_TEXT,
+        person=_or_null(_TEXT),
+        scopes=_list({"enum": [scope.value for scope in TokenScope]}),
+        repositories=_or_null(_list(_TEXT)),
+        created_at=_TIME,
+        expires_at=_or_null(_TIME),
+        last_used_at=_or_null(_TIME),
+        revoked_at=_or_null(_TIME),
+    )
+
+
+def _schemas() -> dict[str, Any]:
+    """The schemas of what the API answers, by name."""
+    task = _document("task")
+    open_object = {"type": "object"}
+    pause = _or_null(_object(reason=_TEXT, by=_or_null(_TEXT)))
     return {
         "Task": task,
-        "TaskPage": _object(tasks=_list(summary), next_before=_or_null(_COUNT)),
+        "TaskPage": _object(tasks=_list(_summary()), next_before=_or_null(_COUNT)),
         "Artifacts": _object(artifacts=task["properties"]["artifacts"]),
         "EventPage": _object(events=_list(_document("event")), last_id=_COUNT),
         "Queue": _object(paused=pause, pauses=_list(open_object), jobs=_list(open_object), loading=open_object),
@@ -117,22 +140,12 @@ def _schemas() -> dict[str, Any]:
         "Drained": _object(endpoint=_TEXT, drained=_or_null(open_object)),
         "Nodes": _object(nodes=_list(_object(name=_TEXT, offers=_list(_TEXT), workers=_list(open_object)))),
         "Stats": _object(tasks=open_object, jobs=open_object, workers=_list(open_object), events=open_object),
-        "Schedule": schedule,
-        "Schedules": _object(schedules=_list(schedule)),
+        "Schedule": _schedule(),
+        "Schedules": _object(schedules=_list(_schedule())),
         "Explanation": _object(
             title=_TEXT, effect=_TEXT, rule=_or_null(_TEXT), lane=_or_null(_TEXT), reason=_TEXT, trace=_list(_TEXT)
         ),
-        "Token": _object(
-            id=_TEXT,
-            name=_TEXT,
-            person=_or_null(_TEXT),
-            scopes=_list({"enum": [scope.value for scope in TokenScope]}),
-            repositories=_or_null(_list(_TEXT)),
-            created_at=_TIME,
-            expires_at=_or_null(_TIME),
-            last_used_at=_or_null(_TIME),
-            revoked_at=_or_null(_TIME),
-        ),
+        "Token": _token(),
         "Problem": _object(
             type=_TEXT,
             title=_TEXT,

@@ -109,7 +109,7 @@ class LlamaCppRouterRules(OllamaRules):
             victim = next(iter(self._used))
             endpoint, _, name = victim.partition("/")
             self.shims[endpoint].kill(name)
-            await asyncio.sleep(0)  # the process ends; whoever waits for that goes on
+            await asyncio.sleep(0)  # the process ends; what waits for that goes on
             self._used.pop(victim, None)
             if len(self._used) >= self.models_max:
                 await asyncio.Event().wait()
