@@ -192,7 +192,7 @@ def test_an_address_that_cannot_work_is_explained(tmp_path, url, code, words):
 def test_a_missing_token_and_a_command_of_the_home_are_explained(tmp_path, monkeypatch):
     monkeypatch.delenv("COUNTERSIGN_TOKEN", raising=False)
     bare = _Bare(tmp_path)
-    assert "there is no token" in bare.call("--server", "http://localhost:1", "list").sentence()
+    assert "--server needs a token" in bare.call("--server", "http://localhost:1", "list").sentence()
     gone = bare.call("--server", "http://localhost:1", "--token-file", tmp_path / "gone", "list")
     assert (gone.code, "gone cannot be read" in gone.sentence()) == (2, True)
     said = bare.call("--server", "http://localhost:1", "doctor")
