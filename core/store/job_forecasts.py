@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import delete, func, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.model.job import ACTIVE, JobKind, JobState
@@ -19,6 +18,7 @@ from core.store.lease_table import ModelLeaseRow
 from core.store.message_tables import CardRow
 from core.store.tables import JobRow, WorkerRow
 from core.store.unit_of_work import Tx
+from core.store.upsert import insert_into
 from core.store.workers import ALIVE
 
 _BATCH: Final = 1000
@@ -60,9 +60,8 @@ async def any_stored(tx: Tx) -> bool:
 async def save(tx: Tx, forecasts: Iterable[StoredForecast]) -> None:
     """Keep forecasts instead of the earlier ones of their jobs."""
     rows = [_row(each) for each in forecasts]
-    dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
     for first in range(0, len(rows), _ROWS):
-        insert = dialect.insert(JobForecastRow).values(rows[first : first + _ROWS])
+        insert = insert_into(tx, JobForecastRow).values(rows[first : first + _ROWS])
         new = {name: insert.excluded[name] for name in rows[0] if name != "job"}
         await tx.session.execute(insert.on_conflict_do_update(index_elements=["job"], set_=new))
 

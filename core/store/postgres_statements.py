@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, Executable, literal_column, make_url
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import OperationalError
 
 if TYPE_CHECKING:
@@ -23,7 +23,12 @@ POSTGRES_NOW_MS: Final = literal_column("CAST(extract(epoch FROM statement_times
 _OPTIONS: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
 """Each statement is planned once; its plan must use indexes also if the tables were empty then."""
 
-_DIALECT: Final[Any] = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+@cache
+def _dialect() -> Any:
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg  # noqa: PLC0415 - SQLite homes do without
+
+    return PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class PreparedStatement:
     @classmethod
     def of(cls, statement: Any) -> PreparedStatement:
         """Compile `statement` once, with the values of its parameters."""
-        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        compiled = statement.compile(dialect=_dialect(), compile_kwargs={"render_postcompile": True})
         return cls(statement, str(compiled), dict(compiled.params))
 
 

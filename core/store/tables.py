@@ -149,8 +149,11 @@ _CLAIMABLE = "state = 'ready' AND parked IS NULL"
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
-    """An index of the rows for which `where` holds; a query must have the same condition with the same literals."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    """An index of the rows for which `where` holds; a query must have the same condition with the same literals.
+
+    The migrations create it on both databases. PostgreSQL's option is left out here: naming it imports that dialect.
+    """
+    return Index(name, *columns, sqlite_where=text(where))
 
 
 class JobRow(Row, table=True):

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, case, cast, func, literal, literal_column, or_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.model.job import JobState
 from core.model.job_order import AGE_PER_PRIORITY_MS, TURN_MS, rank_ms_of
 from core.store.tables import JobRow, QueueTurnRow
 from core.store.unit_of_work import Tx
+from core.store.upsert import insert_into
 
 
 def has_state(state: JobState, of: type[JobRow] = JobRow) -> ColumnElement[bool]:
@@ -39,9 +39,8 @@ async def add_to_turns(tx: Tx, row: JobRow) -> None:
     # a key without waiting jobs owes nothing for those that it cancelled; a high priority pays for its advance
     latest = now_turn + max(0, row.priority) * AGE_PER_PRIORITY_MS
     following = case((has_more, last), (last < latest, last), else_=latest) + TURN_MS
-    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
     upsert = (
-        dialect.insert(QueueTurnRow)
+        insert_into(tx, QueueTurnRow)
         .values(person=row.person, priority=row.priority, turn_ms=now_turn, resumed_ms=0)
         .on_conflict_do_update(
             index_elements=["person", "priority"],

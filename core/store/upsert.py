@@ -13,7 +13,7 @@ from core.store.unit_of_work import Tx
 
 
 def insert_into(tx: Tx, table: type[SQLModel]) -> Any:
-    """An INSERT into `table` that has ``on_conflict_do_nothing``, as the dialects of both databases do."""
+    """An INSERT into `table` that can skip or change a row that is there, in the same way on both databases."""
     if tx.session.get_bind().dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - see above
 
