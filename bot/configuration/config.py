@@ -132,24 +132,12 @@ def load_config(path: Path) -> Config:
     raw = validate(document, _Config)
     plugins = enabled_of(document, raw.plugins)
     _check_names(document, raw)
-    people = {
-        name: Person(name, frozenset(person.roles), dict(person.identities)) for name, person in raw.people.items()
-    }
+    people = _people(raw)
     _check_forges(document, raw, plugin_names(plugins, "forges"))
     surfaces = partial(_surfaces, document, raw, path.parent)
     surfaces(strict=False)
     checked_names(document, raw.models, raw.interpreter, raw.agents)
-    repositories = {
-        name: RepositorySpec(
-            name=name,
-            id=repo.id or f"{repo.forge or raw.forge}:{name}",
-            url=_absolute(repo.url, path.parent),
-            branch=repo.branch,
-            forge=repo.forge or raw.forge,
-            forge_id=repo.github_id,
-        )
-        for name, repo in raw.repositories.items()
-    }
+    repositories = _repositories(raw, path.parent)
     roles = frozenset(raw.roles) | {role for p in raw.people.values() for role in p.roles}
     keys = {LimitScope.PERSON: people, LimitScope.TEAM: roles, LimitScope.REPOSITORY: repositories}
     return Config(
@@ -171,6 +159,24 @@ def load_config(path: Path) -> Config:
         surface_classes=dict(raw.classes),
         web=web_settings(document, raw.web),
     )
+
+
+def _people(raw: _Config) -> dict[str, Person]:
+    return {name: Person(name, frozenset(person.roles), dict(person.identities)) for name, person in raw.people.items()}
+
+
+def _repositories(raw: _Config, folder: Path) -> dict[str, RepositorySpec]:
+    return {
+        name: RepositorySpec(
+            name=name,
+            id=repo.id or f"{repo.forge or raw.forge}:{name}",
+            url=_absolute(repo.url, folder),
+            branch=repo.branch,
+            forge=repo.forge or raw.forge,
+            forge_id=repo.github_id,
+        )
+        for name, repo in raw.repositories.items()
+    }
 
 
 def _check_names(document: YamlDocument, raw: _Config) -> None:

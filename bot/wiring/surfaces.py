@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.cards.model import Card
@@ -76,15 +77,10 @@ def serve_surfaces(
         limits=limits,
         scope_of=scope_of,
     )
-
-    def wake_deliveries() -> None:
-        for delivery in deliveries.values():
-            delivery.wake()
-
     inbox = DurableInbox(messages, app.conversations, on_channel_moved=scopes.moved)
     processor = UnreadableMessages(router, directory, limits)
     consumer = InboxConsumer(
-        messages, inbox, processor, surfaces, on_processed=wake_deliveries, idle=IdleLooks(app.database)
+        messages, inbox, processor, surfaces, on_processed=partial(_wake, deliveries), idle=IdleLooks(app.database)
     )
     inbox.on_stored = consumer.wake
     router.acknowledge = consumer.acknowledge
@@ -98,6 +94,11 @@ def serve_surfaces(
         announcement_places=announcement_places(app.config.surfaces()),
         loops=_loops(app, scope_of),
     )
+
+
+def _wake(deliveries: Mapping[str, SurfaceDelivery]) -> None:
+    for delivery in deliveries.values():
+        delivery.wake()
 
 
 def _delivery(
