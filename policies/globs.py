@@ -55,7 +55,7 @@ def check(pattern: str) -> str | None:
     if any(_STARS in part and part != _STARS for part in parts):
         return "has '**' next to other characters; it must stand alone between two '/'"
     try:
-        _compile(pattern)
+        compiled(pattern)
     except (re.error, ValueError):
         return "has a bracket that is not closed"
     return None
@@ -88,7 +88,7 @@ class Globs:
         parts = _decode(path).split("/")
         if any(part in {"", ".", ".."} for part in parts):
             return None
-        return next((p for p in self.patterns if _match(_compile(p), parts)), None)
+        return next((p for p in self.patterns if _match(compiled(p), parts)), None)
 
     def denies(self, path: bytes) -> str | None:
         """A pattern that covers `path` in any spelling, for deny patterns; None if none does."""
@@ -104,7 +104,7 @@ class Globs:
 
 def _falls_under(pattern: str, parts: Sequence[str]) -> bool:
     """True if `parts`, or a folder above them, match the deny pattern."""
-    rules = _compile_deny(pattern)
+    rules = compiled_deny(pattern)
     return any(_match(rule, parts[:end]) for end in range(len(parts), 0, -1) for rule in rules)
 
 
@@ -183,27 +183,27 @@ def _path_regex(pattern: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _compile(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
+def compiled(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
     """The parts of `pattern`, with None for ``**``; a final ``**`` requires at least one part."""
-    compiled: list[re.Pattern[str] | None] = []
+    found: list[re.Pattern[str] | None] = []
     parts = pattern.removeprefix("/").split("/")
     for part in parts:
         if part != _STARS:
-            compiled.append(re.compile(_part_regex(part), re.DOTALL))
-        elif not compiled or compiled[-1] is not None:
-            compiled.append(None)
+            found.append(re.compile(_part_regex(part), re.DOTALL))
+        elif not found or found[-1] is not None:
+            found.append(None)
     if parts[-1] == _STARS:
-        compiled.append(re.compile(".+", re.DOTALL))
-    return tuple(compiled)
+        found.append(re.compile(".+", re.DOTALL))
+    return tuple(found)
 
 
 @lru_cache(maxsize=4096)
-def _compile_deny(pattern: str) -> tuple[tuple[re.Pattern[str] | None, ...], ...]:
+def compiled_deny(pattern: str) -> tuple[tuple[re.Pattern[str] | None, ...], ...]:
     """`pattern`, folded like the paths that it is matched with; ``folder/**`` also matches ``folder``."""
     folded = fold(pattern)
     if folded.endswith("/**") and (folder := folded.removesuffix("/**").strip("/")) not in {"", _STARS}:
-        return _compile(folder), _compile(folded)
-    return (_compile(folded),)
+        return compiled(folder), compiled(folded)
+    return (compiled(folded),)
 
 
 def _part_regex(part: str, any_char: str = ".") -> str:

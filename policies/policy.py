@@ -33,7 +33,7 @@ class RulePolicy:
         for lane in lanes.values():
             check_lane(lane)
         self._rules, self._lanes = rules, lanes
-        self._index = PolicyIndex(rules, people, lanes)
+        self.index = PolicyIndex(rules, people, lanes)
 
     @cached_property
     def digest(self) -> str:
@@ -52,7 +52,7 @@ class RulePolicy:
 
     def decide(self, request: PolicyRequest) -> Decision:
         """The decision on a request: allow with a lane and its requirements, deny, or ask; never raises."""
-        chosen = routing.route(self._index, request)
+        chosen = routing.route(self.index, request)
         return Decision(
             effect=chosen.effect,
             why=chosen.why,
@@ -65,15 +65,15 @@ class RulePolicy:
 
     def trace(self, request: PolicyRequest) -> tuple[str, ...]:
         """How every rule and every lane evaluated the request, one line each."""
-        return explain.trace(self._index, request)
+        return explain.trace(self.index, request)
 
     def open_lanes(self, request: PolicyRequest) -> tuple[str, ...]:
         """The lanes that the person may use in the repository, whatever the paths."""
-        return routing.open_lanes(self._index, request)
+        return routing.open_lanes(self.index, request)
 
     def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
         """The current requirements of a request with a chosen lane; None if it would be denied now."""
-        return routing.route(self._index, request).requirements if request.lane is not None else None
+        return routing.route(self.index, request).requirements if request.lane is not None else None
 
     def objection_to_files(
         self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]
@@ -82,7 +82,7 @@ class RulePolicy:
         from policies.checks import Scope  # noqa: PLC0415 - the patterns of secrets take a while to compile
         from policies.guard import check_tree  # noqa: PLC0415
 
-        compiled = self._index.lane(lane)
+        compiled = self.index.lane(lane)
         if compiled is None:
             return f"the lane {lane} no longer exists"
         limits = compiled.lane.limits
