@@ -140,10 +140,21 @@ def kinds_of_paths(versions: Iterable[PolicyVersion]) -> list[str]:
     lanes = [lane for version in versions for _, lane in sorted(version.lanes.items())]
     write = (pattern for lane in lanes for pattern in lane.write)
     deny = (pattern for lane in lanes for pattern in lane.protect)
+
+    def kind_of(path: str) -> tuple[object, ...]:
+        return tuple(version.kind_of_path(path) for version in versions)
+
     kinds: dict[tuple[object, ...], str] = {}
     for path in path_witnesses(write, deny):
-        kinds.setdefault(tuple(version.kind_of_path(path) for version in versions), path)
+        kind, named = kind_of(path), _with_name(path)
+        kinds.setdefault(kind, named if kind_of(named) == kind else path)
     return list(kinds.values())
+
+
+def _with_name(path: str) -> str:
+    """The path with a name before a lone suffix, which reads better: ``docs/name.md`` for ``docs/.md``."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}name{name}" if name.startswith(".") else path
 
 
 def _kinds(versions: Sequence[PolicyVersion]) -> tuple[_Groups, _Groups, _Groups]:

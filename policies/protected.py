@@ -22,10 +22,16 @@ PROTECTED: Final = (*STEERING, *_OWN_HOME)
 
 
 def with_protected(lanes: Mapping[str, Lane], patterns: tuple[str, ...]) -> dict[str, Lane]:
-    """The lanes with the globs that a policy file protects in every lane; the guard reads them from the lane."""
-    return {
-        name: replace(lane, protect=(*lane.protect, *patterns), everywhere=patterns) for name, lane in lanes.items()
-    }
+    """The lanes with the globs that a policy file protects in every lane, instead of those of another policy file.
+
+    The guard reads them from the lane.
+    """
+    return {name: replace(lane, protect=(*_own(lane), *patterns), everywhere=patterns) for name, lane in lanes.items()}
+
+
+def _own(lane: Lane) -> tuple[str, ...]:
+    """The globs that the lane's own file protects."""
+    return lane.protect[: len(lane.protect) - len(lane.everywhere)]
 
 
 def protected_reason(pattern: str, lane: Lane | None = None) -> str:

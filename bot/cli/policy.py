@@ -1,4 +1,4 @@
-"""The commands policy check and policy explain."""
+"""The commands about the policy; those that compare and ask in reverse are in `bot.cli.policy_compare`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cli.context import SURFACE, CliContext, as_option, json_option, print_json, run
+from bot.cli.policy_compare import can, diff, who
 from core.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,5 +88,8 @@ def explain(
 
     return run(work())
 
+
+for _command in (diff, who, can):
+    policy.add_command(_command)
 
 COMMANDS = (policy,)
