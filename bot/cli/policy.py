@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cli.context import SURFACE, CliContext, as_option, json_option, print_json, run
+from bot.cli.policy_cases import test
 from bot.cli.policy_compare import can, diff, who
+from bot.cli.policy_replay import replay
 from core.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def explain(
     return run(work())
 
 
-for _command in (diff, who, can):
+for _command in (test, who, can, diff, replay):
     policy.add_command(_command)
 
 COMMANDS = (policy,)

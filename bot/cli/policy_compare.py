@@ -36,15 +36,14 @@ policy_option = click.option(
 @click.pass_obj
 def diff(context: CliContext, proposed: Path, as_json: bool) -> int:
     """Show every kind of request that a proposed policy would decide differently, each with an example."""
-    from bot.configuration.policy_versions import proposed_version, version_in_force
+    from bot.configuration.policy_versions import proposed_snapshot, version_of
     from policies.compare import changed_decisions
     from policies.part_witnesses import TooManyCombinationsError
 
     async def work() -> int:
         async with context.open() as app:
             snapshot, executors = app.settings.snapshot(), app.executors()
-        current = version_in_force(snapshot, executors)
-        changed = proposed_version(proposed, snapshot, executors)
+        current, changed = (version_of(each, executors) for each in (snapshot, proposed_snapshot(proposed, snapshot)))
         try:
             changes = changed_decisions(current, changed)
         except TooManyCombinationsError as error:
@@ -64,7 +63,7 @@ def diff(context: CliContext, proposed: Path, as_json: bool) -> int:
 @click.pass_obj
 def who(context: CliContext, path: str, repo: str | None, as_json: bool) -> int:
     """Show who may ask for a change of PATH, in which lane, and who must approve it."""
-    from bot.configuration.policy_versions import version_in_force
+    from bot.configuration.policy_versions import version_of
     from core.model.repository_path import PathError, check_path
     from policies.reverse import permissions, refusals
 
@@ -75,7 +74,7 @@ def who(context: CliContext, path: str, repo: str | None, as_json: bool) -> int:
 
     async def work() -> int:
         async with context.open() as app:
-            version = _in_repository(version_in_force(app.settings.snapshot(), app.executors()), repo)
+            version = _in_repository(version_of(app.settings.snapshot(), app.executors()), repo)
         people = sorted(version.people.by_name)
         found = permissions(version, people, (path,))
         reasons = refusals(version, people[0], (path,)) if people and not found else []
@@ -93,12 +92,12 @@ def who(context: CliContext, path: str, repo: str | None, as_json: bool) -> int:
 @click.pass_obj
 def can(context: CliContext, person: str, repo: str | None, as_json: bool) -> int:
     """Show what PERSON may ask for, in which lanes, and what they may approve and merge."""
-    from bot.configuration.policy_versions import version_in_force
+    from bot.configuration.policy_versions import version_of
     from policies.reverse import permissions
 
     async def work() -> int:
         async with context.open() as app:
-            version = _in_repository(version_in_force(app.settings.snapshot(), app.executors()), repo)
+            version = _in_repository(version_of(app.settings.snapshot(), app.executors()), repo)
         named = version.people.named(person)
         every = permissions(version, sorted(version.people.by_name))
         document = {

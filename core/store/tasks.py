@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, update
@@ -25,7 +26,7 @@ from core.store import search
 from core.store.database import from_ms
 from core.store.pull_requests import pull_request_of
 from core.store.tables import ApprovalRow, PullRequestRow, RevisionRow, TaskRow, TurnRow
-from core.store.unit_of_work import Tx
+from core.store.unit_of_work import Tx, to_ms
 
 
 async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
@@ -46,6 +47,15 @@ async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
     revision = await tx.session.get(RevisionRow, (number, row.revision))
     assert revision is not None
     return _task(row, opened, await _read_revision(tx, revision))
+
+
+async def numbers_after(tx: Tx, number: int, since: datetime | None, *, limit: int) -> list[int]:
+    """The numbers above `number` of tasks that were requested since then, in order; at most `limit`."""
+    query = select(TaskRow.number).where(col(TaskRow.number) > number)
+    if since is not None:
+        query = query.where(col(TaskRow.created_ms) >= to_ms(since))
+    rows = await tx.session.exec(query.order_by(col(TaskRow.number)).limit(limit))
+    return [found for found in rows.all() if found is not None]
 
 
 async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
