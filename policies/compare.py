@@ -65,14 +65,14 @@ class PolicyVersion:
         listed = (getattr(rule.when, condition) or () for rule in self.rules.rules)
         return frozenset(name for names in listed for name in names)
 
-    def outcome(self, request: PolicyRequest) -> Outcome:
+    def outcome(self, request: PolicyRequest) -> PolicyOutcome:
         """What this policy decides about a request, as far as it makes a difference."""
         decision = self.policy.decide(replace(request, edited_by_rule=self.edited_by_rule))
-        return Outcome.of(decision, self.people)
+        return PolicyOutcome.of(decision, self.people)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PolicyOutcome:
     """A decision without what makes no difference: names of rules and texts of reasons.
 
     `approvers` are the people who may approve now. `rule` and `reason` are for display, and not compared.
@@ -87,7 +87,7 @@ class Outcome:
     reason: str = field(compare=False)
 
     @classmethod
-    def of(cls, decision: Decision, people: People) -> Outcome:
+    def of(cls, decision: Decision, people: People) -> PolicyOutcome:
         """The outcome of `decision` among `people`."""
         needs = decision.requirements
         return cls(
@@ -110,8 +110,8 @@ class ChangedDecision:
     """
 
     witness: PolicyRequest
-    before: Outcome
-    after: Outcome
+    before: PolicyOutcome
+    after: PolicyOutcome
     people: tuple[str, ...]
     surfaces: tuple[str, ...]
     repositories: tuple[str, ...]

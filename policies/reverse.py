@@ -12,7 +12,7 @@ from policies.compare import PolicyVersion
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
+class LanePermission:
     """A lane that is open: each of `requesters` may ask for changes on each of the surfaces, in each repository.
 
     `requirements` say what approvals a change needs, and `approvers` are the people who may give one now.
@@ -26,7 +26,7 @@ class Permission:
     approvers: tuple[str, ...]
 
 
-def permissions(version: PolicyVersion, people: Iterable[str], paths: tuple[str, ...] = ()) -> list[Permission]:
+def permissions(version: PolicyVersion, people: Iterable[str], paths: tuple[str, ...] = ()) -> list[LanePermission]:
     """Every lane that is open to some of these people for `paths`, which are all in it; sorted by lane and rule."""
     surfaces: dict[tuple[str, ApprovalRequirements, str, str], list[str]] = {}
     for request, decision in _decisions(version, people, paths):
@@ -40,7 +40,7 @@ def permissions(version: PolicyVersion, people: Iterable[str], paths: tuple[str,
     for (lane, needs, person, surface_names), names in repositories.items():
         requesters.setdefault((lane, needs, surface_names, tuple(names)), []).append(person)
     found = [
-        Permission(lane, needs, tuple(who), on, of, version.people.matching(needs.approvers))
+        LanePermission(lane, needs, tuple(who), on, of, version.people.matching(needs.approvers))
         for (lane, needs, on, of), who in requesters.items()
     ]
     return sorted(found, key=lambda each: (each.lane, each.requirements.rule, each.requesters))

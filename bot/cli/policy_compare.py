@@ -16,8 +16,8 @@ from core.model.errors import UsageError
 from core.model.turn import SURFACES
 
 if TYPE_CHECKING:
-    from policies.compare import ChangedDecision, Outcome, PolicyVersion
-    from policies.reverse import Permission
+    from policies.compare import ChangedDecision, PolicyOutcome, PolicyVersion
+    from policies.reverse import LanePermission
 
 _MOST_PATHS: Final = 3
 
@@ -131,7 +131,7 @@ def change_document(change: ChangedDecision) -> dict[str, Any]:
     }
 
 
-def outcome_document(outcome: Outcome) -> dict[str, Any]:
+def outcome_document(outcome: PolicyOutcome) -> dict[str, Any]:
     """What a policy decides, as JSON."""
     return {
         "effect": outcome.effect.value,
@@ -144,7 +144,7 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def permission_document(each: Permission) -> dict[str, Any]:
+def permission_document(each: LanePermission) -> dict[str, Any]:
     """An open lane as JSON."""
     return {
         "lane": each.lane,
@@ -169,7 +169,7 @@ def _in_repository(version: PolicyVersion, repository: str | None) -> PolicyVers
     return replace(version, repositories=frozenset({repository}))
 
 
-def _mergers(each: Permission) -> tuple[str, ...]:
+def _mergers(each: LanePermission) -> tuple[str, ...]:
     return each.requirements.merge_from or each.requirements.approvers
 
 

@@ -20,9 +20,11 @@ from core.model.errors import Kind, UsageError
 from core.model.turn import SURFACES
 from lanes.models.endpoint import key_variable
 from lanes.registry import load_lane
+from policies.cases import check_cases
 from policies.load import parse_rules
 from policies.policy import check_lane
 from policies.rules import BUILT_IN_ROLES, NameList
+from tests.unit.policies.cases import version
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -166,6 +168,8 @@ def test_every_configuration_that_is_shown_loads(block, tmp_path):
     path.write_text(block.text, encoding="utf-8")
     if path.parent.name == "lanes":
         check_lane(load_lane(path))
+    elif path.name == "policy_tests.yaml":
+        assert check_cases(path.read_bytes(), path, version()).has_passed
     elif path.name == "policy.yaml":
         assert parse_rules(path.read_bytes(), path, NAMES).rules
     else:

@@ -11,9 +11,11 @@ from core.model.decision import Decision, PolicyRequest
 from core.model.lane import Lane
 from core.model.person import People
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
+from policies.compare import PolicyVersion
 from policies.guard import TreeGuard
 from policies.load import parse_rules, starter_policy
 from policies.policy import RulePolicy
+from policies.protected import with_protected
 from policies.rules import BUILT_IN_ROLES, NameList, Rules
 from tests.builders import BASE, people, terms
 
@@ -43,6 +45,15 @@ def policy(text: str | None = None, who: People = CREW, lanes: Mapping[str, Lane
     """The starter policy, or rules as written after ``version: 1``."""
     whole = starter_policy() if text is None else f"version: 1\n{text}"
     return RulePolicy(parsed(whole, who, lanes), who, lanes)
+
+
+REPOSITORIES = frozenset({"web", "infra"})
+
+
+def version(rules: Rules | None = None, who: People = CREW, lanes: Mapping[str, Lane] = LANES) -> PolicyVersion:
+    """A policy in the form in which policies are compared; the starter policy without rules."""
+    rules = rules or parsed(starter_policy())
+    return PolicyVersion(rules, who, with_protected(lanes, rules.protect), REPOSITORIES, BY_RULE & lanes.keys())
 
 
 BY_RULE = frozenset({"docs", "config"})

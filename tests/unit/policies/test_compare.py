@@ -11,20 +11,11 @@ from hypothesis import strategies as st
 from core.model.decision import Effect
 from core.model.lane import Lane
 from policies.compare import PolicyVersion, changed_decisions
-from policies.protected import with_protected
-from policies.rules import Rules
 from tests import campaign
-from tests.unit.policies.cases import ALLOW, CREW, LANES, parsed
+from tests.unit.policies.cases import ALLOW, REPOSITORIES, parsed, version
 from tests.unit.policies.test_index import lanes_of, people_of, requests, rules_of
 
 pytestmark = pytest.mark.law
-
-REPOSITORIES = frozenset({"web", "infra"})
-
-
-def version(rules: Rules, people=CREW, lanes=LANES) -> PolicyVersion:
-    by_rule = frozenset(name for name in lanes if name in {"docs", "config"})
-    return PolicyVersion(rules, people, with_protected(lanes, rules.protect), REPOSITORIES, by_rule)
 
 
 def changes(before: str, after: str) -> list[str]:
