@@ -162,6 +162,8 @@ pins: $(VENV)/.base ## pin requirements/*.txt anew from pyproject.toml; ARGS=--u
 	@[ -x build/uv/bin/uv ] || { $(BIN)/python -m venv build/uv && build/uv/bin/python -m pip -q -q install uv; }
 	$(COMPILE) $(ARGS) --group build -o requirements/run.txt
 	$(COMPILE) $(ARGS) --group dev -c requirements/run.txt -o requirements/dev.txt
+	build/uv/bin/uv pip compile -q --group docs --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) -o requirements/docs.txt
 
 .PHONY: clean
 clean: ## remove what make built: .venv, build/ and the tools' caches
