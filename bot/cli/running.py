@@ -138,7 +138,7 @@ async def _run_until_signal(
 async def _set_up_first(context: CliContext, host: str, port: int | None) -> socket | None:
     """If there is nothing at all where the home should be, serve the page that makes one; returns its socket."""
     home = context.home()
-    if home.root.exists() and (home.config.exists() or any(home.root.iterdir())):
+    if not home.is_new:
         return None
     from bot.operations.first_run import set_up
     from bot.web.settings import DEFAULT_PORT

@@ -31,11 +31,6 @@ _HAND_OVER_S: Final = 5.0
 _RESERVED: Final = frozenset({MAINTAINER, "member"})
 
 
-def is_new(home: Home) -> bool:
-    """Whether there is nothing at all where the home should be; a folder with other files is never set up over."""
-    return not home.root.exists() or (home.root.is_dir() and not any(home.root.iterdir()))
-
-
 async def set_up(home: Home, host: str, port: int, show: Callable[[str], None]) -> socket.socket:
     """Serve the setup page until someone has used its link; returns the listening socket for the server that follows.
 
@@ -96,7 +91,7 @@ async def make_first_home(home: Home, name: str, browser: str) -> str:
     check_name(name, "the name")
     if name.lower() in _RESERVED:
         raise UsageError("bad_name", f"{name!r} is a role, so it cannot be a person", "Use another name.")
-    if not is_new(home):
+    if not home.is_new:
         mend = "Stop `countersign serve` and start it again."
         raise ConflictError("home_exists", f"{home.root} is not empty any more", mend)
     sample = home.root / FOLDER

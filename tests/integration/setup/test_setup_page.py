@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bot.configuration.home import Home
-from bot.operations.first_run import is_new, set_up
+from bot.operations.first_run import set_up
 from bot.web.setup.link import LIFETIME_S, SetupLink
 from core.model.errors import UsageError
 from tests.homes import CliHome
@@ -159,9 +159,12 @@ async def test_it_is_served_on_this_machine_only(folder):
 
 def test_only_an_empty_folder_is_set_up_and_any_other_is_named(folder):
     home = CliHome(folder)
-    assert is_new(Home(home.root))
+    assert Home(home.root).is_new
     home.root.mkdir()
-    assert is_new(Home(home.root))
+    assert Home(home.root).is_new
     (home.root / "state").mkdir()
+    file = Home(folder / "file")
+    file.root.write_text("x")
+    assert not file.is_new
     said = home.call("serve", "--port", "0")
     assert (said.code, "is not a Countersign home" in said.sentence()) == (2, True)
