@@ -154,6 +154,23 @@ docs: $(VENV)/.app ## write docs/lifecycle.md and docs/commands.md from the tabl
 	$(BIN)/python -c 'from bot.commands.help import commands_page; print(commands_page(), end="")' > build/commands.md
 	@mv build/lifecycle.md build/commands.md docs
 
+.PHONY: docs-site
+docs-site: build/docs-env/.done ## build the documentation as a site into build/site; fails for broken links
+	NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build --quiet --strict -f deploy/site/mkdocs.yml
+	@echo "The site is build/site/index.html"
+
+build/docs-env/.done: requirements/docs.txt $(VENV)/.base
+	@echo "Installing what the site is built with (requirements/docs.txt)"
+	@$(BIN)/python -m venv --clear build/docs-env
+	@build/docs-env/bin/python -m pip -q -q --disable-pip-version-check --no-input install --require-hashes -r $<
+	@touch $@
+
+.PHONY: docs-images
+docs-images: $(VENV)/.dev counterparts ## photograph the pages anew for docs/images, by the tests in a browser
+	@mkdir -p build/shots
+	@COUNTERSIGN_TEST_SHOTS=build/shots $(BIN)/python -m pytest -q tests/e2e/test_first_run.py tests/e2e/test_window.py
+	@for name in first-steps-desk first-pull-request-phone task; do cp build/shots/$$name.png docs/images/; done
+
 COMPILE := build/uv/bin/uv pip compile -q pyproject.toml -c requirements/held.in --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
@@ -162,6 +179,8 @@ pins: $(VENV)/.base ## pin requirements/*.txt anew from pyproject.toml; ARGS=--u
 	@[ -x build/uv/bin/uv ] || { $(BIN)/python -m venv build/uv && build/uv/bin/python -m pip -q -q install uv; }
 	$(COMPILE) $(ARGS) --group build -o requirements/run.txt
 	$(COMPILE) $(ARGS) --group dev -c requirements/run.txt -o requirements/dev.txt
+	build/uv/bin/uv pip compile -q --group docs --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) -o requirements/docs.txt
 
 .PHONY: clean
 clean: ## remove what make built: .venv, build/ and the tools' caches

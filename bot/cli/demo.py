@@ -10,15 +10,8 @@ from pathlib import Path
 
 import click
 
+from bot.web.setup.sample import FIRST_REQUEST, make_sample
 from core.model.errors import PermanentError
-
-FILES = {
-    "README.md": "# Web\n\nA small service.\n",
-    "config/app.yaml": "# how the service runs\nserver:\n  host: 0.0.0.0\n  timeout: 10   # seconds\n",
-    "src/app.py": 'print("hello")\n',
-    ".github/workflows/ci.yml": "on: push\n",
-}
-REQUEST = "set server.timeout to 30 in config/app.yaml"
 
 
 @click.command()
@@ -27,12 +20,12 @@ def demo(yes: bool) -> int:
     """Take one request to a pull request, in a temporary repository and home."""
     root = _fresh_directory()
     remote, home = root / "web.git", root / "home"
-    _make_repository(remote)
+    make_sample(remote, "web")
     walk = _Walk(home)
     walk.say("A repository and two people: ana is a member, lee a maintainer. The starter policy applies.")
     walk.run("init", "--repo", f"web={remote}", "--person", "ana:member", "--person", "lee:maintainer")
     walk.say("ana asks for a change in plain English. Policy picks the lane, the guard judges the result.")
-    walk.run("ask", REQUEST, "--as", "ana", "--wait")
+    walk.run("ask", FIRST_REQUEST, "--as", "ana", "--wait")
     digest = _digest_of(home)
     walk.say("ana cannot approve her own request. The digest identifies the exact bytes.")
     walk.run("approve", "1", digest, "--as", "ana", expect=3)
@@ -84,15 +77,6 @@ def _fresh_directory() -> Path:
     except OSError:
         directory = Path(tempfile.mkdtemp(prefix="countersign-demo-"))
     return directory
-
-
-def _make_repository(path: Path) -> None:
-    """Create a bare repository with one commit, as a forge would have it."""
-    from core.ports.repository import RepositorySpec
-    from lanes.repository.clone import make_bare
-
-    spec = RepositorySpec("web", "local:web", str(path), "main", "local")
-    make_bare(spec, {name: content.encode() for name, content in FILES.items()}, "Start\n")
 
 
 def _digest_of(home: Path) -> str:

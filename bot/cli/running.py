@@ -19,6 +19,8 @@ from bot.cli.context import (
 from core.model.errors import ConflictError
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from bot.wiring.app import App
     from bot.wiring.serving import ServeProcess
     from core.queue.worker import Worker
@@ -32,14 +34,15 @@ FOLLOW_EVERY_S = 0.5
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="The address to listen on (default 127.0.0.1).")
 @click.pass_obj
 def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> int:
-    """Run every surface that is configured in this home, and one worker."""
+    """Run every surface that is configured in this home, and one worker; without a home, a page that sets one up."""
     from bot.wiring.surfaces import build
     from bot.wiring.worker import build_worker
 
     async def work() -> int:
+        listening = await _set_up_first(context, host, port)
         async with context.open() as app:
             with _single_server(app):
-                serving = await build(app, host, port)
+                serving = await build(app, host, port, listening)
                 await _run_until_signal(app, build_worker(app), claims=not no_worker, drain=False, serving=serving)
         return 0
 
@@ -130,6 +133,23 @@ async def _run_until_signal(
     if serving.web is not None:
         serving.web.on_listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
     await serving.run(running, claims=claims)
+
+
+async def _set_up_first(context: CliContext, host: str, port: int | None) -> socket | None:
+    """If there is nothing at all where the home should be, serve the page that makes one; returns its socket."""
+    home = context.home()
+    if not home.is_new:
+        return None
+    from bot.operations.first_run import set_up
+    from bot.web.settings import DEFAULT_PORT
+
+    def show(link: str) -> None:
+        click.echo(
+            f"countersign: {home.root} is empty. Open this link on this machine, once, within ten minutes:", err=True
+        )
+        click.echo(link)
+
+    return await set_up(home, host, DEFAULT_PORT if port is None else port, show)
 
 
 @contextlib.contextmanager

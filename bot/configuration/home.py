@@ -58,6 +58,11 @@ class Home:
         """Checkouts of executors at work."""
         return self.state / "scratch"
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is nothing at all where it should be; a folder with other files is never set up over."""
+        return not self.root.exists() or (self.root.is_dir() and not any(self.root.iterdir()))
+
     def check(self) -> None:
         """Raise unless this is a readable home whose state can be written."""
         if not self.config.is_file():

@@ -14,6 +14,7 @@ from bot.web.body import BodyError
 from bot.web.diff.files import DiffDivider
 from bot.web.pages import (
     endpoints,
+    first_steps,
     inbox,
     news,
     queue,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from bot.web.site.services import SiteServices
 
-PAGES = (inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static)
+PAGES = (inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static, first_steps)
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}
 
@@ -46,6 +47,7 @@ _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}
 def build_site(services: SiteServices) -> tuple[ASGIApp, Callable[[], None]]:
     """The application, and what ends its open streams."""
     context = SiteContext(services, Renderer(), LiveEvents(services.queries), DiffDivider(), time.monotonic)
+    context.render.has_sample = lambda: first_steps.sample_of(services.settings) is not None
     site = fastapi_app(context)
     guarded = RequireSession(site, services.web_sessions, lambda request: sign_in.not_signed_in(context, request))
     return SecurityHeaders(guarded), context.live.close

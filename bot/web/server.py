@@ -42,13 +42,22 @@ class _Server(uvicorn.Server):
 class WebServer:
     """Serves `routes` on `host` and `port`; with port 0 the system chooses one, and `port` then holds it.
 
+    With `listening` it serves that socket instead and leaves it open at the end, so that another server can take over
+    without refusing a connection in between.
+
     `on_listening` is called with the base URL once the server accepts connections, `on_stopping` before it waits for
     open responses, so that endless ones end.
     """
 
     def __init__(
-        self, routes: Sequence[BaseRoute], host: str, port: int, limits: ConnectionLimits | None = None
+        self,
+        routes: Sequence[BaseRoute],
+        host: str,
+        port: int,
+        limits: ConnectionLimits | None = None,
+        listening: socket.socket | None = None,
     ) -> None:
+        self._listening = listening
         app = Starlette(routes=[Route("/healthz", _health), *routes])
         app.router.redirect_slashes = False  # a redirect would use the Host header of the request
         limits = limits or ConnectionLimits(connections=connection_limit(MAX_CONNECTIONS))
@@ -76,11 +85,7 @@ class WebServer:
 
     async def run(self) -> None:
         """Serve until cancelled and finish requests under way; raises `PermanentError` if the port is taken."""
-        try:
-            bound = self._config.bind_socket()
-        except SystemExit as error:  # uvicorn exits when it cannot bind the socket
-            message = f"cannot listen on {self._config.host}:{self._config.port}: it is in use, or not permitted"
-            raise PermanentError("port_taken", message, "Choose another --port.", kind=Kind.UNAVAILABLE) from error
+        bound = self._listening.dup() if self._listening is not None else self.bind()
         self.port = bound.getsockname()[1]
         server = asyncio.create_task(self._server.serve(sockets=[bound]))
         ready = asyncio.create_task(self.started.wait())
@@ -95,6 +100,19 @@ class WebServer:
             self._server.should_exit = True
             await server
             bound.close()
+
+    @property
+    def accepts(self) -> bool:
+        """Whether new connections are still accepted; while it stops, only open ones are answered."""
+        return any(server.is_serving() for server in self._server.servers)
+
+    def bind(self) -> socket.socket:
+        """A socket at the server's address; raises `PermanentError` if the port is taken."""
+        try:
+            return self._config.bind_socket()
+        except SystemExit as error:  # uvicorn exits when it cannot bind the socket
+            message = f"cannot listen on {self._config.host}:{self._config.port}: it is in use, or not permitted"
+            raise PermanentError("port_taken", message, "Choose another --port.", kind=Kind.UNAVAILABLE) from error
 
 
 async def _health(_request: Request) -> PlainTextResponse:

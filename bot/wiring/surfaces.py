@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from socket import socket
 from typing import TYPE_CHECKING
 
 from bot.cards.model import Card
@@ -50,16 +51,24 @@ if TYPE_CHECKING:
     from bot.wiring.app import App
 
 
-async def build(app: App, host: str, port: int | None) -> ServeProcess:
-    """Everything that `serve` runs beside the worker; raises `ConfigError` for a section that is not valid."""
+async def build(app: App, host: str, port: int | None, listening: socket | None = None) -> ServeProcess:
+    """Everything that `serve` runs beside the worker; raises `ConfigError` for a section that is not valid.
+
+    The web server takes over the socket `listening`, if there is one already.
+    """
     app.settings.require()  # while `serve` runs, an edit that makes a section invalid is refused
     scopes = ChannelScopes(app.config.surfaces(), app.conversations)
     await scopes.load()
-    return serve_surfaces(app, await surfaces_of(app, scopes), scopes, host, port)
+    return serve_surfaces(app, await surfaces_of(app, scopes), scopes, host, port, listening)
 
 
 def serve_surfaces(
-    app: App, surfaces: Mapping[str, Surface], scopes: ChannelScopes, host: str, port: int | None
+    app: App,
+    surfaces: Mapping[str, Surface],
+    scopes: ChannelScopes,
+    host: str,
+    port: int | None,
+    listening: socket | None = None,
 ) -> ServeProcess:
     """Like `build`, for surfaces that are already built."""
     buttons, notes, messages = CardButtons(app.database), NoteOutbox(app.database), MessageInbox(app.database)
@@ -90,7 +99,7 @@ def serve_surfaces(
         inbox=inbox,
         consumer=consumer,
         deliveries=deliveries,
-        web=_web(app, surfaces, inbox, host, port),
+        web=_web(app, surfaces, inbox, host, port, listening),
         announcement_places=announcement_places(app.config.surfaces()),
         loops=_loops(app, scope_of),
     )
@@ -164,19 +173,25 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
 
 
 def _web(
-    app: App, surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None
+    app: App,
+    surfaces: Mapping[str, Surface],
+    inbox: DurableInbox,
+    host: str,
+    port: int | None,
+    listening: socket | None,
 ) -> WebServer | None:
-    """The web server with webhooks, the API and the pages, if one of them is configured or a port was given."""
+    """The web server with webhooks, the API, MCP and the pages, if one of them is configured or a port was given."""
     webhooks = [route for surface in surfaces.values() for route in surface.routes(inbox)]
-    if not webhooks and port is None and app.config.web is None:
+    if not webhooks and port is None and listening is None and app.config.web is None:
         return None
+    from bot.mcp.http import mcp_routes
     from bot.web.api import api_routes
     from bot.web.mount import Site
     from bot.web.server import WebServer
 
     site = Site(app, lambda: app.config.web or WebSettings())
-    routes = [*webhooks, *api_routes(app), *site.routes()]
-    server = WebServer(routes, host, DEFAULT_PORT if port is None else port)
+    routes = [*webhooks, *api_routes(app), *mcp_routes(app), *site.routes()]
+    server = WebServer(routes, host, DEFAULT_PORT if port is None else port, listening=listening)
     server.on_stopping = site.close
     return server
 

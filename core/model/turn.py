@@ -16,7 +16,9 @@ API = "api"
 """The surface of requests with an API token; who acts there is the owner of the token."""
 WEB = "web"
 """The surface of the pages; people sign in there by a link."""
-WITHOUT_IDENTITIES = frozenset({API, WEB})
+MCP = "mcp"
+"""The surface of tools that a program calls for a person; nothing is decided there."""
+WITHOUT_IDENTITIES = frozenset({API, WEB, MCP})
 """Surfaces on which people have no accounts."""
 SURFACES = frozenset({"terminal", "telegram", "slack", "github"}) | WITHOUT_IDENTITIES
 """The built-in surfaces; rules may name these and the surfaces of enabled plugins."""

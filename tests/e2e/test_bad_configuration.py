@@ -99,7 +99,7 @@ def test_a_file_that_is_missing_or_a_folder_is_named(home: CliHome, name: str):
 
 def test_no_home_at_all_says_how_to_make_one(tmp_path: Path):
     home = CliHome(tmp_path)
-    for words in (("list",), ASK, ("serve",), ("migrate",), ("backup", tmp_path / "x")):
+    for words in (("list",), ASK, ("worker",), ("migrate",), ("backup", tmp_path / "x")):
         said = home.call(*words)
         assert said.code == 2, said
         assert "countersign init --repo" in said.sentence()

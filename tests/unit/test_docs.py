@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -131,6 +133,32 @@ def test_every_method_that_the_architecture_names_is_there():
 def test_each_index_lists_every_page_beside_it(folder):
     listed = _LINK.findall((folder / "README.md").read_text(encoding="utf-8"))
     assert {page.name for page in folder.glob("*.md")} - {"README.md"} <= set(listed)
+
+
+def test_the_site_has_every_page_in_its_navigation_once():
+    config = (ROOT / "deploy" / "site" / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"^ +- [^:\n]+: (\S+\.md)$", config.partition("\nnav:\n")[2], re.MULTILINE)
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if "plugin-template" not in page.parts}
+    assert sorted(listed) == sorted(page for page in pages if not page.startswith("decisions/0"))
+
+
+def test_a_page_of_the_site_keeps_links_that_it_has_and_names_other_files(tmp_path, caplog):
+    spec = importlib.util.spec_from_file_location("outside_links", ROOT / "deploy" / "site" / "outside_links.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    page = SimpleNamespace(file=SimpleNamespace(abs_src_path=str(DOCS / "api.md"), src_uri="api.md"))
+
+    def shown(text: str) -> str:
+        return str(hook.on_page_markdown(text, page=page, config={"docs_dir": str(DOCS)}))
+
+    kept = "[a](window.md#x), [b](https://example.com/a), ![c](images/task.png), [d](gone.md)"
+    assert shown(kept) == kept, "MkDocs itself fails for those that lead nowhere"
+    assert shown("[bot/cli](../bot/cli/__init__.py#L1) and [the README](../README.md)") == "`bot/cli` and the README"
+    assert caplog.messages == []
+    shown("[x](../bot/gone.py)")
+    assert caplog.messages == ["api.md links to ../bot/gone.py, which does not exist"]
 
 
 def test_every_decision_has_its_number_and_the_four_parts():

@@ -12,7 +12,17 @@ from typing import Final, Protocol
 
 from bot.integrations.webhooks.client import CheckedClient
 from bot.integrations.webhooks.hooks import Hook, body_of
-from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign
+from bot.integrations.webhooks.sign import (
+    DELIVERY,
+    EVENT,
+    SIGNATURE,
+    STANDARD_ID,
+    STANDARD_SIGNATURE,
+    STANDARD_TIMESTAMP,
+    TIMESTAMP,
+    sign,
+    sign_standard,
+)
 from core.log import log
 from core.model.errors import CountersignError, TransientError
 from core.model.event import Event
@@ -146,6 +156,9 @@ class WebhookSender:
             EVENT: _kind_of(delivery.body),
             TIMESTAMP: str(now_s),
             SIGNATURE: sign(hook.secret, now_s, content),
+            STANDARD_ID: delivery.id,
+            STANDARD_TIMESTAMP: str(now_s),
+            STANDARD_SIGNATURE: sign_standard(hook.secret, delivery.id, now_s, content),
         }
         await self._client.post(hook.url, content, headers, allow_private=hook.allow_private)
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bot.integrations.tickets import LINEAR_API, Jira, Linear, Trackers
 from bot.integrations.webhooks.hooks import EVERYTHING, NAME, Hook
+from bot.integrations.webhooks.sign import standard_key
 from bot.secret import secret
 from core.strict_yaml import StrictModel, YamlDocument
 from core.strict_yaml.model import WordList
@@ -105,6 +106,11 @@ def _hook(document: YamlDocument, name: str, raw: RawHook, root: Path) -> Hook:
         raise document.error(at, "has no secret to sign with", f"Set {variable}, or name a secret_file.")
     if len(key) < LEAST_SECRET:
         raise document.error(at, f"has a secret of less than {LEAST_SECRET} characters", "Make a random one.")
+    try:
+        standard_key(key)
+    except ValueError as error:
+        mend = "Make one with: echo whsec_$(openssl rand -base64 32)"
+        raise document.error(at, f"has a secret that {error}", mend) from None  # it may repeat a part of the secret
     return Hook(name, raw.url, key, raw.events, raw.include_text, raw.allow_private)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -39,9 +39,13 @@ _ALWAYS: Final = {
 }
 
 
+Build = Callable[[Any], "ASGIApp"]
+"""Builds what is behind a gate, for the server's Starlette application; called in a thread, once."""
+
+
 def api_routes(services: ApiServices, quotas: ApiQuotas | None = None) -> list[BaseRoute]:
     """The routes of the API, for the web server."""
-    return [_WholePath(PATH, ApiGate(services, quotas or ApiQuotas()))]
+    return [_WholePath(PATH, ApiGate(services, lambda server: _build(services, server), quotas or ApiQuotas()))]
 
 
 class _WholePath(Mount):
@@ -53,10 +57,11 @@ class _WholePath(Mount):
 
 
 class ApiGate:
-    """The ASGI application at `PATH`: authenticates, limits, and hands on to the routes."""
+    """The ASGI application at a path: authenticates, limits, and hands on to what `build` returns."""
 
-    def __init__(self, services: ApiServices, policies: ApiQuotas) -> None:
+    def __init__(self, services: ApiServices, build: Build, policies: ApiQuotas) -> None:
         self._services = services
+        self._build = build
         self._policies = policies
         self._quotas = Quotas(time.monotonic)
         self._building = asyncio.Lock()
@@ -116,7 +121,7 @@ class ApiGate:
         if self._application is None:
             async with self._building:
                 if self._application is None:
-                    self._application = await asyncio.to_thread(_build, self._services, server)
+                    self._application = await asyncio.to_thread(self._build, server)
         return self._application
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -54,6 +55,7 @@ class Renderer:
 
     def __init__(self) -> None:
         self.assets = _assets(FOLDER / "static")
+        self.has_sample: Callable[[], bool] = lambda: False  # whether the pages lead to the first steps
         self._environment = Environment(
             loader=FileSystemLoader(FOLDER / "templates"),
             autoescape=True,
@@ -88,6 +90,7 @@ class Renderer:
             "visitor": visitor,
             "csrf": visitor.csrf if visitor else "",
             "path": request.url.path,
+            "has_sample": self.has_sample(),
             "ago": lambda time: ago(time.isoformat() if isinstance(time, datetime) else time, now),
             "until": lambda time: until(time.isoformat() if isinstance(time, datetime) else time, now),
             **values,

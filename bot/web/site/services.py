@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from core.services.requests import Requests
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
+    from core.services.task_search import TaskSearch
     from core.services.web_sessions import WebSessions
+    from core.settings import SettingsSource
 
 
 class SiteServices(Protocol):
@@ -59,3 +61,11 @@ class SiteServices(Protocol):
     @property
     def web_sessions(self) -> WebSessions:
         """Sign-in links and sessions."""
+
+    @property
+    def settings(self) -> SettingsSource:
+        """The settings in force."""
+
+    @property
+    def task_search(self) -> TaskSearch:
+        """The list of tasks, filtered."""

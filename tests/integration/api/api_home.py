@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from bot.configuration.home import Home
+from bot.mcp.http import mcp_routes
 from bot.web.api import api_routes
 from bot.web.api.rates import ApiQuotas
 from bot.web.server import WebServer
@@ -96,9 +97,9 @@ class ServedApi:
 
 @asynccontextmanager
 async def served_api(home: CliHome, quotas: ApiQuotas | None = None) -> AsyncIterator[ServedApi]:
-    """Serve the API of a home during the block; no worker runs."""
+    """Serve the API and the MCP server of a home during the block; no worker runs."""
     async with opened(Home(home.root)) as app:
-        web = WebServer(api_routes(app, quotas), "127.0.0.1", 0)
+        web = WebServer([*api_routes(app, quotas), *mcp_routes(app)], "127.0.0.1", 0)
         running = asyncio.create_task(web.run())
         async with asyncio.timeout(WITHIN_S):
             await web.started.wait()

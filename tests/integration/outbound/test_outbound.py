@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import json
 import time
@@ -12,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 from sqlmodel import col, select
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bot.integrations.webhooks.client import CheckedClient
 from bot.integrations.webhooks.hooks import Hook
 from bot.integrations.webhooks.sender import TRIES, WAITS_S, WebhookSender
-from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign
+from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign, sign_standard
 from core.model.webhook_delivery import DUE, FAILED, SENT
 from core.services.requests import NewRequest
 from core.services.webhooks import Webhooks
@@ -86,6 +88,39 @@ async def test_a_new_event_is_told_signed_with_its_task(services, database):
         assert not is_signed(SECRET, sent_s + 1, got.body, signature)
         assert not is_signed(SECRET, sent_s, got.body + b" ", signature)
         assert not is_signed("another-secret", sent_s, got.body, signature)
+
+
+@pytest.mark.parametrize("secret", [f"whsec_{base64.b64encode(bytes(range(32))).decode()}", SECRET])
+async def test_the_library_of_standard_webhooks_verifies_a_message_and_refuses_changed_ones(database, secret):
+    async with Receiver() as receiver:
+        out = outbound(database, Hook("ci", receiver.url(), secret, allow_private=True))
+        await out.round()
+        await happen(database, "queue.paused", {"reason": "späť ☂"})
+        await out.round()
+        (got,) = receiver.got
+        theirs = secret if secret.startswith("whsec_") else f"whsec_{base64.b64encode(secret.encode()).decode()}"
+        assert Webhook(theirs).verify(got.body, got.headers)["event"]["kind"] == "queue.paused"
+        assert got.headers["webhook-id"] == got.headers[DELIVERY.lower()]
+        later = str(int(got.headers["webhook-timestamp"]) + 1)
+        for body, headers in (
+            (got.body + b" ", {}),
+            (got.body, {"webhook-id": "delivery_other"}),
+            (got.body, {"webhook-timestamp": later}),
+            (got.body, {"webhook-signature": "v1," + base64.b64encode(b"x" * 32).decode()}),
+        ):
+            with pytest.raises(WebhookVerificationError):
+                Webhook(theirs).verify(body, {**got.headers, **headers})
+
+
+def test_the_vector_of_the_standard_webhooks_specification_is_signed_as_published():
+    """From the documents of the scheme's reference libraries."""
+    signature = sign_standard(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        1614265330,
+        b'{"test": 2432232314}',
+    )
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 async def test_words_are_told_only_where_that_was_asked_for(services, database):

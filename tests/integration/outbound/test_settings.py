@@ -75,3 +75,12 @@ def test_a_short_or_empty_secret_is_refused(read, monkeypatch):
         monkeypatch.setenv("COUNTERSIGN_WEBHOOK_MY_CI_SECRET", secret)
         with pytest.raises(UsageError):
             read("webhooks: {my-ci: {url: https://ci.example}}")
+
+
+def test_a_secret_in_the_form_of_standard_webhooks_must_be_one(read, monkeypatch):
+    for secret in ("whsec_not*base64*at*all****", "whsec_c2hvcnQ=", f"whsec_{'A' * 120}"):
+        monkeypatch.setenv("COUNTERSIGN_WEBHOOK_MY_CI_SECRET", secret)
+        with pytest.raises(ConfigError) as caught:
+            read("webhooks: {my-ci: {url: https://ci.example}}")
+        assert "openssl rand -base64 32" in str(caught.value)
+        assert secret.removeprefix("whsec_") not in str(caught.value)

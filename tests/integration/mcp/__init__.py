@@ -1,0 +1,1 @@
+"""Tests of the MCP server with the official SDK as its client."""
