@@ -16,6 +16,7 @@ from bot.web.pages import (
     endpoints,
     inbox,
     news,
+    passkeys,
     queue,
     sessions,
     sign_in,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from bot.web.site.services import SiteServices
 
-PAGES = (inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static)
+PAGES = (inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, passkeys, sign_in, news, static)
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}
 
