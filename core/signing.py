@@ -35,6 +35,14 @@ class Keys:
         document = {"keyid": signer.public_key.keyid, **signer.public_key.to_dict()}
         public.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
+    def key_id(self) -> str:
+        """The id of the home's key, by which statements name the home; raises `ConfigError` if it has none."""
+        path = self._directory / PUBLIC
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["keyid"])
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise ConfigError(path, None, "", "the public key cannot be read", _NO_KEY) from error
+
     def sign(self, payload: bytes, payload_type: str) -> dict[str, Any]:
         """Sign `payload` as a DSSE envelope; raises `ConfigError` if the home has no key."""
         from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415

@@ -8,7 +8,8 @@ import core.store.budget_extensions
 import core.store.forecast_tables
 import core.store.inventory_tables
 import core.store.lease_table
-import core.store.message_tables  # noqa: F401 (with core.store.tables: fills the metadata)
+import core.store.message_tables
+import core.store.passkey_tables  # noqa: F401 (with core.store.tables: fills the metadata)
 
 connection = context.config.attributes["connection"]
 context.configure(

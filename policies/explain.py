@@ -62,7 +62,8 @@ def _rule_line(rule: Rule, why: Mapping[str, str | None], evaluations: Sequence[
 def _outcome(rule: Rule) -> str:
     match rule.then:
         case AllowEffect(requirements):
-            return f"allow with {requirements.count} of {', '.join(requirements.approvers)}"
+            signed = f" by {requirements.step_up}" if requirements.step_up else ""
+            return f"allow with {requirements.count} of {', '.join(requirements.approvers)}{signed}"
         case DenyEffect(reason):
             return f"deny: {reason}"
         case AskEffect(question):

@@ -17,6 +17,7 @@ rules:                               # the first rule that matches decides; with
         method: squash               # or merge (the default) or rebase
         checks: [{name: test, app: 15368}, {name: deploy-preview}]   # must be green; without app: a commit status
       surfaces: [terminal]           # where approvals must be given; without it, anywhere
+      step_up: passkey               # count only approvals that the approver's passkey signs, which is on the pages
       limits: {files: 10}            # stricter than the lane's, never looser
   - {name: no-bots, when: {from: bot}, deny: "a reason people will read"}
   - {name: say-it, when: {from: member, lane: code}, ask: "a question; naming the lane answers it"}
@@ -36,6 +37,7 @@ from core.model.decision import ApprovalRequirements, MergeRequirements, Require
 from core.model.errors import UsageError
 from core.model.lane import Limits
 from core.model.person import check_name
+from core.model.turn import WEB
 from core.strict_yaml import KeyPath, StrictModel, Word, WordList, YamlDocument, load, loads, validate
 from policies import globs
 from policies.rules import AllowEffect, AskEffect, DenyEffect, NameList, Rule, RuleCondition, Rules
@@ -111,6 +113,7 @@ class RawAllow(StrictModel):
     escalate: RawEscalate | None = None
     merge: RawMerge | None = None
     surfaces: WordList | None = None
+    step_up: Literal["passkey"] | None = None
     limits: RawLimits | None = None
 
 
@@ -212,6 +215,9 @@ def _requirements(
     _check_names(document, (*at, "merge", "from"), merge_from, who, "person or role")
     _check_names(document, (*at, "surfaces"), raw.surfaces, names.surfaces, "surface")
     _check_names(document, (*at, "escalate", "to"), escalate_to, who, "person or role")
+    if raw.step_up and raw.surfaces and WEB not in raw.surfaces:
+        mend = f"Add {WEB} to `surfaces`, or delete one of the two keys."
+        raise document.error((*at, "step_up"), "asks for a passkey, which signs on the pages only", mend)
     expires_s = _seconds(document, (*at, "expires"), raw.expires)
     return ApprovalRequirements(
         rule=rule,
@@ -226,6 +232,7 @@ def _requirements(
         escalate_s=_within(document, (*at, "escalate", "after"), raw.escalate.after, expires_s) if raw.escalate else 0,
         escalate_to=escalate_to,
         merge=MergeRequirements(merge.auto, merge.method, tuple(RequiredCheck(c.name, c.app) for c in merge.checks)),
+        step_up=raw.step_up or "",
     )
 
 

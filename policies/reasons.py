@@ -90,7 +90,8 @@ def chosen(lane: CompiledLane, rule: Rule, person: Person, request: PolicyReques
         because += f" more strictly than {either(less_strict)}"
     needs = f"{requirements.count} approval{'s' if requirements.count > 1 else ''} by {either(requirements.approvers)}"
     own = "" if requirements.self_approve else ", not their own"
-    return f"{because}; rule {requirements.rule} lets {person_and_roles(person)} use it with {needs}{own}"
+    signed = f", signed with a {requirements.step_up}" if requirements.step_up else ""
+    return f"{because}; rule {requirements.rule} lets {person_and_roles(person)} use it with {needs}{own}{signed}"
 
 
 def mismatch(rule: Rule, person: Person, request: PolicyRequest, lane: str) -> str | None:

@@ -128,8 +128,8 @@ def _best(suited: Sequence[LaneEvaluation], request: PolicyRequest) -> list[Lane
     return [one for one in best if one in suggested] or best
 
 
-def _strictness(evaluation: LaneEvaluation) -> tuple[int, bool]:
-    """A key that sorts the strictest requirements first: more approvals, then no approval by the requester."""
+def _strictness(evaluation: LaneEvaluation) -> tuple[int, bool, bool]:
+    """A key that sorts the strictest requirements first: more approvals, none by the requester, a step-up."""
     requirements = evaluation.rule.requirements if evaluation.rule else None
     assert requirements is not None
-    return -requirements.count, requirements.self_approve
+    return -requirements.count, requirements.self_approve, not requirements.step_up

@@ -87,7 +87,8 @@ def _sentence(row: Mapping[str, Any], *, many: bool) -> str:
     approvers = f"of {_names(row['of'])}" if row["of"] else "approval, but no one may give it"
     have = f"; has {_names(row['have'])}" if row["have"] else ""
     rule = f" ({row['rule']})" if many else ""
-    return f"needs {row['count']} {approvers}{rule}{have}"
+    signed = f" by {row['step_up']}" if row.get("step_up") else ""
+    return f"needs {row['count']} {approvers}{signed}{rule}{have}"
 
 
 def _names(people: Sequence[str]) -> str:
@@ -104,7 +105,7 @@ def decisions_on(
         DecisionRow(
             decision["person"],
             decision["verdict"] == "approve",
-            decision["surface"],
+            decision["surface"] + (" with a passkey" if decision.get("signature") else ""),
             ago(decision["at"], now),
             one_line(decision.get("reason", "")),
         )

@@ -12,7 +12,8 @@ from typing import Any
 from bot.configuration.home import Home
 from bot.secret import secret
 from core.model.errors import ConflictError, UsageError
-from core.model.person import MAINTAINER, check_name
+from core.model.person import check_name
+from core.model.role import MAINTAINER
 from core.ports.repository import RepositorySpec
 from core.signing import Keys
 

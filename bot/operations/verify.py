@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.operations.passkey_check import passkey_check
 from core.model.decision import ApprovalRequirements
 from core.model.errors import CountersignError, NotFoundError
 from core.model.event import broken_link
 from core.model.lifecycle import State
+from core.model.passkey import TrustedPasskey
 from core.model.staged_diff import GuardReport, short_digest, stage
 from core.model.task import Task
 from core.rules import receipt
@@ -28,8 +30,13 @@ _MODIFIED = "The database was modified outside Countersign."
 _PUBLISHED = "task.published"
 
 
-async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyCheck]:
-    """Run every check on a task's newest receipt; raises `NotFoundError` if it has none."""
+async def verify_task(
+    app: App, number: int, clone: Path | None, trusted: Sequence[TrustedPasskey] = ()
+) -> list[VerifyCheck]:
+    """Run every check on a task's newest receipt; raises `NotFoundError` if it has none.
+
+    With `trusted` passkeys, the quorum must be proven by them, and not by the home's word.
+    """
     stored = await app.home_checks.stored_task(number)
     receipts = [artifact for artifact in stored.artifacts if artifact.name == receipt.ARTIFACT]
     if not receipts:
@@ -45,6 +52,7 @@ async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyC
         return [*checks, _fail("signature", error)]
     checks.append(_chain(stored, predicate))
     checks.append(_approvals(predicate))
+    checks.append(passkey_check(predicate, Keys(app.home.keys).key_id(), trusted))
     checks.append(_rows(stored, predicate))
     checks.append(_patch(stored, predicate))
     checks.extend(await _trees(app, stored.task, predicate, clone))

@@ -17,6 +17,7 @@ from bot.web.pages import (
     first_steps,
     inbox,
     news,
+    passkeys,
     queue,
     sessions,
     sign_in,
@@ -39,7 +40,21 @@ if TYPE_CHECKING:
 
     from bot.web.site.services import SiteServices
 
-PAGES = (inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static, first_steps)
+PAGES = (
+    inbox,
+    tasks,
+    task,
+    task_actions,
+    task_files,
+    queue,
+    endpoints,
+    sessions,
+    passkeys,
+    sign_in,
+    news,
+    static,
+    first_steps,
+)
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}
 

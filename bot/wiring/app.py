@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
     from core.services.inventory import Inventory
+    from core.services.passkey_approvals import PasskeyApprovals
+    from core.services.passkeys import Passkeys
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.queue_history import QueueHistory
@@ -149,6 +151,22 @@ class App:
         from core.services.web_sessions import WebSessions
 
         return WebSessions(self.database, self.settings)
+
+    @cached_property
+    def passkeys(self) -> Passkeys:
+        """The passkeys of people."""
+        from core.services.passkeys import Passkeys
+        from core.signing import Keys
+
+        return Passkeys(self.database, self.settings, Keys(self.home.keys))
+
+    @cached_property
+    def passkey_approvals(self) -> PasskeyApprovals:
+        """Approvals that the approver's passkey signs."""
+        from core.services.passkey_approvals import PasskeyApprovals
+        from core.signing import Keys
+
+        return PasskeyApprovals(self.database, self.passkeys, self.approvals, Keys(self.home.keys))
 
     @cached_property
     def queries(self) -> Queries:

@@ -8,8 +8,9 @@ from core.jobs.change import PATCH
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.pull_request_text import body_of, branch_of, message_of, task_for_forge, title_of, turns_for_forge
 from core.model.advice import CommandName, Suggestion, advise
-from core.model.approval import Approval, Verdict
+from core.model.approval import Approval, QuorumStatus, Verdict
 from core.model.change import FileChange
+from core.model.decision import PASSKEY
 from core.model.errors import ConflictError, Kind, PermanentError, Problem
 from core.model.event import Event
 from core.model.job import Job
@@ -22,6 +23,7 @@ from core.ports.repository import Commit, Repository
 from core.rules import receipt
 from core.rules.audit import AuditRows, contradictions
 from core.rules.current_requirements import refusal_now
+from core.rules.passkey_proof import unproven_here
 from core.rules.quorum import needs_of, why_void
 from core.store import artifacts, events, tasks
 from core.store.unit_of_work import Tx
@@ -35,6 +37,7 @@ async def check(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutp
     context.milestones.reached("publish.counted", number=job.number)
     refusal = refusal_now(settings, task, files=await _files_of(context, job))
     await _check_rows(context, task)
+    await _check_signatures(context, task, needs)
     if needs is not None and needs.met and refusal is None:
         return {"countersigned": list(needs.have)}
     reason = why_void(needs, refusal)
@@ -67,6 +70,18 @@ async def _check_rows(context: JobContext, task: Task) -> None:
     if found:
         mend = "The database was modified outside Countersign. Reply to the task to make its change again."
         raise PermanentError("rows_changed", f"#{task.number} is not published: {'; '.join(found)}", mend)
+
+
+async def _check_signatures(context: JobContext, task: Task, needs: QuorumStatus | None) -> None:
+    """Raise `PermanentError` if a rule demands passkeys and one of the signatures that it counts does not hold."""
+    if needs is None or needs.step_up != PASSKEY or task.staged is None:
+        return
+    digest = task.staged.digest
+    stored = await context.database.read(lambda tx: tasks.approvals_of(tx, task.number))
+    counted = [a for a in stored if a.digest == digest and a.person in needs.have]
+    if found := unproven_here(counted, context.keys):
+        mend = "The database was modified outside Countersign. Reply to the task to make its change again."
+        raise PermanentError("bad_signature", f"#{task.number} is not published: {found}", mend)
 
 
 async def push(context: JobContext, job: Job, outputs: StepOutput) -> StepOutput:

@@ -8,8 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from core.model.decision import ApprovalRequirements
+from core.model.decision import PASSKEY, ApprovalRequirements
+from core.model.event import canonical_sha256
+from core.model.passkey import ApprovalSignature
 from core.model.person import People
+from core.model.role import Role
 from core.model.stored import StoredObject
 
 
@@ -22,7 +25,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's verdict on one digest of `revision`, given on one surface."""
+    """One person's verdict on one digest of `revision`, given on one surface, perhaps signed with their passkey."""
 
     person: str
     verdict: Verdict
@@ -31,6 +34,20 @@ class Approval:
     surface: str
     reason: str = ""
     revision: int = 0
+    signature: ApprovalSignature | None = None
+
+    @property
+    def signature_sha256(self) -> str | None:
+        """The hash of the signature, as the event of the approval names it; None without a signature."""
+        return canonical_sha256(self.signature.to_json()) if self.signature else None
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it has a signature whose statement is this verdict; `core.rules.passkey_proof` checks the rest."""
+        if self.signature is None:
+            return False
+        said = self.signature.statement
+        return (said.person, said.digest, said.verdict) == (self.person, self.digest, self.verdict.value)
 
     def to_json(self) -> dict[str, Any]:
         """The approval as the task document and the receipt show it."""
@@ -41,24 +58,29 @@ class Approval:
             "at": self.at.isoformat(),
             "surface": self.surface,
         }
-        return {**shown, "reason": self.reason} if self.reason else shown
+        reason = {"reason": self.reason} if self.reason else {}
+        signature = {"signature": self.signature.to_json()} if self.signature else {}
+        return {**shown, **reason, **signature}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Approval:
         """The approval that `to_json` wrote."""
         stored = StoredObject(value, "an approval")
         at, verdict = datetime.fromisoformat(stored["at"]), Verdict(stored["verdict"])
-        return cls(stored["person"], verdict, stored["digest"], at, stored["surface"], stored.get("reason", ""))
+        signature = ApprovalSignature.from_json(stored["signature"]) if stored.get("signature") else None
+        reason = stored.get("reason", "")
+        return cls(stored["person"], verdict, stored["digest"], at, stored["surface"], reason, signature=signature)
 
 
 @dataclass(frozen=True, slots=True)
 class QuorumStatus:
-    """The approvals that a rule needs: `count` of the people `of`, of whom `have` approved."""
+    """The approvals that a rule needs: `count` of the people `of`, of whom `have` approved, with what `step_up`."""
 
     rule: str
     count: int
     of: tuple[str, ...]
     have: tuple[str, ...]
+    step_up: str = ""
 
     @property
     def met(self) -> bool:
@@ -72,7 +94,8 @@ class QuorumStatus:
 
     def to_json(self) -> dict[str, Any]:
         """The row of ``staged.needs`` in the task document."""
-        return {"rule": self.rule, "count": self.count, "of": list(self.of), "have": list(self.have)}
+        shown = {"rule": self.rule, "count": self.count, "of": list(self.of), "have": list(self.have)}
+        return {**shown, "step_up": self.step_up} if self.step_up else shown
 
 
 def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> ApprovalRequirements:
@@ -95,6 +118,7 @@ def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> Appr
         escalate_s=live.escalate_s,
         escalate_to=live.escalate_to,
         merge=live.merge,
+        step_up=promised.step_up or live.step_up,
     )
 
 
@@ -112,17 +136,17 @@ def _common_surfaces(promised: tuple[str, ...], live: tuple[str, ...]) -> tuple[
 def eligible(
     promised: ApprovalRequirements, live: ApprovalRequirements, people: People, authors: Collection[str]
 ) -> tuple[str, ...]:
-    """The people who may approve now: eligible under the promised and the live rule, and not one of the `authors`."""
-    both = set(people.matching(promised.approvers)) & set(people.matching(live.approvers))
+    """The people who may approve now: by role, by the promised and the live rule, and not one of the `authors`."""
+    both = set(people.matching(promised.approvers)) & set(people.matching_with(live.approvers, Role.APPROVER))
     if not (promised.self_approve and live.self_approve):
         both -= set(authors)
     return tuple(sorted(both))
 
 
 def approvers_of(
-    approvals: Iterable[Approval], digest: str, surfaces: Collection[str], may: Collection[str]
+    approvals: Iterable[Approval], digest: str, requirements: ApprovalRequirements, may: Collection[str]
 ) -> frozenset[str]:
-    """The people among those who `may` that approved `digest` on one of `surfaces` (empty: on any).
+    """The people among those who `may` whose approval of `digest` satisfies the `requirements` but for the count.
 
     Cards, clicks, publishing and verification all count a quorum with this function.
     """
@@ -132,7 +156,8 @@ def approvers_of(
         if a.digest == digest
         and a.verdict is Verdict.APPROVE
         and a.person in may
-        and (not surfaces or a.surface in surfaces)
+        and (not requirements.surfaces or a.surface in requirements.surfaces)
+        and (requirements.step_up != PASSKEY or a.is_signed)
     )
 
 
@@ -147,5 +172,5 @@ def count_quorum(
     """Count the approvals of `digest` by people who are eligible now; each person counts once."""
     may = eligible(promised, live, people, authors)
     requirements = stricter(promised, live)
-    have = approvers_of(approvals, digest, requirements.surfaces, may)
-    return QuorumStatus(requirements.rule, requirements.count, may, tuple(sorted(have)))
+    have = approvers_of(approvals, digest, requirements, may)
+    return QuorumStatus(requirements.rule, requirements.count, may, tuple(sorted(have)), requirements.step_up)

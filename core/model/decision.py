@@ -42,6 +42,9 @@ class PolicyRequest:
     edited_by_rule: frozenset[str] = frozenset()
 
 
+PASSKEY: Final = "passkey"
+"""The value of `ApprovalRequirements.step_up` that counts only approvals signed with a passkey."""
+
 DEFAULT_EXPIRES_S: Final = 14 * 24 * 3600
 """How long a staged diff may wait if the rule does not say it."""
 
@@ -79,7 +82,8 @@ class ApprovalRequirements:
     It needs `count` approvals of people who are, or have a role, in `approvers`; `merge_from` names in the same way who
     may merge (empty: those who may approve). A staged diff expires after `expires_s`; people are reminded every
     `remind_s`, and after `escalate_s` those in `escalate_to` may approve too (0: never). `merge` says how a pull
-    request is merged, and whether that happens automatically.
+    request is merged, and whether that happens automatically. With the `step_up` `PASSKEY`, only approvals
+    count that are signed with the approver's passkey.
     """
 
     rule: str
@@ -94,6 +98,7 @@ class ApprovalRequirements:
     escalate_s: int = 0
     escalate_to: tuple[str, ...] = ()
     merge: MergeRequirements = MergeRequirements()
+    step_up: str = ""
 
     @property
     def first_reminder_s(self) -> int | None:
@@ -122,6 +127,7 @@ class ApprovalRequirements:
             escalate_s=stored.get("escalate_s", 0),
             escalate_to=tuple(stored.get("escalate_to", ())),
             merge=MergeRequirements.from_json(stored.get("merge") or {}),
+            step_up=stored.get("step_up", ""),
         )
 
 

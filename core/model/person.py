@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from core.model.errors import NotFoundError, UsageError
-
-MAINTAINER: Final = "maintainer"
-"""The role of those who may pause the queue and change the recurring requests of others."""
+from core.model.role import Role, bound_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +19,15 @@ class Person:
     name: str
     roles: frozenset[str] = frozenset()
     identities: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bound(self) -> Role:
+        """What this person may do at most."""
+        return bound_of(self.roles)
+
+    def may(self, needed: Role) -> bool:
+        """Whether their roles let them do what needs the role `needed`; rules may still refuse it."""
+        return self.bound >= needed
 
     def is_one_of(self, names: Iterable[str]) -> bool:
         """Whether this person or one of their roles is in `names`."""
@@ -54,6 +60,10 @@ class People:
         """The sorted names of all people whose name or role is in `names`."""
         allowed = tuple(names)
         return tuple(sorted(person.name for person in self.by_name.values() if person.is_one_of(allowed)))
+
+    def matching_with(self, names: Iterable[str], needed: Role) -> tuple[str, ...]:
+        """Like `matching`, without those whose roles do not let them do what needs the role `needed`."""
+        return tuple(name for name in self.matching(names) if self.by_name[name].may(needed))
 
     def roles(self) -> frozenset[str]:
         """Every role that a person has."""

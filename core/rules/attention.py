@@ -16,6 +16,7 @@ from typing import Final
 from core.model.approval import NOWHERE, eligible, stricter
 from core.model.attention import AttentionAction
 from core.model.lifecycle import State
+from core.model.role import Role
 from core.model.task import Task
 from core.rules.audit import forged_staging
 from core.rules.authorization import mergers
@@ -82,5 +83,6 @@ async def _mergers(tx: Tx, settings: Settings, task: Task) -> tuple[str, ...]:
 
 
 def _requester(settings: Settings, task: Task, action: AttentionAction) -> Mapping[str, AttentionAction]:
-    """The requester alone, if the configuration still has them."""
-    return {task.requester: action} if settings.people.get(task.requester) is not None else {}
+    """The requester alone, if the configuration still has them, and not as a viewer."""
+    requester = settings.people.get(task.requester)
+    return {task.requester: action} if requester is not None and requester.may(Role.REQUESTER) else {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.model.decision import Effect, PolicyRequest
-from core.model.errors import ConflictError, RefusedError
+from core.model.errors import ConflictError, Kind, Problem, RefusedError
 from core.model.lifecycle import Fact, State, advance
-from core.model.person import MAINTAINER
+from core.model.person import Person
+from core.model.role import Role
 from core.model.task import Revision, Task
 from core.model.turn import Actor
 from core.rules.budgets import people_who_may_extend
@@ -26,8 +27,20 @@ class Authorization:
 
     settings: SettingsSource
 
+    def check_role(self, actor: Actor, needed: Role) -> None:
+        """Raise `RefusedError` unless the actor's roles let them do what needs the role `needed`.
+
+        The operator of the home and the system, who are no configured person, are not bound by roles.
+        """
+        if actor.is_operator or actor.person is None:
+            return
+        person = self.settings().people.named(actor.person)
+        if (problem := role_problem(person, needed)) is not None:
+            raise RefusedError(problem.code, problem.message, problem.mend)
+
     async def check_speaking(self, tx: Tx, task: Task, actor: Actor, *, picks: bool) -> None:
         """Raise if `actor` may not begin the next revision; a wrong state is reported before a missing permission."""
+        self.check_role(actor, Role.REQUESTER)
         try:
             advance(task, Fact.REPLIED)
         except ConflictError as error:
@@ -72,10 +85,11 @@ class Authorization:
         """Whether this person may approve the staged diff, and so may also pick a part of it."""
         person = self.settings().people.named(actor.person or "")
         requirements = task.current.requirements
-        return requirements is not None and person.is_one_of(requirements.approvers)
+        return requirements is not None and person.is_one_of(requirements.approvers) and person.may(Role.APPROVER)
 
     def may_stop(self, task: Task, actor: Actor) -> None:
         """The requester, those who may approve, and the operator at the terminal may stop a task."""
+        self.check_role(actor, Role.REQUESTER)
         if actor.person is None or actor.person in task.authors:
             return
         settings = self.settings()
@@ -108,29 +122,29 @@ class Authorization:
             )
 
     def may_pause_queue(self, actor: Actor, verb: str) -> None:
-        """Maintainers and the local operator may pause and resume the queue; `verb` says which of the two."""
+        """Operators, maintainers and the local operator may hold the queue and let it go on; `verb` says which."""
         if actor.is_operator:
             return
         person = self.settings().people.named(actor.person or "")
-        if not self._is_maintainer(person.name):
-            raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", f"Ask one to {verb} the queue.")
+        if not person.may(Role.OPERATOR):
+            message = f"{person.name} is not a maintainer or an operator"
+            raise RefusedError("may_not_hold", message, f"Ask one to {verb} the queue.")
 
     def may_drain(self, actor: Actor, endpoint: str, verb: str) -> None:
-        """Maintainers and the local operator may drain an endpoint and resume it; `verb` is which of the two."""
+        """Operators, maintainers and the local operator may drain an endpoint and resume it; `verb` is which."""
         if actor.is_operator:
             return
         person = self.settings().people.named(actor.person or "")
-        if not self._is_maintainer(person.name):
-            raise RefusedError("may_not_drain", f"{person.name} is not a maintainer", f"Ask one to {verb} {endpoint}.")
+        if not person.may(Role.OPERATOR):
+            message = f"{person.name} is not a maintainer or an operator"
+            raise RefusedError("may_not_drain", message, f"Ask one to {verb} {endpoint}.")
 
     def may_change_schedule(self, schedule: str, owner: str, actor: Actor) -> None:
-        """The owner of a recurring request may change it, and so may maintainers and the operator at the terminal."""
-        if actor.person in (None, owner) or self._is_maintainer(actor.person or ""):
+        """The owner of a recurring request may change it, and so may admins, maintainers and the local operator."""
+        self.check_role(actor, Role.REQUESTER)
+        if actor.person in (None, owner) or self.settings().people.named(actor.person or "").may(Role.ADMIN):
             return
         raise RefusedError("not_yours", f"{schedule} is a recurring request of {owner}", f"Ask {owner}.")
-
-    def _is_maintainer(self, person: str) -> bool:
-        return MAINTAINER in self.settings().people.named(person).roles
 
     def may_merge(self, task: Task, published: Revision | None, actor: Actor) -> None:
         """Those whom the live rule names, and the operator at the terminal, may merge the `published` revision."""
@@ -150,7 +164,15 @@ class Authorization:
 def mergers(settings: Settings, task: Task, published: Revision | None) -> tuple[str, ...]:
     """Everyone whom the rule in force lets merge the `published` revision, sorted."""
     live = requirements_now(settings, task, published)[1]
-    return settings.people.matching(live.merge_from or live.approvers) if live else ()
+    return settings.people.matching_with(live.merge_from or live.approvers, Role.APPROVER) if live else ()
+
+
+def role_problem(person: Person, needed: Role) -> Problem | None:
+    """Why a person's roles do not let them do what needs the role `needed`; None if they do."""
+    if person.may(needed):
+        return None
+    message = f"{person.name} has the role {person.bound.word}; this needs the role {needed.word}"
+    return Problem(Kind.REFUSED, "role", message, "An operator of Countersign gives roles, in countersign.yaml.")
 
 
 async def decided_by(tx: Tx, task: Task) -> str:

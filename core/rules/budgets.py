@@ -7,7 +7,7 @@ from typing import Final
 
 from core.model.budget import NOTHING, Budget, BudgetAccount, ExceededLimit, Spending
 from core.model.lane import Lane
-from core.model.person import MAINTAINER
+from core.model.role import MAINTAINER, Role
 from core.model.task import Task
 from core.settings import Settings
 from core.store import spending_ledger
@@ -63,11 +63,11 @@ class DayShare:
 def people_who_may_extend(settings: Settings, task: Task) -> list[str]:
     """The names of those who may extend the budget of a task; sorted.
 
-    They are the maintainers and those who may approve it. Its authors are among them only if its rule lets people
-    approve their own changes (``self_approve``).
+    They are the maintainers, the admins and those who may approve it. Its authors are among them only if its rule lets
+    people approve their own changes (``self_approve``).
     """
     requirements = task.current.requirements
     approvers = requirements.approvers if requirements else ()
-    people = settings.people.matching((MAINTAINER, *approvers))
+    people = settings.people.matching_with((MAINTAINER, Role.ADMIN.word, *approvers), Role.APPROVER)
     may_authors = requirements is not None and requirements.self_approve
     return sorted(person for person in people if may_authors or person not in task.authors)

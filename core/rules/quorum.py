@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.model.approval import Approval, QuorumStatus, approvers_of, count_quorum
 from core.model.decision import ApprovalRequirements
+from core.model.stored import StoredValueError
 from core.model.task import Revision, Task
 from core.rules.current_requirements import requirements_now
 from core.settings import Settings
@@ -31,14 +33,24 @@ def signed_quorum(predicate: Mapping[str, Any]) -> QuorumStatus:
     everyone who is not an author counts, and the requirements say how many are needed.
     """
     requirements = ApprovalRequirements.from_json(predicate["decision"]["terms"])
-    approvals = [Approval.from_json(value) for value in predicate["approvals"]]
+    approvals = [_approval(value) for value in predicate["approvals"]]
     needs = predicate.get("needs")
+    if needs and needs.get("step_up"):  # the rule when it was signed may have been stricter than the promise
+        requirements = replace(requirements, step_up=needs["step_up"])
     may = set(needs["of"]) if needs else {approval.person for approval in approvals}
     if not requirements.self_approve:
         may -= set(predicate["authors"])
     count = max(requirements.count, needs["count"]) if needs else requirements.count
-    have = approvers_of(approvals, predicate["staged"]["digest"], requirements.surfaces, may)
-    return QuorumStatus(requirements.rule, count, tuple(sorted(may)), tuple(sorted(have)))
+    have = approvers_of(approvals, predicate["staged"]["digest"], requirements, may)
+    return QuorumStatus(requirements.rule, count, tuple(sorted(may)), tuple(sorted(have)), requirements.step_up)
+
+
+def _approval(value: Mapping[str, Any]) -> Approval:
+    """An approval of a receipt; one whose signature cannot be read counts as one without."""
+    try:
+        return Approval.from_json(value)
+    except StoredValueError:
+        return Approval.from_json({key: part for key, part in value.items() if key != "signature"})
 
 
 def why_void(needs: QuorumStatus | None, refusal: str | None) -> str:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from core.model.advice import BLANK, CommandName, Suggestion, advise
-from core.model.approval import Verdict, eligible, stricter
-from core.model.errors import Kind, Problem, reply_pending
+from core.model.approval import Verdict
+from core.model.errors import Kind, Problem
+from core.model.event import canonical_sha256
 from core.model.job import JobKind
 from core.model.lifecycle import Fact, State
+from core.model.passkey import ApprovalSignature
 from core.model.place import Place
-from core.model.staged_diff import short_digest
 from core.model.task import Task
 from core.model.turn import NOWHERE, Actor, MessageOrigin
 from core.ports.reporting import Milestones
-from core.rules.audit import forged_staging
 from core.rules.authorization import Authorization, decided_by
 from core.rules.conversation import notify_of_outcome
-from core.rules.current_requirements import refusal_now, requirements_now
 from core.rules.quorum import needs_of
 from core.rules.typed_digest_check import digest_problem, not_shown_problem
+from core.rules.verdict_checks import bounded_by_role, counts_already, forged, lacks_authority, reply_is_pending
 from core.rules.visibility import visible_task
 from core.services.budgets import rejected
 from core.settings import Settings, SettingsSource
-from core.store import events, queue_queries, tasks
+from core.store import events, tasks
 from core.store.database import Database, from_ms
 from core.store.tables import ApprovalRow
 from core.store.transition import owed_again, take_step
@@ -47,34 +47,49 @@ class Approvals:
         self._milestones = milestones
 
     async def approve(
-        self, number: int, digest: str, actor: Actor, typed_in: Place | None = None, origin: MessageOrigin = NOWHERE
+        self,
+        number: int,
+        digest: str,
+        actor: Actor,
+        typed_in: Place | None = None,
+        origin: MessageOrigin = NOWHERE,
+        signature: ApprovalSignature | None = None,
     ) -> VerdictOutcome:
         """Approve `digest` of a task: its 64 hex digits, or a prefix that `core.rules.typed_digest_check` accepts.
 
         `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal. The
-        sender of the message at `origin` is notified of the outcome there.
+        sender of the message at `origin` is notified of the outcome there. `signature` is what
+        `core.services.passkey_approvals` verified.
         """
         self._settings().people.named(actor.person or "")
         self._milestones.reached("approve.received", number=number)
-        outcome = await self._approve(number, digest, actor, typed_in, origin)
+        outcome = await self._approve(number, digest, actor, typed_in, origin, signature)
         self._milestones.reached("approve.committed", number=number)
         return outcome
 
     @writes
     async def _approve(
-        self, tx: Tx, number: int, digest: str, actor: Actor, typed_in: Place | None, origin: MessageOrigin
+        self,
+        tx: Tx,
+        number: int,
+        digest: str,
+        actor: Actor,
+        typed_in: Place | None,
+        origin: MessageOrigin,
+        signature: ApprovalSignature | None,
     ) -> VerdictOutcome:
         settings = self._settings()
         task = await visible_task(tx, number, actor, lock=True)
-        problem = await self._objection(tx, task, digest)
+        problem = bounded_by_role(settings, task, actor, Verdict.APPROVE)
+        problem = problem or await self._objection(tx, task, digest)
         problem = problem or await not_shown_problem(tx, task, typed_in)
-        problem = problem or await _forged(tx, task)
-        problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
-        problem = problem or await _counts_already(tx, settings, task, actor)
-        problem = problem or await _reply_pending(tx, task)
+        problem = problem or await forged(tx, task)
+        problem = problem or lacks_authority(settings, task, actor, Verdict.APPROVE, is_signed=signature is not None)
+        problem = problem or await counts_already(tx, settings, task, actor)
+        problem = problem or await reply_is_pending(tx, task)
         if problem is not None:
             return await _refuse(tx, task, problem, actor, "approval")
-        await self._count(tx, settings, task, actor)
+        await self._count(tx, settings, task, actor, signature)
         await notify_of_outcome(tx, number, "approve", origin)
         return VerdictOutcome(await tasks.load(tx, number))
 
@@ -88,8 +103,10 @@ class Approvals:
         task = await visible_task(tx, number, actor, lock=True)
         if digest is None and task.state is State.ASKING and task.question is not None and task.question.budget:
             return await self._reject_budget(tx, task, reason, actor)
-        problem = await self._objection(tx, task, digest)
-        problem = problem or self._lacks_authority(self._settings(), task, actor, Verdict.REJECT)
+        settings = self._settings()
+        problem = bounded_by_role(settings, task, actor, Verdict.REJECT)
+        problem = problem or await self._objection(tx, task, digest)
+        problem = problem or lacks_authority(settings, task, actor, Verdict.REJECT)
         if problem is not None:
             return await _refuse(tx, task, problem, actor, "rejection")
         row = _row(task, Verdict.REJECT, actor, tx.now_ms, reason)
@@ -119,22 +136,33 @@ class Approvals:
         return VerdictOutcome(await tasks.load(tx, task.number))
 
     @reads
-    async def obstacle(self, tx: Tx, number: int, actor: Actor, verdict: Verdict, digest: str | None) -> Problem | None:
-        """Why this person's verdict would be refused now, before they are asked for more; nothing is recorded."""
+    async def obstacle(
+        self, tx: Tx, number: int, actor: Actor, verdict: Verdict, digest: str | None, *, will_sign: bool = False
+    ) -> Problem | None:
+        """Why this person's verdict would be refused now, before they are asked for more; nothing is recorded.
+
+        `will_sign` says that their passkey can sign it.
+        """
         settings = self._settings()
         settings.people.named(actor.person or "")
         task = await visible_task(tx, number, actor)
-        problem = await self._objection(tx, task, digest)
-        return problem or self._lacks_authority(settings, task, actor, verdict)
+        problem = bounded_by_role(settings, task, actor, verdict)
+        problem = problem or await self._objection(tx, task, digest)
+        return problem or lacks_authority(settings, task, actor, verdict, is_signed=will_sign)
 
-    async def _count(self, tx: Tx, settings: Settings, task: Task, actor: Actor) -> None:
+    async def _count(
+        self, tx: Tx, settings: Settings, task: Task, actor: Actor, signature: ApprovalSignature | None
+    ) -> None:
         """Record the approval and, if the quorum is met, owe the publish job or the rest of the lane's workflow."""
-        row = _row(task, Verdict.APPROVE, actor, tx.now_ms, "")
+        row = _row(task, Verdict.APPROVE, actor, tx.now_ms, "", signature)
         await tx.session.merge(row)
         needs = await needs_of(tx, settings, task)
         assert needs is not None
+        body: dict[str, object] = {"digest": row.digest, "needs": needs.to_json()}
+        if row.signature is not None:
+            body["signature_sha256"] = canonical_sha256(row.signature)
         if needs.met and task.current.provenance is not None and task.current.provenance.awaits:
-            await self._continue(tx, task, actor, {"digest": row.digest, "needs": needs.to_json()})
+            await self._continue(tx, task, actor, body)
             return
         fact = Fact.APPROVED if needs.met else Fact.COUNTED
         await take_step(
@@ -142,7 +170,7 @@ class Approvals:
             task,
             fact,
             actor=actor,
-            body={"digest": row.digest, "needs": needs.to_json()},
+            body=body,
             changes={"expires_ms": None} if needs.met else {},
         )
 
@@ -195,78 +223,6 @@ class Approvals:
             )
         return None
 
-    def _lacks_authority(self, settings: Settings, task: Task, actor: Actor, verdict: Verdict) -> Problem | None:
-        """Why this person's verdict does not count under the policy in force."""
-        promised, live = requirements_now(settings, task)
-        person = actor.person or ""
-        if verdict is Verdict.REJECT:
-            if person in task.authors:
-                return None
-            promised, live = (
-                promised or live,
-                live or promised,
-            )  # what is no longer allowed may still be rejected
-        if promised is None or live is None:
-            return Problem(
-                Kind.REFUSED,
-                "no_longer_allowed",
-                f"policy no longer allows #{task.number}: {refusal_now(settings, task)}",
-                advise("See why with ", Suggestion(CommandName.WHY, task.number), "."),
-            )
-        may = eligible(promised, live, settings.people, task.authors)
-        if verdict is Verdict.REJECT:
-            may = eligible(promised, live, settings.people, ())
-        surfaces = stricter(promised, live).surfaces
-        if person in may and surfaces and actor.surface not in surfaces:
-            return Problem(
-                Kind.REFUSED,
-                "wrong_surface",
-                f"rule {live.rule} requires the decision on {', '.join(surfaces)}, not on {actor.surface}",
-            )
-        if person in may:
-            return None
-        is_author = verdict is Verdict.APPROVE and person in eligible(promised, live, settings.people, ())
-        participle = "approved" if verdict is Verdict.APPROVE else "rejected"
-        mend = f"It may be {participle} by {', '.join(may)}." if may else f"No one may {verdict.value} it now."
-        reason = (
-            "is one of its authors and may not approve it"
-            if is_author
-            else f"may not {verdict.value} under rule {live.rule}"
-        )
-        return Problem(Kind.REFUSED, f"may_not_{verdict.value}", f"{person} {reason} (#{task.number})", mend)
-
-
-async def _forged(tx: Tx, task: Task) -> Problem | None:
-    """Why no one can approve the staged diff: its row does not agree with the events of its staging."""
-    found = forged_staging(task, await events.chain_of(tx, task.number))
-    if not found:
-        return None
-    mend = "The database was modified outside Countersign. Reply to the task to make its change again."
-    return Problem(Kind.CONFLICT, "rows_changed", f"#{task.number} cannot be approved: {'; '.join(found)}", mend)
-
-
-async def _reply_pending(tx: Tx, task: Task) -> Problem | None:
-    """The problem that a reply is being read, which may supersede the staged diff, or None."""
-    return reply_pending(task.number).problem if await queue_queries.reads_of(tx, task.number) else None
-
-
-async def _counts_already(tx: Tx, settings: Settings, task: Task, actor: Actor) -> Problem | None:
-    """The problem that the actor's earlier approval counts already, or None.
-
-    Another approval has an effect after a rejection, after an approval that does not count now, and if the quorum is
-    met although the task is staged: it returned to staged, or was staged with the same digest again.
-    """
-    needs = await needs_of(tx, settings, task)
-    if needs is None or needs.met or actor.person not in needs.have:
-        return None
-    assert task.staged is not None
-    return Problem(
-        Kind.CONFLICT,
-        "already_decided",
-        f"{actor.person} approved {short_digest(task.staged.digest)} already",
-        advise("It counts once; see who still has to approve with ", Suggestion(CommandName.SHOW, task.number), "."),
-    )
-
 
 async def _refuse(tx: Tx, task: Task, problem: Problem, actor: Actor, what: str) -> VerdictOutcome:
     await events.append(
@@ -280,7 +236,14 @@ async def _refuse(tx: Tx, task: Task, problem: Problem, actor: Actor, what: str)
     return VerdictOutcome(task, problem)
 
 
-def _row(task: Task, verdict: Verdict, actor: Actor, now_ms: int, reason: str) -> ApprovalRow:
+def _row(
+    task: Task,
+    verdict: Verdict,
+    actor: Actor,
+    now_ms: int,
+    reason: str,
+    signature: ApprovalSignature | None = None,
+) -> ApprovalRow:
     assert task.staged is not None
     return ApprovalRow(
         number=task.number,
@@ -291,4 +254,5 @@ def _row(task: Task, verdict: Verdict, actor: Actor, now_ms: int, reason: str) -
         surface=actor.surface or "",
         reason=reason,
         at_ms=now_ms,
+        signature=signature.to_json() if signature else None,
     )

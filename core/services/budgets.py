@@ -11,6 +11,7 @@ from core.model.budget import NOTHING, STEPS, TOKENS, USD, Budget, Spending
 from core.model.budget_question import BudgetQuestion, described
 from core.model.errors import ConflictError, Kind, Problem, UsageError
 from core.model.lifecycle import Fact, State, advance
+from core.model.role import Role
 from core.model.task import Task
 from core.model.turn import Actor
 from core.ports.reporting import Milestones
@@ -51,6 +52,7 @@ class Budgets:
         from core.store import budget_extensions  # noqa: PLC0415 - its table is slow to build, and rarely needed
 
         task = await visible_task(tx, number, actor, lock=True)
+        Authorization(self.settings).check_role(actor, Role.APPROVER)
         asked = asked_budget(task)
         if question is not None and question != asked.n:
             mend = advise("Look at it again with ", Suggestion(CommandName.SHOW, number), ".")
@@ -83,6 +85,7 @@ class Budgets:
     async def check_extending(self, tx: Tx, number: int, actor: Actor) -> None:
         """Raise if `actor` may not extend the budget of a task now."""
         task = await visible_task(tx, number, actor)
+        Authorization(self.settings).check_role(actor, Role.APPROVER)
         asked_budget(task)
         Authorization(self.settings).may_extend(task, actor)
 

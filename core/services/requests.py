@@ -12,6 +12,7 @@ from core.model.intent import Intent
 from core.model.lifecycle import START, Fact, State, advance
 from core.model.limits import QueueKeys
 from core.model.place import Place
+from core.model.role import Role
 from core.model.shorten import shortened
 from core.model.task import FIRST_BASIS, Basis, FailureRule, Task
 from core.model.turn import NOWHERE, Actor, MessageOrigin, TurnDraft
@@ -87,6 +88,7 @@ class Requests:
         text = checked_text(request.text)
         check_dependency(request.after, request.if_failed)
         settings = self._settings()
+        self._authorization.check_role(request.actor, Role.REQUESTER)
         request = replace(request, repo=resolved_repository(settings, request.actor, request.repo))
         check_names(settings, request.repo, request.lane)
         if self._reading is not None:
@@ -222,6 +224,7 @@ class Requests:
     async def merge(self, tx: Tx, number: int, actor: Actor, origin: MessageOrigin = NOWHERE) -> Task:
         """Owe the merge of a published task's pull request; the writer at `origin` is notified of its outcome."""
         task = await visible_task(tx, number, actor, lock=True)
+        self._authorization.check_role(actor, Role.APPROVER)
         advance(task, Fact.MERGE_ASKED)
         opened = task.pull_request
         published = await tasks.revision_of(tx, number, opened.revision) if opened else None
@@ -238,6 +241,7 @@ class Requests:
         reported to the writer at `origin`.
         """
         task = await visible_task(tx, number, actor, lock=True)
+        self._authorization.check_role(actor, Role.REQUESTER)
         if task.state is State.PUBLISHED:
             self._authorization.may_stop(task, actor)
             await self._owe_once(tx, task, Fact.CLOSE_ASKED, actor)

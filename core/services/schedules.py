@@ -10,6 +10,7 @@ from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.errors import NotFoundError, Problem, UsageError
 from core.model.lifecycle import State
 from core.model.place import Place
+from core.model.role import Role
 from core.model.schedule import ACTIVE, PAUSED, Schedule, zone_named
 from core.model.turn import Actor
 from core.rules.authorization import Authorization
@@ -111,6 +112,7 @@ class Schedules:
     async def add(self, wanted: WantedSchedule) -> Schedule:
         """Add a recurring request of `wanted.actor`; raises `UsageError` or `RefusedError`."""
         settings = self.settings()
+        Authorization(self.settings).check_role(wanted.actor, Role.REQUESTER)
         rule, zone = self.read_recurrence(wanted.when), wanted.zone or settings.zone
         zone_named(zone)
         planned = _planned(settings, wanted)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from core.model.errors import NotFoundError, RefusedError
-from core.model.person import MAINTAINER
+from core.model.role import Role
 from core.model.turn import WEB, Actor
 from core.settings import SettingsSource
 from core.store import events, web_sessions
@@ -130,13 +130,31 @@ class WebSessions:
         if link is None or (link.person is not None and self.settings().people.get(link.person) is None):
             await _record(tx, "web.sign_in_refused", Actor(None, SURFACE), {})
             return None
-        if earlier is not None and (row := await web_sessions.of_secret(tx, earlier)) is not None:
-            await web_sessions.remove(tx, row.id)
+        await _end_earlier(tx, earlier)
+        return await self._begin(tx, link, secret, browser, "link")
+
+    async def sign_in_person(self, person: str, method: str, browser: str, earlier: str | None) -> NewSession:
+        """Begin a session of a person who proved who they are by `method`, such as ``passkey``.
+
+        The session of the `earlier` cookie ends. Raises `NotFoundError` for a person that is not configured.
+        """
+        self.settings().people.named(person)
+        return await self._sign_in_person(person, method, secrets.token_urlsafe(32), browser, earlier)
+
+    @writes
+    async def _sign_in_person(
+        self, tx: Tx, person: str, method: str, secret: str, browser: str, earlier: str | None
+    ) -> NewSession:
+        await web_sessions.remove_over(tx, IDLE_S * 1000)
+        await _end_earlier(tx, earlier)
+        return await self._begin(tx, StoredLink(person, False, 0), secret, browser, method)
+
+    async def _begin(self, tx: Tx, who: StoredLink, secret: str, browser: str, method: str) -> NewSession:
         row = WebSessionRow(
             secret_sha256=web_sessions.hashed(secret),
             id=tx.new_id("ses"),
-            person=link.person,
-            is_operator=link.is_operator,
+            person=who.person,
+            is_operator=who.is_operator,
             browser=browser[:MAX_BROWSER],
             created_ms=tx.now_ms,
             seen_ms=tx.now_ms,
@@ -144,7 +162,8 @@ class WebSessions:
         )
         session = _session(row)
         await web_sessions.add(tx, row)
-        await _record(tx, "web.signed_in", session.actor, {"session": session.id, "operator": session.is_operator})
+        body = {"session": session.id, "operator": session.is_operator, "by": method}
+        await _record(tx, "web.signed_in", session.actor, body)
         return NewSession(session, secret)
 
     async def of_cookie(self, secret: str) -> WebSession | None:
@@ -217,7 +236,7 @@ class WebSessions:
     def _sees_all(self, actor: Actor) -> bool:
         """Whether `actor` sees everyone's sessions: the operator and maintainers, who answer for the home."""
         person = self.settings().people.get(actor.person or "")
-        return actor.is_operator or (person is not None and MAINTAINER in person.roles)
+        return actor.is_operator or (person is not None and person.may(Role.ADMIN))
 
 
 def _session(row: WebSessionRow) -> WebSession:
@@ -230,6 +249,12 @@ def _session(row: WebSessionRow) -> WebSession:
         seen_at=from_ms(row.seen_ms),
         expires_at=from_ms(row.expires_ms),
     )
+
+
+async def _end_earlier(tx: Tx, cookie: str | None) -> None:
+    """End the session of an earlier cookie, so that no cookie from before a sign-in is valid after it."""
+    if cookie is not None and (row := await web_sessions.of_secret(tx, cookie)) is not None:
+        await web_sessions.remove(tx, row.id)
 
 
 async def _record(tx: Tx, kind: str, actor: Actor, body: dict[str, Any]) -> None:

@@ -311,7 +311,7 @@ class LeaderRow(Row, table=True):
 
 
 class ApprovalRow(Row, table=True):
-    """One person's verdict on one digest of a task."""
+    """One person's verdict on one digest of a task; `signature` is that of their passkey, if they used one."""
 
     __tablename__ = "approvals"
 
@@ -323,6 +323,7 @@ class ApprovalRow(Row, table=True):
     surface: str
     reason: str = Field(default="", sa_type=Text)
     at_ms: int = ms_column()
+    signature: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
 class ArtifactRow(Row, table=True):

@@ -17,6 +17,7 @@ from core.model.errors import ConflictError, NotFoundError, Problem
 from core.model.event import canonical_sha256
 from core.model.intent import Intent
 from core.model.lifecycle import State
+from core.model.passkey import ApprovalSignature
 from core.model.place import RepositoryScope
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
@@ -168,7 +169,16 @@ async def approvals_of(tx: Tx, number: int) -> tuple[Approval, ...]:
         .order_by(col(ApprovalRow.at_ms), col(ApprovalRow.person))
     )
     return tuple(
-        Approval(r.person, Verdict(r.verdict), r.digest, from_ms(r.at_ms), r.surface, r.reason, r.revision)
+        Approval(
+            r.person,
+            Verdict(r.verdict),
+            r.digest,
+            from_ms(r.at_ms),
+            r.surface,
+            r.reason,
+            r.revision,
+            ApprovalSignature.from_json(r.signature) if r.signature else None,
+        )
         for r in rows
     )
 

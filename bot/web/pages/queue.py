@@ -12,7 +12,7 @@ from bot.cards.eta import short_forecast
 from bot.web.site.session import Visitor
 from bot.web.site.site_context import SiteContext, add_form, see_other, visitor_of
 from core.model.job import JobState
-from core.model.person import MAINTAINER
+from core.model.role import Role
 from core.settings import SettingsSource
 
 MAX_SHOWN: Final = 200
@@ -64,4 +64,4 @@ async def _page(site: SiteContext, request: Request, block: str) -> Response:
 def may_pause(settings: SettingsSource, person: str | None, *, is_operator: bool) -> bool:
     """Whether to offer the form; the service decides when it is sent."""
     known = settings().people.get(person or "")
-    return is_operator or (known is not None and MAINTAINER in known.roles)
+    return is_operator or (known is not None and known.may(Role.OPERATOR))

@@ -17,11 +17,14 @@ from bot.cards.times import duration
 from bot.web.pages.task_diff import DiffPart, chosen_view, diff_part, masked_diff
 from bot.web.pages.task_files import downloadable
 from bot.web.pages.timeline import timeline_of
+from bot.web.site.relying_party import relying_party_of
 from bot.web.site.site_context import SiteContext, task_number, visitor_of
 from core.model.approval import Verdict
 from core.model.attention import AttentionAction, review_minutes
+from core.model.decision import PASSKEY
 from core.model.errors import CountersignError, Kind, Problem
 from core.model.lifecycle import State
+from core.model.passkey import RelyingParty
 from core.services.task_document import TaskDocument
 from core.services.web_sessions import SURFACE, WebSession
 
@@ -38,6 +41,10 @@ class Choices:
     obstacle: str
     others: tuple[str, ...]
     may_extend: bool = False
+    passkeys: int = 0
+    """How many passkeys of the visitor can sign an approval on this site."""
+    needs_passkey: bool = False
+    """Whether only a signed approval counts."""
 
 
 def router(site: SiteContext) -> APIRouter:
@@ -79,7 +86,7 @@ async def task_page(
         "problem": problem,
         "reply": reply,
         "nonce": secrets.token_urlsafe(12),
-        "choices": await choices_of(site, document, visitor_of(request).session),
+        "choices": await choices_of(site, document, visitor_of(request).session, relying_party_of(request)),
         "minutes": duration(60 * review_minutes(document.task.staged)) if document.task.staged else "",
         "is_stale": False,
         "artifacts": downloadable(document),
@@ -114,7 +121,9 @@ async def _facts(site: SiteContext, request: Request, document: TaskDocument, ca
     }
 
 
-async def choices_of(site: SiteContext, document: TaskDocument, session: WebSession) -> Choices:
+async def choices_of(
+    site: SiteContext, document: TaskDocument, session: WebSession, party: RelyingParty | None = None
+) -> Choices:
     """What the visitor may do with a task now; each is checked again when they do it."""
     task, actor = document.task, session.actor
     asks_for_budget = task.question is not None and task.question.budget is not None
@@ -127,7 +136,7 @@ async def choices_of(site: SiteContext, document: TaskDocument, session: WebSess
     if task.state is not State.STAGED or task.staged is None:
         return Choices(False, False, may_reply, "", ())
     digest = task.staged.digest
-    approving = await site.services.approvals.obstacle(task.number, actor, Verdict.APPROVE, digest)
+    approving = await site.services.approvals.obstacle(task.number, actor, Verdict.APPROVE, digest, will_sign=True)
     rejecting = await site.services.approvals.obstacle(task.number, actor, Verdict.REJECT, digest)
     attention = await site.services.attention.of_task(task.number, actor)
     others = tuple(person for person, action in attention.items() if action is AttentionAction.APPROVE)
@@ -135,7 +144,10 @@ async def choices_of(site: SiteContext, document: TaskDocument, session: WebSess
     if not obstacle and session.person not in attention:
         obstacle = "Your approval counts already." if document.needs and session.person in document.needs.have else ""
         obstacle = obstacle or "A reply is being read, which may change the diff. Look again in a moment."
-    return Choices(not obstacle, rejecting is None, may_reply, obstacle, others)
+    passkeys = await site.services.passkeys.own(actor, party)
+    needs_passkey = document.needs is not None and document.needs.step_up == PASSKEY
+    may = (not obstacle, rejecting is None, may_reply)
+    return Choices(*may, obstacle, others, passkeys=len(passkeys), needs_passkey=needs_passkey)
 
 
 async def _may_reply(site: SiteContext, number: int, session: WebSession) -> bool:

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from bot.web.pages.task import task_page
+from bot.web.site.relying_party import needed_relying_party
 from bot.web.site.render import STATUS
 from bot.web.site.session import Visitor
-from bot.web.site.site_context import SiteContext, add_form, see_other, task_number
+from bot.web.site.site_context import SiteContext, add_form, see_other, task_number, visitor_of
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Verdict
 from core.model.errors import CountersignError, Kind, NotFoundError, Problem
@@ -25,8 +26,8 @@ def router(site: SiteContext) -> APIRouter:
     async def approve(request: Request, visitor: Visitor, form: Form) -> Response:
         number, digest = task_number(request), form.get("digest", "")
         try:
-            problem = await _hidden(site, number, digest, visitor)
-            problem = problem or (await site.services.approvals.approve(number, digest, visitor.session.actor)).problem
+            problem = await hidden_problem(site, number, digest, visitor)
+            problem = problem or await _approve(site, request, number, digest, form.get("credential", ""))
         except CountersignError as error:
             problem = _checked(error)
         return await _done(site, request, problem)
@@ -71,12 +72,24 @@ def router(site: SiteContext) -> APIRouter:
     return routes
 
 
-async def _hidden(site: SiteContext, number: int, digest: str, visitor: Visitor) -> Problem | None:
+async def _approve(site: SiteContext, request: Request, number: int, digest: str, credential: str) -> Problem | None:
+    """Approve, signed by a passkey if the form has what one answered; returns why it was refused, or None."""
+    session = visitor_of(request).session
+    if not credential:
+        return (await site.services.approvals.approve(number, digest, session.actor)).problem
+    party = needed_relying_party(request)
+    signed = site.services.passkey_approvals.approve(number, digest, session.actor, session.id, party, credential)
+    return (await signed).problem
+
+
+async def hidden_problem(site: SiteContext, number: int, digest: str, visitor: Visitor) -> Problem | None:
     """Why the digest of a form cannot be approved: not all of its diff was shown in this session (security.md 42).
 
     A digest that is no longer current, or a person who may not approve, is the better reason and comes first.
     """
-    obstacle = await site.services.approvals.obstacle(number, visitor.session.actor, Verdict.APPROVE, digest)
+    obstacle = await site.services.approvals.obstacle(
+        number, visitor.session.actor, Verdict.APPROVE, digest, will_sign=True
+    )
     if obstacle is not None:
         return None  # `approve` refuses it for that reason, and records it
     shown = await site.services.web_sessions.parts_shown(visitor.session.id, digest)

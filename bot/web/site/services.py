@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from core.services.attention import Attention
     from core.services.budgets import Budgets
     from core.services.inventory import Inventory
+    from core.services.passkey_approvals import PasskeyApprovals
+    from core.services.passkeys import Passkeys
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.requests import Requests
@@ -45,6 +47,14 @@ class SiteServices(Protocol):
     @property
     def inventory(self) -> Inventory:
         """Model servers and nodes."""
+
+    @property
+    def passkey_approvals(self) -> PasskeyApprovals:
+        """Approvals that the approver's passkey signs."""
+
+    @property
+    def passkeys(self) -> Passkeys:
+        """The passkeys of people."""
 
     @property
     def queries(self) -> Queries:

@@ -24,6 +24,7 @@ PAGES = (
     "/queue/jobs",
     "/endpoints",
     "/sessions",
+    "/passkeys",
     "/news",
 )
 FORMS = {
@@ -33,6 +34,10 @@ FORMS = {
     "/queue/pause": {"reason": "x"},
     "/queue/resume": {},
     "/sessions/revoke": {"session": "ses_x"},
+    "/passkeys/register-options": {},
+    "/passkeys/register": {"name": "laptop", "credential": "{}"},
+    "/passkeys/revoke": {"passkey": "pk_x"},
+    "/tasks/1/sign-options": {"digest": "0" * 64},
     "/sign-out": {},
 }
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model.approval import NOWHERE, QuorumStatus, Verdict, count_quorum, eligible, stricter
-from core.model.decision import ApprovalRequirements
+from core.model.approval import NOWHERE, Approval, QuorumStatus, Verdict, count_quorum, eligible, stricter
+from core.model.approval_statement import ApprovalStatement
+from core.model.decision import PASSKEY, ApprovalRequirements
 from core.model.lane import Limits
+from core.model.passkey import ApprovalSignature, Assertion
 from core.rules.quorum import signed_quorum
 from tests.builders import approval, people, terms
 
@@ -36,6 +39,7 @@ any_terms = st.builds(
     merge_from=st.just(()),
     surfaces=st.lists(st.sampled_from(SURFACES), max_size=2, unique=True).map(tuple),
     limits=limits,
+    step_up=st.sampled_from(["", "", PASSKEY]),
 )
 said = st.lists(
     st.builds(
@@ -157,3 +161,20 @@ def test_a_receipt_of_an_older_version_does_not_say_who_could_approve():
 
 def test_those_who_may_still_approve_are_missing():
     assert QuorumStatus("r", 2, ("lee", "max", "zoe"), ("max",)).missing == ("lee", "zoe")
+
+
+def test_where_a_passkey_is_demanded_only_a_signature_of_this_verdict_counts():
+    rule = terms(step_up=PASSKEY)
+    said = ApprovalStatement(1, "tsk_1", DIGEST, "b" * 40, "approve", "lee", "home", "2026-12-01T12:00:00+00:00", "n")
+    bare = approval("lee", DIGEST)
+
+    def counted(one: Approval) -> bool:
+        return count_quorum(terms(), rule, people(), {"ana"}, [one], DIGEST).met
+
+    def signed(statement: ApprovalStatement) -> Approval:
+        return replace(bare, signature=ApprovalSignature(statement, Assertion("i", "a", "c", "s"), "k", {}))
+
+    assert not counted(bare)
+    assert counted(signed(said))
+    for other in (replace(said, person="max"), replace(said, digest="0" * 64), replace(said, verdict="reject")):
+        assert not counted(signed(other))

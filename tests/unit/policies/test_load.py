@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from core.model.decision import ApprovalRequirements
 from core.model.errors import ConfigError
 from core.model.lane import Limits
 from policies.load import UNBOUNDED, load_rules, starter_policy
@@ -202,6 +203,7 @@ def test_unknown_keys_are_always_refused(key, place):
         "merge",
         "surfaces",
         "limits",
+        "step_up",
     }
     if key in known or key in {"n", "on", "no", "escalate", "remind"}:
         return
@@ -245,3 +247,19 @@ def test_the_policy_does_not_load_the_secret_scanners():
     program = "import sys, policies.policy, policies.load; print(sorted({'detect_secrets', 're2'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_step_up_is_a_passkey_or_an_error_that_says_so():
+    allow = "allow: {approvals: {count: 1, from: [maintainer]}, step_up: "
+    assert _terms(allow + "passkey}").step_up == "passkey"
+    for value in ("touch", "true", "[passkey]", "''", "null"):
+        assert refused(RULE + allow + value + "}").key.endswith("step_up"), value
+    elsewhere = refused(RULE + allow + "passkey, surfaces: [slack]}")
+    assert "signs on the pages only" in str(elsewhere)
+    assert _terms(allow + "passkey, surfaces: [slack, web]}").surfaces == ("slack", "web")
+
+
+def _terms(allow: str) -> ApprovalRequirements:
+    (rule,) = parsed(RULE + allow).rules
+    assert isinstance(rule.then, AllowEffect)
+    return rule.then.requirements

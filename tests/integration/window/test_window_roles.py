@@ -1,0 +1,112 @@
+"""Every route of the pages with every role, and the same bounds in a chat and on the terminal (security.md 125)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+import pytest_asyncio
+
+from core.model.lifecycle import State
+from core.model.role import Role
+from core.model.turn import Actor
+from core.services.requests import NewRequest
+from tests.integration.window.test_window_sessions import counts, paths_of
+from tests.roles import PEOPLE, add_people
+from tests.window import open_window
+
+pytestmark = [pytest.mark.window, pytest.mark.law, pytest.mark.xdist_group("window")]
+
+DIGEST = {"digest": "DIGEST"}
+FORMS = {
+    "/tasks/{number}/approve": (Role.APPROVER, DIGEST),
+    "/tasks/{number}/sign-options": (Role.APPROVER, DIGEST),
+    "/tasks/{number}/extend": (Role.APPROVER, {"question": "1"}),
+    "/tasks/{number}/reject": (Role.APPROVER, {**DIGEST, "reason": "no"}),
+    "/tasks/{number}/reply": (Role.REQUESTER, {"text": "instead set server.timeout to 31 in config/app.yaml"}),
+    "/queue/pause": (Role.OPERATOR, {"reason": "x"}),
+    "/queue/resume": (Role.OPERATOR, {}),
+    "/sessions/revoke": (Role.VIEWER, {"session": "ses_x"}),
+    "/passkeys/register-options": (Role.VIEWER, {}),
+    "/passkeys/register": (Role.VIEWER, {"name": "x", "credential": "{}"}),
+    "/passkeys/revoke": (Role.VIEWER, {"passkey": "pk_x"}),
+    "/sign-out": (Role.VIEWER, {}),
+}
+"""Every form, the role that it needs, and what it sends; a form without a case fails the test below."""
+WITHOUT_SESSION = {"/sign-in", "/sign-in/passkey", "/sign-in/passkey-options"}
+REFUSED = re.compile(r"has the role [a-z]+; this needs the role|is not a maintainer or an operator")
+
+
+@pytest_asyncio.fixture
+async def window(home_staged):
+    """A served home in which #1 is staged, with a person for each role."""
+    add_people(home_staged)
+    async with open_window(home_staged) as opened:
+        yield opened
+
+
+def plain(path: str) -> str:
+    return re.sub(r"\{([a-z0-9]+):[a-z]+\}", r"{\1}", path)
+
+
+async def test_every_form_has_a_case(window):
+    posts = {plain(path) for method, path in paths_of(window) if method == "POST"}
+    assert posts == FORMS.keys() | WITHOUT_SESSION
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_every_page_is_shown_to_every_role_and_every_form_refuses_the_lower_ones(window, role):
+    person, digest = PEOPLE[role], await window.served.digest()
+    visit = await window.signed_in(person)
+    for method, path in sorted(paths_of(window)):
+        if method == "GET" and path != "/news":
+            response = await visit.get(re.sub(r"\{[a-z0-9]+(:[a-z]+)?\}", "1", path))
+            assert response.status_code in (200, 404, 409), (role, path)
+    for path, (needed, fields) in sorted(FORMS.items()):
+        if path == "/sign-out" or (role >= needed and path in ("/tasks/{number}/approve", "/tasks/{number}/reply")):
+            continue  # they would change what the next form is about
+        if role >= needed and path == "/tasks/{number}/reject":
+            continue
+        sent = {key: value.replace("DIGEST", digest) for key, value in fields.items()}
+        response = await visit.post(path.replace("{number}", "1"), {"csrf": visit.csrf, **sent})
+        assert response.status_code < 500, (role, path)
+        assert bool(REFUSED.search(response.text)) == (role < needed), (role, path, response.text)
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.REQUESTER])
+async def test_what_a_role_does_not_include_changes_nothing_on_any_surface(window, role):
+    """The services refuse, so chats, pages, the API and the terminal do; the terminal is tried here."""
+    name, digest, home = PEOPLE[role], await window.served.digest(), window.served.home
+    text = "set server.timeout to 31 in config/app.yaml"
+    commands: list[tuple[object, ...]] = [
+        ("approve", 1, digest),
+        ("reject", 1, "--reason", "no"),
+        ("pause",),
+        ("extend", 1),
+    ]
+    if role is Role.VIEWER:
+        commands += [("ask", text, "--repo", "web"), ("reply", 1, text), ("cancel", 1), ("every", "monday 09:00", text)]
+    before = (await counts(window))[1]
+    for command in commands:
+        said = await asyncio.to_thread(lambda argv: home.call(*argv, "--as", name), command)
+        assert said.code == 3, said
+        assert REFUSED.search(said.sentence()), said
+    assert (await counts(window))[1] == before
+    assert (await window.served.task()).state is State.STAGED
+
+
+async def test_a_viewer_waits_for_nothing_and_no_approval_waits_for_them(window):
+    viewer = Actor(PEOPLE[Role.VIEWER], "web")
+    attention = await window.served.app.attention.of_task(1, viewer)
+    assert attention.keys() == {"lee", "max"}  # the viewer is a maintainer too
+    document = await window.served.app.documents.document(1)
+    assert document.needs.of == ("lee", "max")
+
+
+async def test_a_request_by_a_role_that_may_make_them_is_accepted(window):
+    """Else the tests above could not fail."""
+    asked = NewRequest(
+        text="set server.timeout to 31 in config/app.yaml", actor=Actor(PEOPLE[Role.REQUESTER], "web"), repo="web"
+    )
+    assert await window.served.app.requests.ask(asked) == 2
