@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from bot.web.body import BodyError
 from bot.web.diff.files import DiffDivider
 from bot.web.pages import (
+    comments,
     endpoints,
     inbox,
     news,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from bot.web.site.services import SiteServices
 
-PAGES = (inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static)
+PAGES = (inbox, tasks, task, task_actions, task_files, comments, queue, endpoints, sessions, sign_in, news, static)
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from core.services.attention import Attention
     from core.services.budgets import Budgets
     from core.services.conversations import Conversations
+    from core.services.diff_comments import DiffComments
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
@@ -228,6 +229,13 @@ class App:
         from core.services.staged_diffs import StagedDiffs
 
         return StagedDiffs(self.database, self.files, self.repository)
+
+    @cached_property
+    def diff_comments(self) -> DiffComments:
+        """Comments on lines of staged diffs that were not sent yet."""
+        from core.services.diff_comments import DiffComments
+
+        return DiffComments(self.database, self.settings, self.requests)
 
     @cached_property
     def documents(self) -> TaskDocuments:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import func, update
@@ -46,6 +47,26 @@ async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
     revision = await tx.session.get(RevisionRow, (number, row.revision))
     assert revision is not None
     return _task(row, opened, await _read_revision(tx, revision))
+
+
+async def newest_in_state(tx: Tx, state: State, limit: int, requester: str | None = None) -> tuple[list[Task], bool]:
+    """Among the `limit` newest tasks in a state, all or those of one requester; and whether there are that many."""
+    newest = select(TaskRow.number).where(TaskRow.state == state.value).order_by(col(TaskRow.number).desc())
+    numbers = (await tx.session.exec(newest.limit(limit))).all()
+    query = (
+        select(TaskRow, PullRequestRow, RevisionRow)
+        .outerjoin(PullRequestRow, col(PullRequestRow.number) == col(TaskRow.number))
+        .join(
+            RevisionRow,
+            (col(RevisionRow.number) == col(TaskRow.number)) & (col(RevisionRow.n) == col(TaskRow.revision)),
+        )
+        .where(col(TaskRow.number).in_(numbers))
+    )
+    if requester is not None:
+        query = query.where(TaskRow.requester == requester)
+    rows = (await tx.session.exec(query)).all() if numbers else []
+    found = [_task(row, opened, await _read_revision(tx, revision)) for row, opened, revision in rows]
+    return found, len(numbers) == limit
 
 
 async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
@@ -141,7 +162,15 @@ def turn_row(number: int, n: int, revision: int, draft: TurnDraft, at_ms: int) -
 async def turns_of(tx: Tx, number: int) -> tuple[Turn, ...]:
     """The turns of a task, in order."""
     rows = await tx.session.exec(select(TurnRow).where(TurnRow.number == number).order_by(col(TurnRow.n)))
-    return tuple(Turn(r.n, r.person, r.surface, r.text, from_ms(r.at_ms), r.revision) for r in rows)
+    return tuple(map(_turn, rows))
+
+
+async def newest_turns(tx: Tx, numbers: Collection[int]) -> dict[int, Turn]:
+    """The newest turn of each task."""
+    newest = select(TurnRow.number, func.max(TurnRow.n).label("n")).where(col(TurnRow.number).in_(numbers))
+    last = newest.group_by(col(TurnRow.number)).subquery()
+    query = select(TurnRow).join(last, (last.c.number == TurnRow.number) & (last.c.n == TurnRow.n))
+    return {row.number: _turn(row) for row in (await tx.session.exec(query)).all()} if numbers else {}
 
 
 async def task_of_message(tx: Tx, surface: str, dedup: str) -> int | None:
@@ -152,15 +181,15 @@ async def task_of_message(tx: Tx, surface: str, dedup: str) -> int | None:
 
 async def approvals_of(tx: Tx, number: int) -> tuple[Approval, ...]:
     """Every verdict on any digest of a task, oldest first."""
-    rows = await tx.session.exec(
-        select(ApprovalRow)
-        .where(ApprovalRow.number == number)
-        .order_by(col(ApprovalRow.at_ms), col(ApprovalRow.person))
-    )
-    return tuple(
-        Approval(r.person, Verdict(r.verdict), r.digest, from_ms(r.at_ms), r.surface, r.reason, r.revision)
-        for r in rows
-    )
+    return (await approvals_of_all(tx, [number])).get(number, ())
+
+
+async def approvals_of_all(tx: Tx, numbers: Collection[int]) -> dict[int, tuple[Approval, ...]]:
+    """Every verdict on any digest of tasks, oldest first; tasks without any are left out."""
+    query = select(ApprovalRow).where(col(ApprovalRow.number).in_(numbers))
+    ordered = query.order_by(col(ApprovalRow.number), col(ApprovalRow.at_ms), col(ApprovalRow.person))
+    rows = (await tx.session.exec(ordered)).all() if numbers else []
+    return {number: tuple(map(_approval, group)) for number, group in groupby(rows, key=lambda row: row.number)}
 
 
 async def in_state(tx: Tx, numbers: Collection[int], *states: State) -> set[int]:
@@ -248,6 +277,15 @@ async def _read_revision(tx: Tx, row: RevisionRow) -> Revision:
         select(TurnRow.person).where(TurnRow.number == row.number, col(TurnRow.revision) <= row.n)
     )
     return replace(revision, basis=revision.basis.written_by(writers))
+
+
+def _turn(row: TurnRow) -> Turn:
+    return Turn(row.n, row.person, row.surface, row.text, from_ms(row.at_ms), row.revision)
+
+
+def _approval(row: ApprovalRow) -> Approval:
+    verdict, at = Verdict(row.verdict), from_ms(row.at_ms)
+    return Approval(row.person, verdict, row.digest, at, row.surface, row.reason, row.revision)
 
 
 def _revision(row: RevisionRow) -> Revision:

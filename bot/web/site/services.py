@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from core.services.approvals import Approvals
     from core.services.attention import Attention
     from core.services.budgets import Budgets
+    from core.services.diff_comments import DiffComments
     from core.services.inventory import Inventory
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
@@ -31,6 +32,10 @@ class SiteServices(Protocol):
     @property
     def budgets(self) -> Budgets:
         """Extending the budgets of tasks that ask for it."""
+
+    @property
+    def diff_comments(self) -> DiffComments:
+        """Comments on lines that were not sent yet."""
 
     @property
     def diffs(self) -> StagedDiffs:
