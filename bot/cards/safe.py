@@ -100,7 +100,9 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, tuple):
         return tuple(_mapped(item, change) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _mapped(getattr(value, field.name), change) for field in fields(value)})
+        texts = ((field.name, getattr(value, field.name)) for field in fields(value))
+        changed = {name: new for name, old in texts if (new := _mapped(old, change)) != old}
+        return replace(value, **changed) if changed else value  # most texts stay as they are, and copies are slow
     return value
 
 

@@ -16,6 +16,7 @@ from bot.web.pages import (
     comments,
     endpoints,
     inbox,
+    new_request,
     news,
     queue,
     sessions,
@@ -24,7 +25,9 @@ from bot.web.pages import (
     task,
     task_actions,
     task_files,
+    task_steps,
     tasks,
+    together,
 )
 from bot.web.site.headers import SecurityHeaders
 from bot.web.site.live import LiveEvents
@@ -39,7 +42,23 @@ if TYPE_CHECKING:
 
     from bot.web.site.services import SiteServices
 
-PAGES = (inbox, tasks, task, task_actions, task_files, comments, queue, endpoints, sessions, sign_in, news, static)
+PAGES = (
+    inbox,
+    together,
+    tasks,
+    task,
+    task_actions,
+    task_steps,
+    task_files,
+    comments,
+    queue,
+    endpoints,
+    sessions,
+    sign_in,
+    new_request,
+    news,
+    static,
+)
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}
 

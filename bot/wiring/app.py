@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
     from core.services.inventory import Inventory
+    from core.services.joint_approvals import JointApprovals
+    from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.queue_history import QueueHistory
@@ -131,6 +133,13 @@ class App:
         return Approvals(self.database, self.settings, self.milestones)
 
     @cached_property
+    def joint_approvals(self) -> JointApprovals:
+        """Approving several low-risk diffs in one sitting."""
+        from core.services.joint_approvals import JointApprovals
+
+        return JointApprovals(self.database, self.settings, self.approvals, self.web_sessions)
+
+    @cached_property
     def budgets(self) -> Budgets:
         """Extending the budgets of tasks that ask for it."""
         from core.services.budgets import Budgets
@@ -143,6 +152,13 @@ class App:
         from core.services.attention import Attention
 
         return Attention(self.database, self.settings)
+
+    @cached_property
+    def steps(self) -> PossibleSteps:
+        """Which steps beside verdicts a person can take on a task."""
+        from core.services.possible_steps import PossibleSteps
+
+        return PossibleSteps(self.database, self.settings)
 
     @cached_property
     def web_sessions(self) -> WebSessions:

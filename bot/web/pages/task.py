@@ -86,6 +86,7 @@ async def task_page(
         "nonce": secrets.token_urlsafe(12),
         "choices": choices,
         "drafts": drafts,
+        "steps": {step.value for step in await site.services.steps.of_task(document.task.number, session.actor)},
         "minutes": duration(60 * review_minutes(document.task.staged)) if document.task.staged else "",
         "is_stale": False,
         "artifacts": downloadable(document),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
@@ -13,7 +14,8 @@ from bot.web.site.session import Visitor
 from bot.web.site.site_context import SiteContext, add_form, see_other, task_number
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Verdict
-from core.model.errors import CountersignError, Kind, NotFoundError, Problem
+from core.model.budget import Spending
+from core.model.errors import CountersignError, Kind, NotFoundError, Problem, UsageError
 
 Form = Mapping[str, str]
 
@@ -59,7 +61,7 @@ def router(site: SiteContext) -> APIRouter:
         number, question = task_number(request), form.get("question", "")
         asked = int(question) if question.isdecimal() and len(question) < 10 else 0
         try:
-            await site.services.budgets.extend(number, visitor.session.actor, question=asked)
+            await site.services.budgets.extend(number, visitor.session.actor, _amounts(form), asked)
         except CountersignError as error:
             return await _done(site, request, _checked(error))
         return await _done(site, request, None)
@@ -69,6 +71,18 @@ def router(site: SiteContext) -> APIRouter:
     add_form(routes, "/tasks/{number:int}/reject", reject)
     add_form(routes, "/tasks/{number:int}/reply", reply)
     return routes
+
+
+def _amounts(form: Form) -> Spending:
+    """The amounts of a larger budget; nothing for as much again. Raises `UsageError` for what is no number."""
+    typed = {name: form.get(name, "").strip() for name in ("steps", "tokens", "usd")}
+    if not all(re.fullmatch(r"\d{0,12}(\.\d{1,4})?", text) for text in typed.values()):
+        raise UsageError(
+            "bad_amount", "an amount is not a number", "Write digits, such as 200000, or 1.50 for dollars."
+        )
+    if "." in typed["steps"] + typed["tokens"]:
+        raise UsageError("bad_amount", "answers and tokens are whole numbers", "Write digits only, such as 200000.")
+    return Spending(int(typed["steps"] or 0), int(typed["tokens"] or 0), float(typed["usd"] or 0))
 
 
 async def _hidden(site: SiteContext, number: int, digest: str, visitor: Visitor) -> Problem | None:

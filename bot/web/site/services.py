@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from core.services.budgets import Budgets
     from core.services.diff_comments import DiffComments
     from core.services.inventory import Inventory
+    from core.services.joint_approvals import JointApprovals
+    from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.requests import Requests
@@ -50,6 +52,10 @@ class SiteServices(Protocol):
         """Model servers and nodes."""
 
     @property
+    def joint_approvals(self) -> JointApprovals:
+        """Approving several low-risk diffs in one sitting."""
+
+    @property
     def queries(self) -> Queries:
         """Lists, events, the queue and artifacts."""
 
@@ -60,6 +66,10 @@ class SiteServices(Protocol):
     @property
     def requests(self) -> Requests:
         """Requests and replies."""
+
+    @property
+    def steps(self) -> PossibleSteps:
+        """Which steps beside verdicts a person can take on a task."""
 
     @property
     def web_sessions(self) -> WebSessions:
