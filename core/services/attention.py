@@ -73,20 +73,17 @@ class Attention:
     @reads
     async def inbox(self, tx: Tx, person: str) -> PersonalInbox:
         """What waits for `person`; empty for a name that is not configured."""
-        settings, mine, is_partial = self.settings(), [], False
-        for state in ATTENTION_STATES:
-            requester = person if state in REQUESTERS_TURN else None
-            newest, are_more = await tasks.newest_in_state(tx, state, MAX_SEARCHED, requester)
-            is_partial = is_partial or are_more
-            attention = await attention_of_all(tx, settings, newest)
-            mine += [(task, attention[task.number]) for task in newest if person in attention[task.number].people]
+        settings = self.settings()
+        newest, are_more = await tasks.newest_by_state(tx, ATTENTION_STATES, MAX_SEARCHED, REQUESTERS_TURN, person)
+        attention = await attention_of_all(tx, settings, newest)
+        mine = [(task, attention[task.number]) for task in newest if person in attention[task.number].people]
         mine.sort(key=lambda found: (len(found[1].people) > 1, found[0].updated_at, found[0].number))
         shown = mine[:MAX_SHOWN]
         documents = await brief_documents(
             tx, settings, [task for task, _ in shown], {t.number: a.needs for t, a in shown}
         )
         items = [_item(person, document, found) for document, (_, found) in zip(documents, shown, strict=True)]
-        return PersonalInbox(tuple(items), is_partial or len(mine) > MAX_SHOWN)
+        return PersonalInbox(tuple(items), are_more or len(mine) > MAX_SHOWN)
 
     @reads
     async def of_task(self, tx: Tx, number: int, actor: Actor) -> Mapping[str, AttentionAction]:

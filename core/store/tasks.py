@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import func, union_all, update
+from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
 from core.model.advice import CommandName, Suggestion, advise
@@ -49,10 +51,23 @@ async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
     return _task(row, opened, await _read_revision(tx, revision))
 
 
-async def newest_in_state(tx: Tx, state: State, limit: int, requester: str | None = None) -> tuple[list[Task], bool]:
-    """Among the `limit` newest tasks in a state, all or those of one requester; and whether there are that many."""
-    newest = select(TaskRow.number).where(TaskRow.state == state.value).order_by(col(TaskRow.number).desc())
-    numbers = (await tx.session.exec(newest.limit(limit))).all()
+async def newest_by_state(
+    tx: Tx, states: Collection[State], limit: int, own: Collection[State], requester: str
+) -> tuple[list[Task], bool]:
+    """The `limit` newest tasks in each of `states`, of those in `own` only the ones of `requester`.
+
+    Also returns whether a state has as many, so that there may be more.
+    """
+    newest = [
+        select(TaskRow.number, TaskRow.state)
+        .where(TaskRow.state == state.value)
+        .order_by(col(TaskRow.number).desc())
+        .limit(limit)
+        .subquery()
+        for state in states
+    ]
+    found = (await tx.session.execute(union_all(*[sa_select(each.c.number, each.c.state) for each in newest]))).all()
+    most = max(Counter(state for _, state in found).values(), default=0)
     query = (
         select(TaskRow, PullRequestRow, RevisionRow)
         .outerjoin(PullRequestRow, col(PullRequestRow.number) == col(TaskRow.number))
@@ -60,13 +75,11 @@ async def newest_in_state(tx: Tx, state: State, limit: int, requester: str | Non
             RevisionRow,
             (col(RevisionRow.number) == col(TaskRow.number)) & (col(RevisionRow.n) == col(TaskRow.revision)),
         )
-        .where(col(TaskRow.number).in_(numbers))
+        .where(col(TaskRow.number).in_([number for number, _ in found]))
+        .where(col(TaskRow.state).not_in([state.value for state in own]) | (col(TaskRow.requester) == requester))
     )
-    if requester is not None:
-        query = query.where(TaskRow.requester == requester)
-    rows = (await tx.session.exec(query)).all() if numbers else []
-    found = [_task(row, opened, await _read_revision(tx, revision)) for row, opened, revision in rows]
-    return found, len(numbers) == limit
+    rows = (await tx.session.exec(query)).all() if found else []
+    return [_task(row, opened, await _read_revision(tx, revision)) for row, opened, revision in rows], most >= limit
 
 
 async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:

@@ -126,7 +126,7 @@ async def test_a_phone_without_scripts_comments_approves_together_and_asks(windo
         await page.goto(f"{window.origin}/")
         for number in (2, 3):
             await page.check(f"#tick-{number}")
-        await page.click("text=Read and approve what is ticked")
+        await page.click("text=Review what is ticked")
         await page.click("text=Approve what is ticked >> nth=-1")
         await page.wait_for_selector("text=2 of 2 approved")
         await page.goto(f"{window.origin}/ask")
