@@ -118,6 +118,10 @@ bench-claim: $(VENV)/.dev counterparts ## what a claim costs beside Procrastinat
 bench-search: $(VENV)/.dev ## lists and searches of 100,000 tasks beside LIKE and OFFSET; writes build/bench/search.json
 	@$(BIN)/python -m tests.bench.search $(ARGS)
 
+.PHONY: bench-inbox
+bench-inbox: $(VENV)/.dev ## the inbox with 100 waiting tasks beside reading them one at a time; writes build/bench/inbox.json
+	@$(BIN)/python -m tests.bench.inbox $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)

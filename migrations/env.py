@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 
 import core.store.api_tables
 import core.store.budget_extensions
+import core.store.comment_table
 import core.store.forecast_tables
 import core.store.inventory_tables
 import core.store.lease_table

@@ -17,8 +17,8 @@ from bot.cards.parts import (
     StagedPart,
     TicketLink,
 )
-from bot.cards.risk import RiskLevel
 from core.model.lifecycle import State
+from core.model.risk import RiskLevel
 
 
 @dataclass(frozen=True, slots=True)

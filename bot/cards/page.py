@@ -14,8 +14,8 @@ from typing import Final
 from bot.cards.diff import DiffLine, FileDiff, read_diff
 from bot.cards.model import Card
 from bot.cards.parts import CheckRow, FileRow, StagedPart
-from bot.cards.risk import RiskLevel
 from bot.cards.safe import visible
+from core.model.risk import RiskLevel
 from core.model.staged_diff import GuardVerdict
 
 _MINUS: Final = "\N{MINUS SIGN}"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bot.cards.risk import RiskLevel
 from core.model.advice import Advice, Suggestion
 from core.model.lifecycle import State
+from core.model.risk import RiskLevel
 from core.model.staged_diff import GuardVerdict
 
 ICONS: dict[State, str] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, Final, TypeVar, cast
 
 from core.model.shorten import shortened
@@ -98,10 +99,20 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     if type(value) is str:
         return change(value)
     if isinstance(value, tuple):
-        return tuple(_mapped(item, change) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _mapped(getattr(value, field.name), change) for field in fields(value)})
-    return value
+        return tuple([_mapped(item, change) for item in value])
+    changed = {}
+    for name in _field_names(value.__class__):
+        old = getattr(value, name)
+        new = _mapped(old, change)
+        if new is not old and new != old:
+            changed[name] = new
+    return replace(value, **changed) if changed else value  # most texts stay as they are, and copies are slow
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    """The names of the fields of a dataclass; none for other types."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _is_plain(char: str) -> bool:

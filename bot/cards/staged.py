@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from bot.cards.parts import CheckRow, DecisionRow, FileRow, NeededApproval, StagedPart
-from bot.cards.risk import RiskLevel, risk_flags, risk_level
 from bot.cards.safe import one_line
 from bot.cards.times import ago
+from core.model.risk import RiskLevel, risk_flags, risk_level
 from core.model.staged_diff import GuardVerdict, short_digest
 
 _MAX_NAMED: Final = 6

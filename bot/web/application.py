@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 from bot.web.body import BodyError
 from bot.web.diff.files import DiffDivider
 from bot.web.pages import (
+    comments,
     endpoints,
     first_steps,
     inbox,
+    new_request,
     news,
     passkeys,
     queue,
@@ -25,7 +27,9 @@ from bot.web.pages import (
     task,
     task_actions,
     task_files,
+    task_steps,
     tasks,
+    together,
 )
 from bot.web.site.headers import SecurityHeaders
 from bot.web.site.live import LiveEvents
@@ -42,15 +46,19 @@ if TYPE_CHECKING:
 
 PAGES = (
     inbox,
+    together,
     tasks,
     task,
     task_actions,
+    task_steps,
     task_files,
+    comments,
     queue,
     endpoints,
     sessions,
     passkeys,
     sign_in,
+    new_request,
     news,
     static,
     first_steps,

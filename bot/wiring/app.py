@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from core.services.attention import Attention
     from core.services.budgets import Budgets
     from core.services.conversations import Conversations
+    from core.services.diff_comments import DiffComments
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
     from core.services.inventory import Inventory
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
+    from core.services.joint_approvals import JointApprovals
+    from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.queue_history import QueueHistory
@@ -132,6 +135,13 @@ class App:
         return Approvals(self.database, self.settings, self.milestones)
 
     @cached_property
+    def joint_approvals(self) -> JointApprovals:
+        """Approving several low-risk diffs in one sitting."""
+        from core.services.joint_approvals import JointApprovals
+
+        return JointApprovals(self.database, self.settings, self.approvals, self.web_sessions)
+
+    @cached_property
     def budgets(self) -> Budgets:
         """Extending the budgets of tasks that ask for it."""
         from core.services.budgets import Budgets
@@ -144,6 +154,13 @@ class App:
         from core.services.attention import Attention
 
         return Attention(self.database, self.settings)
+
+    @cached_property
+    def steps(self) -> PossibleSteps:
+        """Which steps beside verdicts a person can take on a task."""
+        from core.services.possible_steps import PossibleSteps
+
+        return PossibleSteps(self.database, self.settings)
 
     @cached_property
     def web_sessions(self) -> WebSessions:
@@ -246,6 +263,13 @@ class App:
         from core.services.staged_diffs import StagedDiffs
 
         return StagedDiffs(self.database, self.files, self.repository)
+
+    @cached_property
+    def diff_comments(self) -> DiffComments:
+        """Comments on lines of staged diffs that were not sent yet."""
+        from core.services.diff_comments import DiffComments
+
+        return DiffComments(self.database, self.settings, self.requests)
 
     @cached_property
     def documents(self) -> TaskDocuments:

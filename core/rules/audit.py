@@ -20,7 +20,8 @@ from core.model.turn import Turn
 
 _APPROVALS = frozenset(f"task.{fact.value}" for fact in (Fact.COUNTED, Fact.APPROVED, Fact.CONTINUED))
 _PLANNED = f"task.{Fact.PLANNED.value}"
-_STAGED = frozenset(f"task.{fact.value}" for fact in (Fact.STAGED, Fact.BLOCKED))
+STAGING_EVENTS = frozenset(f"task.{fact.value}" for fact in (Fact.STAGED, Fact.BLOCKED))
+"""The kinds of events that record a staging; `forged_staging` needs no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _staging(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     """What was staged, the guard's report on it, and its authors."""
     if rows.revision.staged is None:
         return
-    if not any(event.kind in _STAGED and body.get("revision") == rows.revision.n for event, body in recorded):
+    if not any(event.kind in STAGING_EVENTS and body.get("revision") == rows.revision.n for event, body in recorded):
         yield f"no event records that revision {rows.revision.n} was staged"
     yield from _staging_differences(rows.task, rows.revision, recorded)
 
@@ -95,7 +96,7 @@ def forged_staging(task: Task, chain: Sequence[Event]) -> tuple[str, ...]:
 
 def _staging_differences(task: Task, revision: Revision, recorded: _EventBodies) -> Iterator[str]:
     staged, n = revision.staged, revision.n
-    bodies = [body for event, body in recorded if event.kind in _STAGED and body.get("revision") == n]
+    bodies = [body for event, body in recorded if event.kind in STAGING_EVENTS and body.get("revision") == n]
     if staged is None or not bodies:
         return
     body = bodies[-1]

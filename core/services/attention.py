@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.model.attention import AttentionAction, review_minutes
-from core.model.task import Task
 from core.model.turn import Actor
-from core.rules.attention import ATTENTION_STATES, REQUESTERS_TURN, attention_of
+from core.rules.attention import (
+    ATTENTION_STATES,
+    REQUESTERS_TURN,
+    TaskAttention,
+    attention_of,
+    attention_of_all,
+)
+from core.rules.low_risk import why_alone
 from core.rules.visibility import visible_task
-from core.services.task_document import TaskDocument, read_document
+from core.services.task_document import TaskDocument, brief_documents
 from core.settings import SettingsSource
 from core.store import tasks
 from core.store.database import Database
@@ -24,12 +30,16 @@ MAX_SHOWN: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """A task that waits for a person: what they can do, who else could, and about how many minutes it takes."""
+    """A task that waits for a person: what they can do, who else could, and about how many minutes it takes.
+
+    `document` has what a list shows (see `brief_documents`). With `may_join` it may be approved together with others.
+    """
 
     document: TaskDocument
     action: AttentionAction
     others: tuple[str, ...]
     minutes: int
+    may_join: bool = False
 
     @property
     def is_only_me(self) -> bool:
@@ -63,28 +73,17 @@ class Attention:
     @reads
     async def inbox(self, tx: Tx, person: str) -> PersonalInbox:
         """What waits for `person`; empty for a name that is not configured."""
-        settings, mine, is_partial = self.settings(), [], False
-        for state in ATTENTION_STATES:
-            newest = await tasks.summaries(tx, state=state, limit=MAX_SEARCHED)
-            is_partial = is_partial or len(newest) == MAX_SEARCHED
-            for summary in newest:
-                if state in REQUESTERS_TURN and summary.requester != person:
-                    continue
-                task = await tasks.load(tx, summary.number)
-                people = await attention_of(tx, settings, task)
-                if person in people:
-                    mine.append((task, people))
-        mine.sort(key=lambda found: (len(found[1]) > 1, found[0].updated_at, found[0].number))
-        items = [
-            InboxItem(
-                await read_document(tx, settings, task),
-                people[person],
-                tuple(sorted(set(people) - {person})),
-                _minutes(task, people[person]),
-            )
-            for task, people in mine[:MAX_SHOWN]
-        ]
-        return PersonalInbox(tuple(items), is_partial or len(mine) > MAX_SHOWN)
+        settings = self.settings()
+        newest, are_more = await tasks.newest_by_state(tx, ATTENTION_STATES, MAX_SEARCHED, REQUESTERS_TURN, person)
+        attention = await attention_of_all(tx, settings, newest)
+        mine = [(task, attention[task.number]) for task in newest if person in attention[task.number].people]
+        mine.sort(key=lambda found: (len(found[1].people) > 1, found[0].updated_at, found[0].number))
+        shown = mine[:MAX_SHOWN]
+        documents = await brief_documents(
+            tx, settings, [task for task, _ in shown], {t.number: a.needs for t, a in shown}
+        )
+        items = [_item(person, document, found) for document, (_, found) in zip(documents, shown, strict=True)]
+        return PersonalInbox(tuple(items), are_more or len(mine) > MAX_SHOWN)
 
     @reads
     async def of_task(self, tx: Tx, number: int, actor: Actor) -> Mapping[str, AttentionAction]:
@@ -92,5 +91,13 @@ class Attention:
         return await attention_of(tx, self.settings(), await visible_task(tx, number, actor))
 
 
-def _minutes(task: Task, action: AttentionAction) -> int:
-    return review_minutes(task.staged) if action is AttentionAction.APPROVE and task.staged else 1
+def _item(person: str, document: TaskDocument, found: TaskAttention) -> InboxItem:
+    task, action = document.task, found.people[person]
+    approves = action is AttentionAction.APPROVE and task.staged is not None
+    return InboxItem(
+        document,
+        action,
+        others=tuple(sorted(set(found.people) - {person})),
+        minutes=review_minutes(task.staged) if approves and task.staged else 1,
+        may_join=approves and task.staged is not None and not why_alone(task.staged, found.needs),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -155,6 +156,34 @@ async def read_document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
         mask=settings.mask,
         extenders=_extenders(settings, task),
     )
+
+
+async def brief_documents(
+    tx: Tx, settings: Settings, some: Sequence[Task], needs: Mapping[int, QuorumStatus | None]
+) -> list[TaskDocument]:
+    """The documents of tasks as lists need them, with two queries for all of them.
+
+    They have the newest turn only, no artifacts and no place in the queue. `needs` are those of staged tasks.
+    """
+    numbers = [task.number for task in some]
+    turns, approvals = await tasks.newest_turns(tx, numbers), await tasks.approvals_of_all(tx, numbers)
+    return [
+        TaskDocument(
+            task=task,
+            turns=tuple(replace(turn, text=settings.mask(turn.text)) for turn in _last(turns, task.number)),
+            approvals=approvals.get(task.number, ()),
+            artifacts=(),
+            needs=needs.get(task.number),
+            queue=None,
+            mask=settings.mask,
+            extenders=_extenders(settings, task),
+        )
+        for task in some
+    ]
+
+
+def _last(turns: Mapping[int, Turn], number: int) -> tuple[Turn, ...]:
+    return (turns[number],) if number in turns else ()
 
 
 def _extenders(settings: Settings, task: Task) -> tuple[str, ...]:

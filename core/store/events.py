@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import func
@@ -54,6 +55,21 @@ async def chain_of(tx: Tx, number: int) -> list[Event]:
     """All events of a task, in order."""
     rows = await tx.session.exec(select(EventRow).where(EventRow.number == number).order_by(col(EventRow.seq)))
     return [_event(row) for row in rows]
+
+
+async def of_kinds(tx: Tx, numbers: Collection[int], kinds: Collection[str]) -> dict[int, list[Event]]:
+    """The events of some kinds of tasks, in order; tasks without such events are left out."""
+    if not numbers:
+        return {}
+    rows = await tx.session.exec(
+        select(EventRow)
+        .where(col(EventRow.number).in_(numbers), col(EventRow.kind).in_(kinds))
+        .order_by(col(EventRow.number), col(EventRow.seq))
+    )
+    found: dict[int, list[Event]] = {}
+    for row in rows:
+        found.setdefault(row.number, []).append(_event(row))
+    return found
 
 
 async def last_id(tx: Tx, number: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -45,6 +45,22 @@ async def queued_of(tx: Tx, number: int) -> list[QueuedJob]:
         )
     )
     return [_queued(row) for row in rows]
+
+
+async def active_kinds(tx: Tx, numbers: Collection[int]) -> dict[int, set[JobKind]]:
+    """The kinds of the unfinished jobs of tasks, as `active_of` has them; tasks without such jobs are left out."""
+    if not numbers:
+        return {}
+    active = [state.value for state in ACTIVE]
+    rows = await tx.session.exec(
+        select(JobRow.number, JobRow.kind).where(
+            col(JobRow.number).in_(numbers), col(JobRow.state).in_(active), JobRow.kind != JobKind.FOLLOW.value
+        )
+    )
+    kinds: dict[int, set[JobKind]] = {}
+    for number, kind in rows:
+        kinds.setdefault(number, set()).add(JobKind(kind))
+    return kinds
 
 
 async def reads_of(tx: Tx, number: int) -> list[Job]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import func, union_all, update
+from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
 from core.model.advice import CommandName, Suggestion, advise
@@ -57,6 +60,37 @@ async def numbers_after(tx: Tx, number: int, since: datetime | None, *, limit: i
         query = query.where(col(TaskRow.created_ms) >= to_ms(since))
     rows = await tx.session.exec(query.order_by(col(TaskRow.number)).limit(limit))
     return [found for found in rows.all() if found is not None]
+
+
+async def newest_by_state(
+    tx: Tx, states: Collection[State], limit: int, own: Collection[State], requester: str
+) -> tuple[list[Task], bool]:
+    """The `limit` newest tasks in each of `states`, of those in `own` only the ones of `requester`.
+
+    Also returns whether a state has as many, so that there may be more.
+    """
+    newest = [
+        select(TaskRow.number, TaskRow.state)
+        .where(TaskRow.state == state.value)
+        .order_by(col(TaskRow.number).desc())
+        .limit(limit)
+        .subquery()
+        for state in states
+    ]
+    found = (await tx.session.execute(union_all(*[sa_select(each.c.number, each.c.state) for each in newest]))).all()
+    most = max(Counter(state for _, state in found).values(), default=0)
+    query = (
+        select(TaskRow, PullRequestRow, RevisionRow)
+        .outerjoin(PullRequestRow, col(PullRequestRow.number) == col(TaskRow.number))
+        .join(
+            RevisionRow,
+            (col(RevisionRow.number) == col(TaskRow.number)) & (col(RevisionRow.n) == col(TaskRow.revision)),
+        )
+        .where(col(TaskRow.number).in_([number for number, _ in found]))
+        .where(col(TaskRow.state).not_in([state.value for state in own]) | (col(TaskRow.requester) == requester))
+    )
+    rows = (await tx.session.exec(query)).all() if found else []
+    return [_task(row, opened, await _read_revision(tx, revision)) for row, opened, revision in rows], most >= limit
 
 
 async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
@@ -152,7 +186,15 @@ def turn_row(number: int, n: int, revision: int, draft: TurnDraft, at_ms: int) -
 async def turns_of(tx: Tx, number: int) -> tuple[Turn, ...]:
     """The turns of a task, in order."""
     rows = await tx.session.exec(select(TurnRow).where(TurnRow.number == number).order_by(col(TurnRow.n)))
-    return tuple(Turn(r.n, r.person, r.surface, r.text, from_ms(r.at_ms), r.revision) for r in rows)
+    return tuple(map(_turn, rows))
+
+
+async def newest_turns(tx: Tx, numbers: Collection[int]) -> dict[int, Turn]:
+    """The newest turn of each task."""
+    newest = select(TurnRow.number, func.max(TurnRow.n).label("n")).where(col(TurnRow.number).in_(numbers))
+    last = newest.group_by(col(TurnRow.number)).subquery()
+    query = select(TurnRow).join(last, (last.c.number == TurnRow.number) & (last.c.n == TurnRow.n))
+    return {row.number: _turn(row) for row in (await tx.session.exec(query)).all()} if numbers else {}
 
 
 async def task_of_message(tx: Tx, surface: str, dedup: str) -> int | None:
@@ -163,24 +205,15 @@ async def task_of_message(tx: Tx, surface: str, dedup: str) -> int | None:
 
 async def approvals_of(tx: Tx, number: int) -> tuple[Approval, ...]:
     """Every verdict on any digest of a task, oldest first."""
-    rows = await tx.session.exec(
-        select(ApprovalRow)
-        .where(ApprovalRow.number == number)
-        .order_by(col(ApprovalRow.at_ms), col(ApprovalRow.person))
-    )
-    return tuple(
-        Approval(
-            r.person,
-            Verdict(r.verdict),
-            r.digest,
-            from_ms(r.at_ms),
-            r.surface,
-            r.reason,
-            r.revision,
-            ApprovalSignature.from_json(r.signature) if r.signature else None,
-        )
-        for r in rows
-    )
+    return (await approvals_of_all(tx, [number])).get(number, ())
+
+
+async def approvals_of_all(tx: Tx, numbers: Collection[int]) -> dict[int, tuple[Approval, ...]]:
+    """Every verdict on any digest of tasks, oldest first; tasks without any are left out."""
+    query = select(ApprovalRow).where(col(ApprovalRow.number).in_(numbers))
+    ordered = query.order_by(col(ApprovalRow.number), col(ApprovalRow.at_ms), col(ApprovalRow.person))
+    rows = (await tx.session.exec(ordered)).all() if numbers else []
+    return {number: tuple(map(_approval, group)) for number, group in groupby(rows, key=lambda row: row.number)}
 
 
 async def in_state(tx: Tx, numbers: Collection[int], *states: State) -> set[int]:
@@ -268,6 +301,16 @@ async def _read_revision(tx: Tx, row: RevisionRow) -> Revision:
         select(TurnRow.person).where(TurnRow.number == row.number, col(TurnRow.revision) <= row.n)
     )
     return replace(revision, basis=revision.basis.written_by(writers))
+
+
+def _turn(row: TurnRow) -> Turn:
+    return Turn(row.n, row.person, row.surface, row.text, from_ms(row.at_ms), row.revision)
+
+
+def _approval(row: ApprovalRow) -> Approval:
+    verdict, at = Verdict(row.verdict), from_ms(row.at_ms)
+    signature = ApprovalSignature.from_json(row.signature) if row.signature else None
+    return Approval(row.person, verdict, row.digest, at, row.surface, row.reason, row.revision, signature)
 
 
 def _revision(row: RevisionRow) -> Revision:

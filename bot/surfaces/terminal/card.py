@@ -9,13 +9,13 @@ from bot.cards.diff import MAX_LINES, DiffView, read_diff
 from bot.cards.model import Card
 from bot.cards.parts import ARTIFACTS_LABEL, ActionKind, CheckRow, DecisionRow, FileRow, PullRequestPart, StagedPart
 from bot.cards.problem_text import TERMINAL, render_advice
-from bot.cards.risk import RiskLevel
 from bot.cards.safe import one_line
 from bot.surfaces.terminal.hunks import diff_lines
 from bot.surfaces.terminal.layout import STATE_STYLES, elide, grid, join_parts, max_width, with_mark
 from bot.surfaces.terminal.profile import ACCENT, MINUS, Item, TerminalProfile, detect_profile
 from core.model.advice import CommandName, Suggestion
 from core.model.lifecycle import State
+from core.model.risk import RiskLevel
 from core.model.staged_diff import GuardVerdict
 
 if TYPE_CHECKING:

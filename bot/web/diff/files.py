@@ -17,6 +17,7 @@ from bot.cards.diff import DiffSection, diff_sections
 from bot.cards.parts import FileRow
 from bot.cards.safe import visible
 from bot.web.diff.hunks import ADDED, REMOVED, Hunk, UnreadableHunkError, read_hunks, split_lines, whole_file
+from bot.web.diff.moved import MovedLines, find_moved
 from core.model.change import ABSENT, GITLINK, FileChange
 from core.model.errors import PermanentError
 from core.services.staged_diffs import StagedContent
@@ -129,6 +130,7 @@ class DividedDiff:
     digest: str
     files: tuple[DiffFile, ...]
     parts: tuple[tuple[Slice, ...], ...]
+    moved: MovedLines
 
 
 @dataclass(slots=True)
@@ -143,7 +145,7 @@ class DiffDivider:
             self._cache.move_to_end(digest)
             return self._cache[digest]
         files = await _files(content, order)
-        divided = DividedDiff(digest, tuple(files), tuple(_parts(files)))
+        divided = DividedDiff(digest, tuple(files), tuple(_parts(files)), find_moved(files))
         if sum(file.row_count for file in files) <= MAX_CACHED_ROWS:
             self._cache[digest] = divided
             if len(self._cache) > 4:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +10,9 @@ from bot.web.diff.changed_text import changed_ranges, replaced_pairs
 from bot.web.diff.highlight import Span
 from bot.web.diff.hunks import ADDED, KEPT, REMOVED, Hunk, LineRow
 from bot.web.diff.line_html import line_html, text_of
+
+LineKey = tuple[str, int]
+"""A line by its side, ``-`` for the file before the change and ``+`` for the one after it, and its number."""
 
 _MINUS: Final = "\N{MINUS SIGN}"
 _CLASSES: Final = {ADDED: "add", REMOVED: "del"}
@@ -24,8 +27,23 @@ class Gap:
     count: int
 
 
-GapHtml = Callable[[Gap, int], str]
-"""A gap as the content of a cell; the second argument is the number of columns."""
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """What stands beside and below the lines of a file, all of it safe HTML.
+
+    `link` is the start of the address for commenting on a line, which ends with the side's letter and the number;
+    without one the numbers are plain. `before` are table rows above a line, `after` table rows below it, by the line's
+    side (the sign of a removed line, else that of an added one) and number. `moved` are the lines that stand elsewhere
+    in the same change.
+    """
+
+    link: str = ""
+    before: Mapping[LineKey, str] = field(default_factory=dict)
+    after: Mapping[LineKey, str] = field(default_factory=dict)
+    moved: Container[LineKey] = ()
+
+
+PLAIN_MARGIN: Final = Margin()
 
 
 @dataclass(slots=True)
@@ -37,6 +55,7 @@ class FileLines:
     old_spans: Sequence[Sequence[Span]] | None = None
     new_spans: Sequence[Sequence[Span]] | None = None
     is_crlf: bool = False
+    margin: Margin = PLAIN_MARGIN
     _marks: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
 
     def text(self, row: LineRow) -> str:
@@ -59,6 +78,19 @@ class FileLines:
         shown = line_html(self.text(row), spans[number - 1] if spans else (), marks)
         line = self.old[row.old - 1] if row.sign == REMOVED else self.new[row.new - 1]
         return shown if line.endswith(b"\n") else f"{shown}<i class=eof>no newline at the end</i>"
+
+    def number(self, row: LineRow, side: str) -> str:
+        """The number of a row on one side as HTML; where the row can be commented on that side, as a link."""
+        number = row.old if side == REMOVED else row.new
+        if not self.margin.link or key_of(row) != (side, number):
+            return str(number or "")
+        letter = "o" if side == REMOVED else "n"
+        return f'<a href="{self.margin.link}{letter}{number}" tabindex=-1>{number}</a>'
+
+    def css(self, row: LineRow) -> str:
+        """The class of a row: kept, added or removed, and whether it was moved."""
+        css = _CLASSES.get(row.sign, "ctx")
+        return f'"{css} moved"' if row.sign != KEPT and key_of(row) in self.margin.moved else css
 
 
 def gaps_of(hunks: Sequence[Hunk], old_lines: int, begins: bool, ends: bool) -> list[Gap | None]:
@@ -93,16 +125,25 @@ def _end(hunk: Hunk, old: int, new: int) -> tuple[int, int]:
     return last_old + 1, last_new + 1
 
 
+def key_of(row: LineRow) -> LineKey:
+    """The side and the number by which a row is commented on: a kept line is one of the file after the change."""
+    return (REMOVED, row.old) if row.sign == REMOVED else (ADDED, row.new)
+
+
 def unified_rows(lines: FileLines, hunk: Hunk) -> str:
     """The rows of a hunk in three columns: both numbers in one, the sign, the text."""
-    return "".join(_unified_row(lines, row) for row in hunk)
+    margin = lines.margin
+    if not (margin.before or margin.after):
+        return "".join(_unified_row(lines, row) for row in hunk)
+    keys = [key_of(row) for row in hunk]
+    rows = zip(keys, hunk, strict=True)
+    return "".join(f"{margin.before.get(k, '')}{_unified_row(lines, row)}{margin.after.get(k, '')}" for k, row in rows)
 
 
 def _unified_row(lines: FileLines, row: LineRow) -> str:
-    css = _CLASSES.get(row.sign, "ctx")
     sign = _MINUS if row.sign == REMOVED else row.sign
     return (
-        f"<tr class={css}><td class=n>{row.old or ''}<td class=n>{row.new or ''}"
+        f"<tr class={lines.css(row)}><td class=n>{lines.number(row, REMOVED)}<td class=n>{lines.number(row, ADDED)}"
         f"<td class=g>{sign}<td class=t>{lines.html(row)}</td>\n"
     )
 
@@ -124,12 +165,15 @@ def split_rows(lines: FileLines, hunk: Hunk) -> str:
 
 def _split_row(lines: FileLines, left: LineRow | None, right: LineRow | None) -> str:
     css = "ctx" if left is right else "chg"
-    return f"<tr class={css}>{_half(lines, left, 'del', 'old')}{_half(lines, right, 'add', 'new')}</td>\n"
+    keys = [key_of(row) for row in dict.fromkeys((left, right)) if row is not None]
+    before = "".join(lines.margin.before.get(key, "") for key in keys)
+    after = "".join(lines.margin.after.get(key, "") for key in keys)
+    halves = f"{_half(lines, left, REMOVED)}{_half(lines, right, ADDED)}"
+    return f"{before}<tr class={css}>{halves}</td>\n{after}"
 
 
-def _half(lines: FileLines, row: LineRow | None, css: str, side: str) -> str:
+def _half(lines: FileLines, row: LineRow | None, side: str) -> str:
     if row is None:
         return "<td class=n><td class=none>"
-    number = row.old if side == "old" else row.new
-    kind = f"t {css}" if row.sign != KEPT else "t"
-    return f'<td class=n>{number}<td class="{kind}">{lines.html(row)}'
+    kind = f"t {lines.css(row).strip(chr(34))}" if row.sign != KEPT else "t"
+    return f'<td class=n>{lines.number(row, side)}<td class="{kind}">{lines.html(row)}'

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bot.cards.parts import FileRow
-from bot.cards.risk import RiskLevel
 from bot.cards.safe import visible
 from bot.web.diff.files import DiffFile, Slice
 from bot.web.diff.highlight import spans_of
 from bot.web.diff.hunks import KEPT, Hunk, LineRow, check_complete, split_lines
 from bot.web.diff.line_html import has_odd
-from bot.web.diff.rows_html import FileLines, Gap, gaps_of, split_rows, unified_rows
+from bot.web.diff.rows_html import PLAIN_MARGIN, FileLines, Gap, Margin, gaps_of, split_rows, unified_rows
 from core.model.change import ABSENT, GITLINK, is_lfs_pointer
+from core.model.risk import RiskLevel
 from core.services.staged_diffs import StagedContent
 
 UNIFIED: Final = "unified"
@@ -26,6 +26,20 @@ _MODES: Final = {"100644": "file", "100755": "executable", "120000": "symlink", 
 
 GapLink = Callable[[DiffFile, Gap], str]
 """The HTML inside the row of a gap: a link that expands it."""
+
+
+def no_margin(_file: DiffFile) -> Margin:
+    """Nothing beside the lines."""
+    return PLAIN_MARGIN
+
+
+@dataclass(frozen=True, slots=True)
+class DiffFrame:
+    """What surrounds the lines of a diff on a page: the view, how gaps are expanded, and the margin of each file."""
+
+    view: str
+    gap_link: GapLink
+    margin_of: Callable[[DiffFile], Margin] = no_margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +60,10 @@ class FileView:
 
 
 async def view_part(
-    content: StagedContent, part: Sequence[Slice], rows: dict[str, FileRow], view: str, gap_link: GapLink
+    content: StagedContent, part: Sequence[Slice], rows: Mapping[str, FileRow], frame: DiffFrame
 ) -> list[FileView]:
     """The files of a part; raises `PermanentError` if git's diff does not give the staged bytes."""
-    return [await _view(content, one, one.file.shown_row(rows.get(one.file.path)), view, gap_link) for one in part]
+    return [await _view(content, one, one.file.shown_row(rows.get(one.file.path)), frame) for one in part]
 
 
 async def read_lines(content: StagedContent, file: DiffFile) -> FileLines:
@@ -65,13 +79,15 @@ def _spans(path: str, blob: bytes) -> Sequence[Sequence[tuple[int, int, str]]] |
     return spans_of(path, blob.decode("utf-8", "surrogateescape")) if blob else None
 
 
-async def _view(content: StagedContent, part: Slice, row: FileRow | None, view: str, gap_link: GapLink) -> FileView:
+async def _view(content: StagedContent, part: Slice, row: FileRow | None, frame: DiffFrame) -> FileView:
     file = part.file
     if not file.has_lines:
         return FileView(file, row, await _notes(content, file, is_crlf=False), "", not part.is_whole, 0)
     lines = await read_lines(content, file)
+    lines.margin = frame.margin_of(file)
     hunks = part.hunks()
-    html = rendered(lines, hunks, view, [_gap_row(file, gap, gap_link) for gap in _gaps(part, hunks, len(lines.old))])
+    gaps = [_gap_row(file, gap, frame.gap_link) for gap in _gaps(part, hunks, len(lines.old))]
+    html = rendered(lines, hunks, frame.view, gaps)
     odd = sum(1 for hunk in hunks for one in hunk if one.sign != KEPT and has_odd(lines.text(one)))
     notes = await _notes(content, file, is_crlf=lines.is_crlf)
     return FileView(file, row, notes, html, not part.is_whole, odd)

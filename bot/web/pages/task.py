@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +23,7 @@ from bot.web.site.site_context import SiteContext, task_number, visitor_of
 from core.model.approval import Verdict
 from core.model.attention import AttentionAction, review_minutes
 from core.model.decision import PASSKEY
+from core.model.diff_comment import CommentDraft
 from core.model.errors import CountersignError, Kind, Problem
 from core.model.lifecycle import State
 from core.model.passkey import RelyingParty
@@ -72,7 +74,10 @@ async def task_page(
     news = await site.services.queries.newest_event()  # before the rest, so that what happens meanwhile is news
     document = await site.services.documents.document(task_number(request), visitor_of(request).session.actor)
     card = build_card(document.to_json(), now=datetime.now(UTC))
-    part, broken = await _part(site, request, document, card)
+    session = visitor_of(request).session
+    choices = await choices_of(site, document, session, relying_party_of(request))
+    drafts = await site.services.diff_comments.drafts(document.task.number, session.actor)
+    part, broken = await _part(site, request, document, card, _current(drafts, document) if choices.may_reply else None)
     values = await _facts(site, request, document, card)
     blocked = None
     if part is None and broken is None and document.task.staged is not None:
@@ -86,7 +91,9 @@ async def task_page(
         "problem": problem,
         "reply": reply,
         "nonce": secrets.token_urlsafe(12),
-        "choices": await choices_of(site, document, visitor_of(request).session, relying_party_of(request)),
+        "choices": choices,
+        "drafts": drafts,
+        "steps": {step.value for step in await site.services.steps.of_task(document.task.number, session.actor)},
         "minutes": duration(60 * review_minutes(document.task.staged)) if document.task.staged else "",
         "is_stale": False,
         "artifacts": downloadable(document),
@@ -95,15 +102,22 @@ async def task_page(
 
 
 async def _part(
-    site: SiteContext, request: Request, document: TaskDocument, card: Card
+    site: SiteContext, request: Request, document: TaskDocument, card: Card, draft: CommentDraft | None
 ) -> tuple[DiffPart | None, Problem | None]:
     """The part of the diff, or why it cannot be shown; then it cannot be approved here either."""
     try:
-        return await diff_part(site, request, document.task, card), None
+        return await diff_part(site, request, document.task, card, draft), None
     except CountersignError as error:
         if error.problem.kind is Kind.MISSING:
             raise
         return None, error.problem
+
+
+def _current(drafts: Iterable[CommentDraft], document: TaskDocument) -> CommentDraft:
+    """The draft on the current diff, empty if nothing was written yet."""
+    task = document.task
+    empty = CommentDraft(task.staged.digest if task.staged else "", task.revision, True, ())
+    return next((draft for draft in drafts if draft.is_current), empty)
 
 
 async def _facts(site: SiteContext, request: Request, document: TaskDocument, card: Card) -> dict[str, Any]:

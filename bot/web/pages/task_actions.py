@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
@@ -14,7 +15,8 @@ from bot.web.site.session import Visitor
 from bot.web.site.site_context import SiteContext, add_form, see_other, task_number, visitor_of
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Verdict
-from core.model.errors import CountersignError, Kind, NotFoundError, Problem
+from core.model.budget import Spending
+from core.model.errors import CountersignError, Kind, NotFoundError, Problem, UsageError
 
 Form = Mapping[str, str]
 
@@ -60,7 +62,7 @@ def router(site: SiteContext) -> APIRouter:
         number, question = task_number(request), form.get("question", "")
         asked = int(question) if question.isdecimal() and len(question) < 10 else 0
         try:
-            await site.services.budgets.extend(number, visitor.session.actor, question=asked)
+            await site.services.budgets.extend(number, visitor.session.actor, _amounts(form), asked)
         except CountersignError as error:
             return await _done(site, request, _checked(error))
         return await _done(site, request, None)
@@ -80,6 +82,18 @@ async def _approve(site: SiteContext, request: Request, number: int, digest: str
     party = needed_relying_party(request)
     signed = site.services.passkey_approvals.approve(number, digest, session.actor, session.id, party, credential)
     return (await signed).problem
+
+
+def _amounts(form: Form) -> Spending:
+    """The amounts of a larger budget; nothing for as much again. Raises `UsageError` for what is no number."""
+    typed = {name: form.get(name, "").strip() for name in ("steps", "tokens", "usd")}
+    if not all(re.fullmatch(r"\d{0,12}(\.\d{1,4})?", text) for text in typed.values()):
+        raise UsageError(
+            "bad_amount", "an amount is not a number", "Write digits, such as 200000, or 1.50 for dollars."
+        )
+    if "." in typed["steps"] + typed["tokens"]:
+        raise UsageError("bad_amount", "answers and tokens are whole numbers", "Write digits only, such as 200000.")
+    return Spending(int(typed["steps"] or 0), int(typed["tokens"] or 0), float(typed["usd"] or 0))
 
 
 async def hidden_problem(site: SiteContext, number: int, digest: str, visitor: Visitor) -> Problem | None:

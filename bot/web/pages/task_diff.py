@@ -12,12 +12,14 @@ from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card
 from bot.cards.parts import FileRow
 from bot.cards.reordering import count_reordered, reordering_warning
-from bot.cards.risk import RiskLevel
 from bot.web.diff.files import DiffFile, DividedDiff
 from bot.web.diff.rows_html import Gap
-from bot.web.diff.view import UNIFIED, VIEWS, FileView, GapLink, view_part
+from bot.web.diff.view import UNIFIED, VIEWS, DiffFrame, FileView, GapLink, view_part
+from bot.web.pages.diff_margin import margins
 from bot.web.site.site_context import SiteContext, visitor_of
+from core.model.diff_comment import CommentDraft
 from core.model.errors import NotFoundError
+from core.model.risk import RiskLevel
 from core.model.task import Task
 from core.services.staged_diffs import StagedContent
 from core.services.web_sessions import ShownParts
@@ -36,7 +38,10 @@ class FileTreeEntry:
 
 @dataclass(frozen=True, slots=True)
 class DiffPart:
-    """One part of a diff on a page; `number` counts from 0. `shown` are the parts that the visitor has seen now."""
+    """One part of a diff on a page; `number` counts from 0. `shown` are the parts that the visitor has seen now.
+
+    `marks_moved` is false for a diff that is too long to search it for moved lines.
+    """
 
     number: int
     count: int
@@ -45,6 +50,7 @@ class DiffPart:
     tree: Sequence[FileTreeEntry]
     warning: str
     shown: ShownParts
+    marks_moved: bool = True
 
     @property
     def is_whole(self) -> bool:
@@ -78,8 +84,13 @@ async def divided(site: SiteContext, task: Task, card: Card) -> tuple[StagedCont
     return content, await site.divider.divide(task.staged.digest, content, order)
 
 
-async def diff_part(site: SiteContext, request: Request, task: Task, card: Card) -> DiffPart | None:
-    """The part that a request asks for; records that the visitor was shown it. None without a diff to approve."""
+async def diff_part(
+    site: SiteContext, request: Request, task: Task, card: Card, draft: CommentDraft | None = None
+) -> DiffPart | None:
+    """The part that a request asks for; records that the visitor was shown it. None without a diff to approve.
+
+    `draft` has the visitor's comments on the diff; without one they may not comment.
+    """
     found = await divided(site, task, card)
     if found is None:
         return None
@@ -89,13 +100,15 @@ async def diff_part(site: SiteContext, request: Request, task: Task, card: Card)
         raise NotFoundError("no_such_part", "the diff has no such part", "Begin with its first part.")
     rows = rows_of(card)
     link = gap_link(task.number, diff.digest, view)
-    files = await view_part(content, diff.parts[number], rows, view, link)
+    frame = DiffFrame(view, link, margins(task.number, diff, view, draft))
+    files = await view_part(content, diff.parts[number], rows, frame)
     session = visitor_of(request).session.id
     if not is_prefetch(request):
         await site.services.web_sessions.record_shown(session, diff.digest, number, len(diff.parts))
     shown = await site.services.web_sessions.parts_shown(session, diff.digest)
     warning = reordering_warning(count_reordered(content.diff))
-    return DiffPart(number, len(diff.parts), view, files, _tree(diff, rows), warning, shown)
+    tree = _tree(diff, rows)
+    return DiffPart(number, len(diff.parts), view, files, tree, warning, shown, diff.moved.was_searched)
 
 
 def is_prefetch(request: Request) -> bool:

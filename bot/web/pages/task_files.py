@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from bot.cards.build import build_card
 from bot.cards.model import Card
-from bot.web.diff.files import DiffFile
+from bot.web.diff.files import DiffFile, DividedDiff
 from bot.web.diff.rows_html import Gap
 from bot.web.diff.view import EXPANDED, context_hunk, read_lines, rendered, whole_hunk
 from bot.web.pages.task_diff import chosen_view, divided, gap_link, rows_of
@@ -20,6 +20,7 @@ from bot.web.site.headers import FILE_POLICY
 from bot.web.site.site_context import SiteContext, task_number, visitor_of
 from core.model.artifact import Artifact
 from core.model.errors import ConflictError, NotFoundError
+from core.model.staged_diff import TYPED_DIGITS
 from core.services.staged_diffs import StagedContent
 from core.services.task_document import TaskDocument
 
@@ -102,19 +103,38 @@ async def _document(site: SiteContext, request: Request) -> TaskDocument:
     return await site.services.documents.document(task_number(request), visitor_of(request).session.actor)
 
 
-async def _file(site: SiteContext, request: Request) -> tuple[Card, StagedContent, DiffFile]:
-    """The file that a request names by its place in the diff; raises `ConflictError` if the diff is not current."""
+def _index(request: Request) -> int:
+    return int(request.path_params["index"])
+
+
+async def current_diff(site: SiteContext, request: Request, digest: str) -> tuple[Card, StagedContent, DividedDiff]:
+    """The current diff of the request's task, which `digest` names by at least `TYPED_DIGITS` digits.
+
+    Raises `ConflictError` if that diff is not current.
+    """
     document = await _document(site, request)
     staged = document.task.staged
-    if staged is None or request.query_params.get("digest") != staged.digest:
+    if staged is None or len(digest) < TYPED_DIGITS or not staged.digest.startswith(digest):
         number = document.task.number
         raise ConflictError("stale_digest", f"that is not the current diff of #{number}", "Open the task again.")
     card = build_card(document.to_json(), now=datetime.now(UTC))
     found = await divided(site, document.task, card)
-    index = int(request.path_params["index"])
-    if found is None or index >= len(found[1].files):
+    if found is None:
         raise NotFoundError("no_such_file", "the diff has no such file", "Go back to the task.")
-    return card, found[0], found[1].files[index]
+    return card, *found
+
+
+async def _file(site: SiteContext, request: Request) -> tuple[Card, StagedContent, DiffFile]:
+    """The file that a request names by its place in the current diff; raises what `current_diff` raises."""
+    card, content, diff = await current_diff(site, request, request.query_params.get("digest", ""))
+    return card, content, file_at(diff, int(request.path_params["index"]))
+
+
+def file_at(diff: DividedDiff, index: int) -> DiffFile:
+    """The file at a place of a diff; raises `NotFoundError`."""
+    if index >= len(diff.files):
+        raise NotFoundError("no_such_file", "the diff has no such file", "Go back to the task.")
+    return diff.files[index]
 
 
 def _count(request: Request, name: str) -> int:

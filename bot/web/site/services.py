@@ -8,9 +8,12 @@ if TYPE_CHECKING:
     from core.services.approvals import Approvals
     from core.services.attention import Attention
     from core.services.budgets import Budgets
+    from core.services.diff_comments import DiffComments
     from core.services.inventory import Inventory
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
+    from core.services.joint_approvals import JointApprovals
+    from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.requests import Requests
@@ -37,6 +40,10 @@ class SiteServices(Protocol):
         """Extending the budgets of tasks that ask for it."""
 
     @property
+    def diff_comments(self) -> DiffComments:
+        """Comments on lines that were not sent yet."""
+
+    @property
     def diffs(self) -> StagedDiffs:
         """What digests name."""
 
@@ -57,6 +64,10 @@ class SiteServices(Protocol):
         """The passkeys of people."""
 
     @property
+    def joint_approvals(self) -> JointApprovals:
+        """Approving several low-risk diffs in one sitting."""
+
+    @property
     def queries(self) -> Queries:
         """Lists, events, the queue and artifacts."""
 
@@ -67,6 +78,10 @@ class SiteServices(Protocol):
     @property
     def requests(self) -> Requests:
         """Requests and replies."""
+
+    @property
+    def steps(self) -> PossibleSteps:
+        """Which steps beside verdicts a person can take on a task."""
 
     @property
     def web_sessions(self) -> WebSessions:

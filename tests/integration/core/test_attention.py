@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
+from core.model.approval import QuorumStatus
 from core.model.attention import AttentionAction, review_minutes
+from core.model.budget import NOTHING
+from core.model.budget_question import ABOUT_BUDGET, BudgetQuestion
 from core.model.errors import CountersignError
 from core.model.job import JobKind
 from core.model.lifecycle import State
-from core.model.turn import NOWHERE, Actor
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict, stage
+from core.model.turn import NOWHERE, Actor, Question
 from core.rules.attention import RECENT
+from core.rules.low_risk import MAX_FILES, MAX_LINES, why_alone
 from core.services.approvals import Approvals
 from core.services.attention import Attention
+from core.services.budgets import Budgets
 from core.services.requests import Requests
 from core.store import queue_queries, tasks
 from tests import builders, campaign
@@ -90,6 +97,14 @@ async def searched(services: ServiceHarness, number: int) -> dict[str, str]:
         over = task.state in UNSUCCESSFUL and tx.now - task.updated_at < RECENT
         if (stuck or over) and task.requester in known and await may(task.requester, "reply"):
             found = {task.requester: "reply"}
+        if task.state is State.ASKING and task.question is not None and task.question.budget is not None:
+            extend: Any = vars(Budgets)["_extend"].__wrapped__  # in this transaction instead of one of its own
+            budgets, given = services.budgets, (NOTHING, None)
+            return {
+                person: "extend"
+                for person in known
+                if await accepted(tx, lambda who=person: extend(budgets, tx, number, Actor(who, "web"), *given))
+            }
         if task.state is State.ASKING and task.requester in known and await may(task.requester, "reply"):
             found = {task.requester: "answer"}
         return found
@@ -112,6 +127,7 @@ steps = st.one_of(
     st.tuples(st.just("reply"), st.sampled_from(PEOPLE), st.just("terminal")),
     st.tuples(st.just("cancel"), st.sampled_from(PEOPLE), st.just("terminal")),
     st.tuples(st.just("merge"), st.sampled_from(PEOPLE), st.just("terminal")),
+    st.tuples(st.just("extend"), st.sampled_from(PEOPLE), st.just("web")),
     st.tuples(st.just("rule"), st.one_of(st.none(), rules), st.none()),
     st.tuples(st.just("remove"), st.sampled_from(PEOPLE), st.none()),
     st.tuples(st.just("expire"), st.none(), st.none()),
@@ -119,10 +135,18 @@ steps = st.one_of(
     st.tuples(st.just("read"), st.none(), st.none()),
     st.tuples(st.just("forge"), st.none(), st.none()),
 )
-starts = st.sampled_from([State.STAGED] * 6 + [State.ASKING, State.PUBLISHED, *UNSUCCESSFUL, State.RUNNING])
+BUDGET: Final = Question(ABOUT_BUDGET, "More?", budget=BudgetQuestion("tokens", 2, 1, 1, 1))
+starts = st.sampled_from(
+    [State.STAGED] * 6 + [State.ASKING, BUDGET, State.PUBLISHED, *UNSUCCESSFUL, State.RUNNING],
+)
 
 
-async def begin(services: ServiceHarness, state: State, rule, content: str) -> int:
+async def begin(services: ServiceHarness, state: State | Question, rule, content: str) -> int:
+    if isinstance(state, Question):  # its work was planned and begun before the budget was used up
+        number = await put_task(services.database, State.RUNNING, promised=rule)
+        asking = "UPDATE tasks SET state = 'asking', question = :staged WHERE number = :number"
+        await change(services, asking, number, state.to_json())
+        return number
     diff = staged(content)
     opened = builders.pull_request(digest=diff.digest) if state is State.PUBLISHED else None
     with_diff = diff if state in (State.STAGED, State.PUBLISHED) else None
@@ -147,6 +171,8 @@ async def happen(services: ServiceHarness, number: int, step) -> None:
             await services.requests.cancel(number, actor)
         elif kind == "merge":
             await services.requests.merge(number, actor)
+        elif kind == "extend":
+            await services.budgets.extend(number, actor)
         elif kind == "rule":
             services.policy.terms = who
         elif kind == "remove":
@@ -176,7 +202,7 @@ async def change(services: ServiceHarness, statement: str, number: int, value=No
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 @given(start=starts, rule=rules, sequence=st.lists(steps, max_size=5), content=st.sampled_from(["first", "second"]))
 @settings(
-    max_examples=2_000 if campaign.WHOLE else 25,
+    max_examples=10_000 if campaign.WHOLE else 25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_after_any_sequence_of_events_the_set_is_what_a_search_over_all_people_finds(
@@ -233,3 +259,37 @@ async def test_after_a_rejection_it_is_the_requesters_turn_for_a_week(services):
 def test_a_review_takes_longer_the_larger_and_the_riskier_the_change_is():
     small = staged("first")
     assert review_minutes(small) == 1
+
+
+async def test_the_inbox_asks_for_all_tasks_at_once(services):
+    services.policy.terms = terms(2)
+    asked = []
+    event.listen(services.database.engine.sync_engine, "before_cursor_execute", lambda *facts: asked.append(facts[2]))
+    counts = []
+    for n in range(30):
+        await put_staged(services.database, f"c{n}", promised=terms(2))
+        if n in (1, 29):
+            asked.clear()
+            inbox = await Attention(services.database, lambda: services.settings).inbox("lee")
+            assert len(inbox.items) == n + 1
+            counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
+def test_low_risk_is_small_without_warnings_and_one_approval_away():
+    def needs(count, *have):
+        return QuorumStatus("rule", count, ("lee", "max"), have)
+
+    def diff(*files, verdict=GuardVerdict.PASS):
+        return stage(builders.change(*files), GuardReport((Finding("paths", verdict, "inside"),)))
+
+    assert why_alone(diff(), needs(1)) == ""
+    assert why_alone(diff(), needs(2, "max")) == ""
+    for alone, status in ((diff(), needs(2)), (diff(), needs(1, "max")), (diff(), None)):
+        assert "exactly one more approval" in why_alone(alone, status)
+    assert "warning" in why_alone(diff(verdict=GuardVerdict.WARN), needs(1))
+    assert "Makefile" in why_alone(diff(builders.file_change("Makefile")), needs(1))
+    assert "a.bin" in why_alone(diff(builders.file_change("a.bin", added=None, removed=None)), needs(1))
+    assert "larger" in why_alone(diff(builders.file_change("a.txt", added=MAX_LINES + 1)), needs(1))
+    many = [builders.file_change(f"docs/{n}.md") for n in range(MAX_FILES + 1)]
+    assert "larger" in why_alone(diff(*many), needs(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.web.diff.files import DiffDivider
-from bot.web.diff.view import view_part
+from bot.web.diff.view import DiffFrame, view_part
 from core.model.change import Change
 from core.services.staged_diffs import StagedContent
 from lanes.repository import GitRepository
@@ -47,7 +47,9 @@ async def test_every_path_of_a_change_is_shown_whatever_became_of_it(repository,
     content = StagedContent(change, await store.diff_text(base, tree), store)
     divided = await DiffDivider().divide("d" * 64, content, ["some.bin"])
     (part,) = divided.parts
-    views = {view.file.path: view for view in await view_part(content, part, {}, "unified", lambda _f, _g: "")}
+    views = {
+        view.file.path: view for view in await view_part(content, part, {}, DiffFrame("unified", lambda _f, _g: ""))
+    }
     shown = {view.file.new.path for view in views.values()} | {view.file.old.path for view in views.values()}
     assert shown == {file.path for file in change.files}
     assert next(iter(views)) == "some.bin"

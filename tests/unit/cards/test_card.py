@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from bot.cards.build import build_card
 from bot.cards.eta import before_words, wait_words
 from bot.cards.parts import ActionKind
-from bot.cards.risk import RiskLevel
 from bot.cards.times import ago, until
 from core.model.lifecycle import State
+from core.model.risk import RiskLevel
 from core.model.staged_diff import GuardVerdict
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW

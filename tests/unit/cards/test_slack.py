@@ -23,12 +23,12 @@ from bot.cards.parts import (
     QuestionPart,
     Quote,
 )
-from bot.cards.risk import RiskLevel
 from bot.cards.safe import map_text, visible
 from bot.surfaces.slack.card import render_slack_card
 from bot.surfaces.slack.text import BUDGET, MAX_TOTAL, total_length
 from core.model.advice import CommandName, Suggestion
 from core.model.lifecycle import State
+from core.model.risk import RiskLevel
 from core.model.staged_diff import GuardVerdict
 from tests.counterparts import package
 from tests.fakes.slack.people import words_of

@@ -26,7 +26,6 @@ from bot.cards.parts import (
     Quote,
     StagedPart,
 )
-from bot.cards.risk import RiskLevel
 from bot.cards.safe import map_text, visible
 from bot.surfaces.telegram.card import MAX_DATA_BYTES, render_telegram_card
 from bot.surfaces.telegram.entities import (
@@ -40,6 +39,7 @@ from bot.surfaces.telegram.entities import (
 from bot.surfaces.utf16 import utf16_length
 from core.model.advice import CommandName, Suggestion
 from core.model.lifecycle import State
+from core.model.risk import RiskLevel
 from core.model.staged_diff import GuardVerdict
 from tests.counterparts import package
 from tests.fakes.telegram import words
