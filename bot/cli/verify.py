@@ -17,7 +17,7 @@ from bot.cli.context import NUMBER, CliContext, json_option, print_json, run
 def verify(context: CliContext, number: int, repo_path: Path | None, as_json: bool) -> int:
     """Prove offline that what was published is what was approved."""
     from bot.cli.output import print_checks
-    from bot.operations.verify import verify_task
+    from bot.verification.verify import verify_task
 
     clone = repo_path.expanduser().absolute() if repo_path else None
 

@@ -13,10 +13,12 @@ from starlette.exceptions import HTTPException
 from bot.web.body import BodyError
 from bot.web.diff.files import DiffDivider
 from bot.web.pages import (
+    comparison,
     endpoints,
     inbox,
     news,
     queue,
+    receipt,
     sessions,
     sign_in,
     static,
@@ -24,6 +26,8 @@ from bot.web.pages import (
     task_actions,
     task_files,
     tasks,
+    transcripts,
+    work,
 )
 from bot.web.site.headers import SecurityHeaders
 from bot.web.site.live import LiveEvents
@@ -38,7 +42,10 @@ if TYPE_CHECKING:
 
     from bot.web.site.services import SiteServices
 
-PAGES = (inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static)
+PAGES = (
+    *(inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static),
+    *(work, transcripts, comparison, receipt),
+)
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}
 

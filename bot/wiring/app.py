@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.configuration.config import Config
 from bot.configuration.home import Home
@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from core.services.queue_statistics import QueueStatistics
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
+    from core.services.revision_comparison import RevisionComparisons
     from core.services.scheduler_weights import SchedulerWeights
     from core.services.schedules import Schedules
     from core.services.spending_report import SpendingReport
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
+    from core.services.task_work import TaskWorks
     from core.services.web_sessions import WebSessions
     from core.services.webhooks import Webhooks
     from lanes.forge.github.client import GitHubClient
@@ -235,6 +237,26 @@ class App:
         from core.services.task_document import TaskDocuments
 
         return TaskDocuments(self.database, self.settings)
+
+    @cached_property
+    def task_works(self) -> TaskWorks:
+        """What was worked on tasks."""
+        from core.services.task_work import TaskWorks
+
+        return TaskWorks(self.database, self.settings)
+
+    @cached_property
+    def comparisons(self) -> RevisionComparisons:
+        """Comparisons of two revisions of a task."""
+        from core.services.revision_comparison import RevisionComparisons
+
+        return RevisionComparisons(self.database, self.files, self.repository)
+
+    async def verified(self, number: int) -> Sequence[dict[str, Any]]:
+        """The checks of a task's receipt, as `countersign verify` prints them; raises `NotFoundError`."""
+        from bot.verification.verify import verify_task
+
+        return await verify_task(self, number, None)
 
     @cached_property
     def identities(self) -> Identities:

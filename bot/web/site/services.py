@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from core.services.approvals import Approvals
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.requests import Requests
+    from core.services.revision_comparison import RevisionComparisons
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
+    from core.services.task_work import TaskWorks
     from core.services.web_sessions import WebSessions
 
 
@@ -31,6 +34,10 @@ class SiteServices(Protocol):
     @property
     def budgets(self) -> Budgets:
         """Extending the budgets of tasks that ask for it."""
+
+    @property
+    def comparisons(self) -> RevisionComparisons:
+        """Comparisons of two revisions."""
 
     @property
     def diffs(self) -> StagedDiffs:
@@ -55,6 +62,13 @@ class SiteServices(Protocol):
     @property
     def requests(self) -> Requests:
         """Requests and replies."""
+
+    @property
+    def task_works(self) -> TaskWorks:
+        """What was worked on a task."""
+
+    async def verified(self, number: int) -> Sequence[dict[str, Any]]:
+        """The checks of a task's receipt, as `countersign verify` prints them."""
 
     @property
     def web_sessions(self) -> WebSessions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.model.decision import ApprovalRequirements
 from core.model.errors import CountersignError, NotFoundError
@@ -20,7 +20,10 @@ from core.services.home_checks import StoredTask
 from core.signing import Keys
 
 if TYPE_CHECKING:
-    from bot.wiring.app import App
+    from bot.configuration.home import Home
+    from core.ports.repository import Repository
+    from core.services.home_checks import HomeChecks
+    from core.services.queries import Queries
 
 VerifyCheck = dict[str, Any]
 Predicate = dict[str, Any]
@@ -28,7 +31,24 @@ _MODIFIED = "The database was modified outside Countersign."
 _PUBLISHED = "task.published"
 
 
-async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyCheck]:
+class VerifySources(Protocol):
+    """What a verification reads; `bot.wiring.app.App` has it."""
+
+    home: Home
+
+    @property
+    def home_checks(self) -> HomeChecks:
+        """All rows of a task."""
+
+    @property
+    def queries(self) -> Queries:
+        """The bytes of artifacts."""
+
+    def repository(self, name: str) -> Repository:
+        """The git store of the repository called `name`."""
+
+
+async def verify_task(app: VerifySources, number: int, clone: Path | None) -> list[VerifyCheck]:
     """Run every check on a task's newest receipt; raises `NotFoundError` if it has none."""
     stored = await app.home_checks.stored_task(number)
     receipts = [artifact for artifact in stored.artifacts if artifact.name == receipt.ARTIFACT]
@@ -136,7 +156,7 @@ def _approvals(predicate: Predicate) -> VerifyCheck:
     return _ok("approvals", f"{short} countersigned by {', '.join(needs.have)} ({needs.count} needed)")
 
 
-async def _trees(app: App, task: Task, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
+async def _trees(app: VerifySources, task: Task, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
     """The published commit has the approved tree and parent, and git gives the approved digest."""
     checks: list[VerifyCheck] = []
     from lanes.repository.clone import Clone
@@ -167,7 +187,9 @@ async def _trees(app: App, task: Task, predicate: Predicate, clone: Path | None)
     return checks
 
 
-async def _merged(app: App, stored: StoredTask, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
+async def _merged(
+    app: VerifySources, stored: StoredTask, predicate: Predicate, clone: Path | None
+) -> list[VerifyCheck]:
     """The target branch agrees with the events: it has the recorded merge, or none."""
     from lanes.repository import as_git
     from lanes.repository.clone import Clone
