@@ -27,6 +27,7 @@ from bot.web.pages import (
     task_files,
     tasks,
     transcripts,
+    what_if,
     work,
 )
 from bot.web.site.headers import SecurityHeaders
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     *(inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static),
-    *(work, transcripts, comparison, receipt),
+    *(work, transcripts, comparison, receipt, what_if),
 )
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}

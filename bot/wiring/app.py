@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bot.integrations.webhooks.hooks import Hook
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
+    from bot.wiring.what_if import WhatIfs
     from core.model.errors import Problem
     from core.queue.lease_client import LeaseClient
     from core.services.api_responses import ApiResponses
@@ -251,6 +252,13 @@ class App:
         from core.services.revision_comparison import RevisionComparisons
 
         return RevisionComparisons(self.database, self.files, self.repository)
+
+    @cached_property
+    def what_ifs(self) -> WhatIfs:
+        """What the queue would do on other endpoints."""
+        from bot.wiring.what_if import WhatIfs
+
+        return WhatIfs(self.queue_history)
 
     async def verified(self, number: int) -> Sequence[dict[str, Any]]:
         """The checks of a task's receipt, as `countersign verify` prints them; raises `NotFoundError`."""

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from core.services.task_document import TaskDocuments
     from core.services.task_work import TaskWorks
     from core.services.web_sessions import WebSessions
+    from core.simulator.what_if import WhatIfAnswer, WhatIfQuestion
+
+
+class WhatIfService(Protocol):
+    """Answers questions about other endpoints."""
+
+    async def answer(self, question: WhatIfQuestion) -> WhatIfAnswer:
+        """Replay the history; raises `CountersignError` if that cannot be done now."""
 
 
 class SiteServices(Protocol):
@@ -73,3 +81,7 @@ class SiteServices(Protocol):
     @property
     def web_sessions(self) -> WebSessions:
         """Sign-in links and sessions."""
+
+    @property
+    def what_ifs(self) -> WhatIfService:
+        """What other endpoints would do."""
