@@ -118,6 +118,10 @@ bench-claim: $(VENV)/.dev counterparts ## what a claim costs beside Procrastinat
 bench-search: $(VENV)/.dev ## lists and searches of 100,000 tasks beside LIKE and OFFSET; writes build/bench/search.json
 	@$(BIN)/python -m tests.bench.search $(ARGS)
 
+.PHONY: bench-insight
+bench-insight: $(VENV)/.dev ## the page of insights on 100,000 tasks beside GROUP BY; writes build/bench/insight.json
+	@$(BIN)/python -m tests.bench.insight $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)

@@ -6,6 +6,7 @@ from sqlmodel import SQLModel
 import core.store.api_tables
 import core.store.budget_extensions
 import core.store.forecast_tables
+import core.store.insight_table
 import core.store.inventory_tables
 import core.store.lease_table
 import core.store.message_tables  # noqa: F401 (with core.store.tables: fills the metadata)

@@ -16,6 +16,7 @@ from bot.web.pages import (
     comparison,
     endpoints,
     inbox,
+    insight,
     news,
     queue,
     receipt,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     *(inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static),
-    *(work, transcripts, comparison, receipt, what_if),
+    *(work, transcripts, comparison, receipt, what_if, insight),
 )
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
+    from core.services.insight import Insight
     from core.services.inventory import Inventory
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
@@ -210,6 +211,13 @@ class App:
         from core.services.queue_statistics import QueueStatistics
 
         return QueueStatistics(self.database)
+
+    @cached_property
+    def insight(self) -> Insight:
+        """What happened in the last days, for the page of insights."""
+        from core.services.insight import Insight
+
+        return Insight(self.database)
 
     @cached_property
     def scheduler_weights(self) -> SchedulerWeights:

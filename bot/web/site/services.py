@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from core.services.approvals import Approvals
     from core.services.attention import Attention
     from core.services.budgets import Budgets
+    from core.services.insight import Insight
     from core.services.inventory import Inventory
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
@@ -54,6 +55,10 @@ class SiteServices(Protocol):
     @property
     def documents(self) -> TaskDocuments:
         """Everything about one task."""
+
+    @property
+    def insight(self) -> Insight:
+        """What happened in the last days."""
 
     @property
     def inventory(self) -> Inventory:
