@@ -122,6 +122,10 @@ bench-search: $(VENV)/.dev ## lists and searches of 100,000 tasks beside LIKE an
 bench-inbox: $(VENV)/.dev ## the inbox with 100 waiting tasks beside reading them one at a time; writes build/bench/inbox.json
 	@$(BIN)/python -m tests.bench.inbox $(ARGS)
 
+.PHONY: bench-insight
+bench-insight: $(VENV)/.dev ## the page of insights on 100,000 tasks beside GROUP BY; writes build/bench/insight.json
+	@$(BIN)/python -m tests.bench.insight $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)

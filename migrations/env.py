@@ -7,6 +7,7 @@ import core.store.api_tables
 import core.store.budget_extensions
 import core.store.comment_table
 import core.store.forecast_tables
+import core.store.insight_table
 import core.store.inventory_tables
 import core.store.lease_table
 import core.store.message_tables

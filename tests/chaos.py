@@ -25,7 +25,7 @@ from signal import SIGKILL
 from typing import Any
 
 from bot.configuration.home import Home
-from bot.operations.verify import verify_task
+from bot.verification.verify import verify_task
 from bot.wiring.app import App, opened
 from core.model.event import broken_link
 from core.model.job import JobState

@@ -28,8 +28,8 @@ def verify(
 ) -> int:
     """Prove offline that what was published is what was approved."""
     from bot.cli.output import print_checks
-    from bot.operations.passkey_check import read_trusted
-    from bot.operations.verify import verify_task
+    from bot.verification.passkey_check import read_trusted
+    from bot.verification.verify import verify_task
 
     trusted = [passkey for path in passkey_files for passkey in read_trusted(path)]
     if passkey_files and not trusted:

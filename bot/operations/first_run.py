@@ -20,7 +20,7 @@ from bot.web.setup.application import SetupPage
 from bot.web.setup.link import LIFETIME_S, SetupLink
 from bot.web.setup.sample import FOLDER, NAME, make_sample, policy_with_sample
 from core.model.errors import ConflictError, CountersignError, UsageError
-from core.model.person import MAINTAINER, check_name
+from core.model.person import check_name
 from core.model.turn import Actor
 
 _PAGES: Final = """
@@ -28,7 +28,8 @@ _PAGES: Final = """
 web: {}
 """
 _HAND_OVER_S: Final = 5.0
-_RESERVED: Final = frozenset({MAINTAINER, "member"})
+_MAINTAINER: Final = "maintainer"
+_RESERVED: Final = frozenset({_MAINTAINER, "member"})
 
 
 async def set_up(home: Home, host: str, port: int, show: Callable[[str], None]) -> socket.socket:
@@ -98,7 +99,7 @@ async def make_first_home(home: Home, name: str, browser: str) -> str:
     try:
         await asyncio.to_thread(make_sample, sample, NAME)
         home.policy.write_text(policy_with_sample(), encoding="utf-8")
-        await make_home(home, (f"{NAME}={sample}",), (f"{name}:{MAINTAINER}",), "local")
+        await make_home(home, (f"{NAME}={sample}",), (f"{name}:{_MAINTAINER}",), "local")
         with home.config.open("a", encoding="utf-8") as config:
             config.write(_PAGES)
         async with opened(home) as app:

@@ -14,13 +14,16 @@ from bot.web.body import BodyError
 from bot.web.diff.files import DiffDivider
 from bot.web.pages import (
     comments,
+    comparison,
     endpoints,
     first_steps,
     inbox,
+    insight,
     new_request,
     news,
     passkeys,
     queue,
+    receipt,
     sessions,
     sign_in,
     static,
@@ -30,6 +33,9 @@ from bot.web.pages import (
     task_steps,
     tasks,
     together,
+    transcripts,
+    what_if,
+    work,
 )
 from bot.web.site.headers import SecurityHeaders
 from bot.web.site.live import LiveEvents
@@ -53,8 +59,14 @@ PAGES = (
     task_steps,
     task_files,
     comments,
+    work,
+    transcripts,
+    comparison,
+    receipt,
     queue,
+    what_if,
     endpoints,
+    insight,
     sessions,
     passkeys,
     sign_in,

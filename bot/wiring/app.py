@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.configuration.config import Config
 from bot.configuration.home import Home
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bot.integrations.webhooks.hooks import Hook
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
+    from bot.wiring.what_if import WhatIfs
     from core.model.errors import Problem
     from core.queue.lease_client import LeaseClient
     from core.services.api_responses import ApiResponses
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
+    from core.services.insight import Insight
     from core.services.inventory import Inventory
+    from core.services.joint_approvals import JointApprovals
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
-    from core.services.joint_approvals import JointApprovals
     from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
@@ -48,12 +50,14 @@ if TYPE_CHECKING:
     from core.services.queue_statistics import QueueStatistics
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
+    from core.services.revision_comparison import RevisionComparisons
     from core.services.scheduler_weights import SchedulerWeights
     from core.services.schedules import Schedules
     from core.services.spending_report import SpendingReport
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
+    from core.services.task_work import TaskWorks
     from core.services.web_sessions import WebSessions
     from core.services.webhooks import Webhooks
     from lanes.forge.github.client import GitHubClient
@@ -244,6 +248,13 @@ class App:
         return QueueStatistics(self.database)
 
     @cached_property
+    def insight(self) -> Insight:
+        """What happened in the last days, for the page of insights."""
+        from core.services.insight import Insight
+
+        return Insight(self.database)
+
+    @cached_property
     def scheduler_weights(self) -> SchedulerWeights:
         """The weights of the live scheduler."""
         from core.services.scheduler_weights import SchedulerWeights
@@ -277,6 +288,33 @@ class App:
         from core.services.task_document import TaskDocuments
 
         return TaskDocuments(self.database, self.settings)
+
+    @cached_property
+    def task_works(self) -> TaskWorks:
+        """What was worked on tasks."""
+        from core.services.task_work import TaskWorks
+
+        return TaskWorks(self.database, self.settings)
+
+    @cached_property
+    def comparisons(self) -> RevisionComparisons:
+        """Comparisons of two revisions of a task."""
+        from core.services.revision_comparison import RevisionComparisons
+
+        return RevisionComparisons(self.database, self.files, self.repository)
+
+    @cached_property
+    def what_ifs(self) -> WhatIfs:
+        """What the queue would do on other endpoints."""
+        from bot.wiring.what_if import WhatIfs
+
+        return WhatIfs(self.queue_history)
+
+    async def verified(self, number: int) -> Sequence[dict[str, Any]]:
+        """The checks of a task's receipt, as `countersign verify` prints them; raises `NotFoundError`."""
+        from bot.verification.verify import verify_task
+
+        return await verify_task(self, number, None)
 
     @cached_property
     def identities(self) -> Identities:

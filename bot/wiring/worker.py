@@ -47,6 +47,7 @@ def build_worker(app: App, node: str | None = None) -> Worker:
             LateDuty(lambda: _refresher(app, identity, here)),
             LateDuty(granting.build, is_needed=lambda: bool(app.config.endpoint_kinds)),
             LateDuty(lambda: _forecaster(app, identity, granting)),
+            LateDuty(lambda: _day_counter(app, identity)),
         ),
         jobs_waiting_for_models=lambda: app.lease_client.waiting_jobs,
     )
@@ -77,6 +78,14 @@ def _forecaster(app: App, worker: str, granting: _LateGranter) -> BackgroundDuty
     from bot.wiring.forecasts import LateForecaster
 
     return LateForecaster(app, worker, lambda: granting.granter)
+
+
+def _day_counter(app: App, worker: str) -> BackgroundDuty:
+    from core.queue.day_counter import DayCounter
+    from core.queue.duty_lease import DutyLease
+    from core.store import leaders
+
+    return DayCounter(app.insight, DutyLease(app.database, app.settings, leaders.INSIGHT, worker))
 
 
 def _job_context(app: App) -> JobContext:

@@ -164,6 +164,11 @@ class Queries:
         return await queue_queries.any_in_work(tx)
 
     @reads
+    async def progress(self, tx: Tx) -> Mapping[int, str]:
+        """How far the running jobs are, by the number of their task; only to see that it changed."""
+        return await queue_queries.progress(tx)
+
+    @reads
     async def activity(self, tx: Tx, number: int) -> TaskActivity:
         """The state and the unfinished jobs of task `number`; raises `NotFoundError`."""
         task = await tasks.load(tx, number)

@@ -16,6 +16,8 @@ INVENTORY: Final = "inventory"
 """The duty of looking at the model servers."""
 FORECAST: Final = "forecast"
 """The duty of forecasting the queue, where no models are scheduled; else the granter does it."""
+INSIGHT: Final = "insight"
+"""The duty of counting the days for the page of insights."""
 LEASES: Final = "leases"
 """The duty of granting model leases."""
 

@@ -74,6 +74,12 @@ async def paused_job(tx: Tx, number: int) -> str | None:
     return (await tx.session.exec(select(JobRow.id).where(*paused))).first()
 
 
+async def progress(tx: Tx) -> dict[int, str]:
+    """How far the running jobs are, by the number of their task."""
+    query = select(JobRow.number, JobRow.progress).where(has_state(JobState.RUNNING)).order_by(col(JobRow.claimed_ms))
+    return {number: words or "" for number, words in await tx.session.exec(query)}
+
+
 async def exists(tx: Tx, job_id: str) -> bool:
     """Whether there is a job with this id, finished or not."""
     return (await tx.session.exec(select(JobRow.id).where(JobRow.id == job_id))).first() is not None

@@ -37,6 +37,12 @@ class TaskRow(Row, table=True):
         Index("tasks_by_requester", "requester", "number"),
         Index("tasks_of_requester", "requester", "created_ms"),
         Index("tasks_by_creation", "created_ms", "number"),
+        Index(
+            "tasks_by_after",
+            "after",
+            sqlite_where=text("after IS NOT NULL"),
+            postgresql_where=text("after IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -131,7 +137,11 @@ class EventRow(Row, table=True):
     """One thing that happened; append-only and chained by hash within its task (0: the whole system)."""
 
     __tablename__ = "events"
-    __table_args__ = (UniqueConstraint("number", "seq", name="events_in_order"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("number", "seq", name="events_in_order"),
+        Index("events_by_time", "at_ms", "kind"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
     number: int
@@ -179,6 +189,7 @@ class JobRow(Row, table=True):
         _partial("jobs_running", "owner", where="state = 'running'"),
         _partial("jobs_of_lane", "lane", where="state = 'ready'"),
         _partial("jobs_of_repository", "repository", where="state = 'ready'"),
+        _partial("jobs_by_finish", "finished_ms", "id", where="state = 'done'"),
         Index("jobs_by_readiness", "state", "ready_ms"),
         Index("jobs_of_task", "number", "state"),
         Index("jobs_by_run", "run_key", "state"),
@@ -314,6 +325,7 @@ class ApprovalRow(Row, table=True):
     """One person's verdict on one digest of a task; `signature` is that of their passkey, if they used one."""
 
     __tablename__ = "approvals"
+    __table_args__ = (Index("approvals_by_time", "at_ms"),)
 
     number: int = Field(primary_key=True, foreign_key="tasks.number")
     digest: str = Field(primary_key=True)

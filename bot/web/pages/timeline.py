@@ -86,7 +86,10 @@ def _entry(event: Event) -> TimelineEntry:
 
 
 def _detail(body: Mapping[str, Any]) -> str:
-    """What an event says beside its kind."""
+    """What an event says beside its kind; of a decision also its rule and its lane."""
+    if isinstance(rule := body.get("rule"), str):
+        lane = f", lane {body['lane']}" if isinstance(body.get("lane"), str) else ""
+        return one_line(f"rule {rule}{lane}: {body.get('reason') or ''}", 300)
     for key in ("message", "reason", "problem", "question"):
         value = body.get(key)
         if isinstance(value, str) and value:

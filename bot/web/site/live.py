@@ -1,13 +1,14 @@
 """News for open pages: one reader of the event table for all viewers, and a stream to each of them.
 
-The reader runs only while a page is open and looks for a newer event once a second, so 200 idle viewers cost what one
-does. A stream says only that something changed and of which task; the page then asks for what it shows.
+The reader runs only while a page is open and looks once a second for a newer event and for progress of running jobs,
+so 200 idle viewers cost what one does. A stream says only that something changed and of which task; the page then asks
+for what it shows.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,8 @@ PING_EVERY_S: Final = 20.0
 MAX_VIEWERS: Final = 500
 CHANGED: Final = "changed"
 """The name of the message that any task changed; ``task-12`` is the one of task 12."""
+PROGRESS: Final = "progress"
+"""The name of the message that a running job went on; no task changed."""
 
 StillAllowed = Callable[[], Awaitable[bool]]
 """Whether a viewer's session is still valid."""
@@ -29,14 +32,19 @@ StillAllowed = Callable[[], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """The tasks that changed up to the event with the id `last`; 0 stands for what belongs to no task."""
+    """The tasks that changed up to the event with the id `last`; 0 stands for what belongs to no task.
+
+    `advanced` are the tasks of running jobs that went on.
+    """
 
     numbers: frozenset[int]
     last: int
+    advanced: frozenset[int] = frozenset()
 
     def message(self) -> bytes:
         """The server-sent events that say so; the id lets a browser that reconnects go on from there."""
-        names = [CHANGED, *(f"task-{number}" for number in sorted(self.numbers) if number)]
+        kinds = [CHANGED] * bool(self.numbers) + [PROGRESS] * bool(self.advanced)
+        names = [*kinds, *(f"task-{number}" for number in sorted(self.numbers | self.advanced) if number)]
         return "".join(f"id: {self.last}\nevent: {name}\ndata: {self.last}\n\n" for name in names).encode()
 
 
@@ -50,8 +58,8 @@ class Viewer:
 
     def add(self, news: News) -> None:
         """Add news; a viewer that reads slowly gets all of it at once."""
-        before = self._news.numbers if self._news else frozenset()
-        self._news = News(news.numbers | before, news.last)
+        before = self._news or News(frozenset(), news.last)
+        self._news = News(news.numbers | before.numbers, news.last, news.advanced | before.advanced)
         self._wake.set()
 
     def close(self) -> None:
@@ -81,6 +89,7 @@ class LiveEvents:
         self._look_every_s, self._ping_every_s = look_every_s, ping_every_s
         self._viewers: set[Viewer] = set()
         self._reader: asyncio.Task[None] | None = None
+        self._progress: Mapping[int, str] = {}
         self.looks = 0
 
     @property
@@ -93,7 +102,7 @@ class LiveEvents:
         """Whether no further stream is opened now."""
         return len(self._viewers) >= MAX_VIEWERS
 
-    async def stream(self, after: int, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
+    async def stream(self, after: int, still_allowed: StillAllowed) -> AsyncGenerator[bytes]:
         """Server-sent events of what changed after the event with the id `after`.
 
         It ends when the viewer leaves or loses the session, and when `close` is called.
@@ -132,13 +141,16 @@ class LiveEvents:
             await asyncio.sleep(self._look_every_s)
 
     async def _look(self, last: int | None) -> int:
-        """Wake the viewers if there are events after `last`; returns the newest one."""
+        """Wake the viewers if there are events after `last`, or running jobs went on; returns the newest event."""
         self.looks += 1
+        before, self._progress = self._progress, await self._queries.progress()
         if last is None:
             return await self._queries.newest_event()
+        advanced = frozenset(number for number, words in self._progress.items() if before.get(number, "") != words)
         news = await self._since(last)
-        if news is None:
+        if news is None and not advanced:
             return last
+        news = News(news.numbers if news else frozenset(), news.last if news else last, advanced)
         for viewer in self._viewers:
             viewer.add(news)
         return news.last

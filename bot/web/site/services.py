@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from core.services.approvals import Approvals
     from core.services.attention import Attention
     from core.services.budgets import Budgets
     from core.services.diff_comments import DiffComments
+    from core.services.insight import Insight
     from core.services.inventory import Inventory
+    from core.services.joint_approvals import JointApprovals
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
-    from core.services.joint_approvals import JointApprovals
     from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.requests import Requests
+    from core.services.revision_comparison import RevisionComparisons
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
+    from core.services.task_work import TaskWorks
     from core.services.web_sessions import WebSessions
     from core.settings import SettingsSource
+    from core.simulator.what_if import WhatIfAnswer, WhatIfQuestion
+
+
+class WhatIfService(Protocol):
+    """Answers questions about other endpoints."""
+
+    async def answer(self, question: WhatIfQuestion) -> WhatIfAnswer:
+        """Replay the history; raises `CountersignError` if that cannot be done now."""
 
 
 class SiteServices(Protocol):
@@ -44,12 +56,20 @@ class SiteServices(Protocol):
         """Comments on lines that were not sent yet."""
 
     @property
+    def comparisons(self) -> RevisionComparisons:
+        """Comparisons of two revisions."""
+
+    @property
     def diffs(self) -> StagedDiffs:
         """What digests name."""
 
     @property
     def documents(self) -> TaskDocuments:
         """Everything about one task."""
+
+    @property
+    def insight(self) -> Insight:
+        """What happened in the last days."""
 
     @property
     def inventory(self) -> Inventory:
@@ -84,6 +104,13 @@ class SiteServices(Protocol):
         """Which steps beside verdicts a person can take on a task."""
 
     @property
+    def task_works(self) -> TaskWorks:
+        """What was worked on a task."""
+
+    async def verified(self, number: int) -> Sequence[dict[str, Any]]:
+        """The checks of a task's receipt, as `countersign verify` prints them."""
+
+    @property
     def web_sessions(self) -> WebSessions:
         """Sign-in links and sessions."""
 
@@ -94,3 +121,7 @@ class SiteServices(Protocol):
     @property
     def task_search(self) -> TaskSearch:
         """The list of tasks, filtered."""
+
+    @property
+    def what_ifs(self) -> WhatIfService:
+        """What other endpoints would do."""

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import text
 
 from bot.configuration.home import Home
-from bot.operations.verify import verify_task
+from bot.verification.verify import verify_task
 from bot.wiring.app import App, opened
 from core.model.event import broken_link
 from core.model.lifecycle import State

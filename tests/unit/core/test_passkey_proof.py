@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.operations.passkey_check import passkey_check
+from bot.verification.passkey_check import passkey_check
 from core.model.approval import Approval, Verdict
 from core.model.approval_statement import ApprovalStatement
 from core.model.event import canonical

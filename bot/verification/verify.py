@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.operations.passkey_check import passkey_check
+from bot.verification.passkey_check import passkey_check
 from core.model.decision import ApprovalRequirements
 from core.model.errors import CountersignError, NotFoundError
 from core.model.event import broken_link
@@ -22,7 +22,10 @@ from core.services.home_checks import StoredTask
 from core.signing import Keys
 
 if TYPE_CHECKING:
-    from bot.wiring.app import App
+    from bot.configuration.home import Home
+    from core.ports.repository import Repository
+    from core.services.home_checks import HomeChecks
+    from core.services.queries import Queries
 
 VerifyCheck = dict[str, Any]
 Predicate = dict[str, Any]
@@ -30,8 +33,25 @@ _MODIFIED = "The database was modified outside Countersign."
 _PUBLISHED = "task.published"
 
 
+class VerifySources(Protocol):
+    """What a verification reads; `bot.wiring.app.App` has it."""
+
+    home: Home
+
+    @property
+    def home_checks(self) -> HomeChecks:
+        """All rows of a task."""
+
+    @property
+    def queries(self) -> Queries:
+        """The bytes of artifacts."""
+
+    def repository(self, name: str) -> Repository:
+        """The git store of the repository called `name`."""
+
+
 async def verify_task(
-    app: App, number: int, clone: Path | None, trusted: Sequence[TrustedPasskey] = ()
+    app: VerifySources, number: int, clone: Path | None, trusted: Sequence[TrustedPasskey] = ()
 ) -> list[VerifyCheck]:
     """Run every check on a task's newest receipt; raises `NotFoundError` if it has none.
 
@@ -144,7 +164,7 @@ def _approvals(predicate: Predicate) -> VerifyCheck:
     return _ok("approvals", f"{short} countersigned by {', '.join(needs.have)} ({needs.count} needed)")
 
 
-async def _trees(app: App, task: Task, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
+async def _trees(app: VerifySources, task: Task, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
     """The published commit has the approved tree and parent, and git gives the approved digest."""
     checks: list[VerifyCheck] = []
     from lanes.repository.clone import Clone
@@ -175,7 +195,9 @@ async def _trees(app: App, task: Task, predicate: Predicate, clone: Path | None)
     return checks
 
 
-async def _merged(app: App, stored: StoredTask, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
+async def _merged(
+    app: VerifySources, stored: StoredTask, predicate: Predicate, clone: Path | None
+) -> list[VerifyCheck]:
     """The target branch agrees with the events: it has the recorded merge, or none."""
     from lanes.repository import as_git
     from lanes.repository.clone import Clone

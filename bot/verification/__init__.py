@@ -1,0 +1,1 @@
+"""Verification of receipts: that what was published is what was approved."""
