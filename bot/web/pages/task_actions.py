@@ -85,7 +85,7 @@ async def _approve(site: SiteContext, request: Request, number: int, digest: str
 
 
 def _amounts(form: Form) -> Spending:
-    """The amounts of a larger budget; nothing for as much again. Raises `UsageError` for what is no number."""
+    """The amounts of a larger budget; nothing for as much again. Raises `UsageError` for what is not a number."""
     typed = {name: form.get(name, "").strip() for name in ("steps", "tokens", "usd")}
     if not all(re.fullmatch(r"\d{0,12}(\.\d{1,4})?", text) for text in typed.values()):
         raise UsageError(

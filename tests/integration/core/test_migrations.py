@@ -31,7 +31,7 @@ from core.model.search_query import SearchQuery
 from core.model.task_filter import TaskFilter
 from core.model.webhook_delivery import SENT
 from core.services.task_search import TaskSearch
-from core.store import cards, deliveries, inbox, inventory, model_leases, notes, spending_ledger
+from core.store import cards, deliveries, inbox, insight_table, inventory, model_leases, notes, spending_ledger
 from core.store.database import Database, Location
 from core.store.migrate import HEAD, alembic_config, current_version, migrate, migrations_directory
 from core.store.tables import TaskRow
@@ -54,7 +54,7 @@ def is_declared(name: str | None) -> bool:
     return not str(name).startswith("task_search")
 
 
-_TABLES_OF = (inventory, model_leases)  # imported so that the metadata is whole
+_TABLES_OF = (insight_table, inventory, model_leases)  # imported so that the metadata is whole
 EVERY_TABLE = {*SQLModel.metadata.tables, "alembic_version"}
 
 
