@@ -73,6 +73,12 @@ async def test_a_change_is_asked_for_followed_read_and_stopped(served, connect):
         assert document(await client.call_tool("watch", until))["reached"]
 
 
+async def test_a_client_of_the_older_protocol_is_served_too(served, connect):
+    async with connect(served, mode="legacy") as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+        assert document(await client.call_tool("show", {"number": 1}))["task"]["state"] == "staged"
+
+
 async def test_a_watch_ends_soon_after_the_state_is_reached(served, connect):
     async with connect(served) as client:
         watching = asyncio.create_task(
