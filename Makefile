@@ -164,7 +164,8 @@ docs: $(VENV)/.app ## write docs/lifecycle.md and docs/commands.md from the tabl
 
 .PHONY: docs-site
 docs-site: build/docs-env/.done ## build the documentation as a site into build/site; fails for broken links
-	NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build --quiet --strict -f deploy/site/mkdocs.yml
+	@# not --quiet: MkDocs then counts no warnings, and a strict build passes with them
+	@NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build --strict -f deploy/site/mkdocs.yml
 	@echo "The site is build/site/index.html"
 
 build/docs-env/.done: requirements/docs.txt $(VENV)/.base

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bot.cards.safe import visible_lines
+from bot.cards.safe import visible
 
 MAX_CHARS: Final = 10_000
 """The most of one text of a task; diffs have their own bound."""
@@ -25,8 +25,13 @@ def quoted(value: Any) -> Any:
     return value
 
 
+def shown(text: str) -> str:
+    """`text` with line breaks and tabs as they are, and every other character that is not seen as its code point."""
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
+
+
 def _bounded(text: str) -> str:
-    shown = visible_lines(text)
-    if len(shown) <= MAX_CHARS:
-        return shown
-    return f"{shown[:MAX_CHARS]}… ({len(shown) - MAX_CHARS} more characters)"
+    whole = shown(text)
+    if len(whole) <= MAX_CHARS:
+        return whole
+    return f"{whole[:MAX_CHARS]}… ({len(whole) - MAX_CHARS} more characters)"

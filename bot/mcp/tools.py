@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
-from bot.cards.safe import visible_lines
 from bot.mcp.arguments import (
     Arguments,
     AskArguments,
@@ -20,7 +19,7 @@ from bot.mcp.arguments import (
     TaskArguments,
     WatchArguments,
 )
-from bot.mcp.quoted import quoted
+from bot.mcp.quoted import quoted, shown
 from bot.mcp.services import McpHome
 from core.model.api_token import TokenScope
 from core.model.errors import NotFoundError, RefusedError, UsageError
@@ -102,7 +101,7 @@ async def _diff(home: McpHome, caller: Caller, given: DiffArguments) -> dict[str
     patch = await home.diffs.of(document.task)
     if patch is None:
         raise NotFoundError("no_diff", f"#{given.number} has nothing staged", "Look at its state with `show`.")
-    text = visible_lines(patch.decode("utf-8", "surrogateescape"))
+    text = await asyncio.to_thread(shown, patch.decode("utf-8", "surrogateescape"))  # long diffs take a while
     end = given.offset + given.limit
     return {
         "number": given.number,

@@ -19,7 +19,7 @@ from bot.web.settings import LOOPBACK
 from bot.web.setup.application import SetupPage
 from bot.web.setup.link import LIFETIME_S, SetupLink
 from bot.web.setup.sample import FOLDER, NAME, make_sample, policy_with_sample
-from core.model.errors import ConflictError, CountersignError, UsageError
+from core.model.errors import ConflictError, CountersignError, PermanentError, UsageError
 from core.model.person import check_name
 from core.model.turn import Actor
 
@@ -105,9 +105,13 @@ async def make_first_home(home: Home, name: str, browser: str) -> str:
         async with opened(home) as app:
             link = await app.web_sessions.make_link(Actor(name, "terminal"))
             session = await app.web_sessions.sign_in(link, browser, None)
-    except (CountersignError, OSError):
+    except (CountersignError, OSError) as error:
         if not home.config.exists():  # else it is a home, perhaps another program's
             shutil.rmtree(home.root, ignore_errors=True)
+        if isinstance(error, OSError):
+            why = error.strerror or str(error)
+            mend = "Make the folder writable, or name another with --home."
+            raise PermanentError("not_writable", f"{home.root} cannot be written: {why}", mend) from error
         raise
     assert session is not None, "the link was made a moment ago"
     return session.secret

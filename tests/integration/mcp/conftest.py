@@ -40,24 +40,28 @@ async def served(two_repositories: CliHome) -> AsyncIterator[ServedApi]:
 
 
 @asynccontextmanager
-async def over_http(served: ServedApi, person: str = "ana", *scopes: str, **more: Any) -> AsyncIterator[Client]:
-    """A client with a new token."""
+async def over_http(
+    served: ServedApi, person: str = "ana", *scopes: str, mode: str = "auto", **more: Any
+) -> AsyncIterator[Client]:
+    """A client with a new token; with the mode `legacy` it begins with the older handshake."""
     _, written = await served.token(person, *(scopes or ("read", "request")), **more)
     async with (
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {written}"}, timeout=60) as http,
-        Client(streamable_http_client(f"{served.url}/mcp", http_client=http)) as client,
+        Client(streamable_http_client(f"{served.url}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client
 
 
 @asynccontextmanager
-async def over_stdio(served: ServedApi, person: str = "ana", *_: str, **__: Any) -> AsyncIterator[Client]:
+async def over_stdio(
+    served: ServedApi, person: str = "ana", *_: str, mode: str = "auto", **__: Any
+) -> AsyncIterator[Client]:
     """A client that starts `countersign mcp` as a person."""
     home = str(served.folder / "home")
     command = StdioServerParameters(
         command=str(SCRIPT), args=["--home", home, "mcp", "--as", person], env=clean_environment()
     )
-    async with Client(command) as client:
+    async with Client(command, mode=mode) as client:
         yield client
 
 

@@ -9,6 +9,7 @@ import pytest
 from mcp_types import TextContent
 
 from bot.mcp.arguments import MAX_WATCH_S
+from bot.mcp.quoted import MAX_CHARS, quoted, shown
 from tests.homes import CliHome
 from tests.integration.api.api_home import MARK
 from tests.integration.mcp.conftest import over_http
@@ -72,6 +73,12 @@ async def test_a_change_is_asked_for_followed_read_and_stopped(served, connect):
         assert document(await client.call_tool("watch", until))["reached"]
 
 
+async def test_a_client_of_the_older_protocol_is_served_too(served, connect):
+    async with connect(served, mode="legacy") as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+        assert document(await client.call_tool("show", {"number": 1}))["task"]["state"] == "staged"
+
+
 async def test_a_watch_ends_soon_after_the_state_is_reached(served, connect):
     async with connect(served) as client:
         watching = asyncio.create_task(
@@ -126,6 +133,14 @@ async def test_a_text_that_hides_something_is_shown_as_a_person_would_see_it(ser
         text = json.dumps(document(asked), ensure_ascii=False)
         assert not {"\u202e", "\U000e0041", "\x1b"} & set(text)
         assert "\\u{202e}\\u{e0041}" in document(asked)["task"]["turns"][0]["text"]
+
+
+def test_texts_keep_their_lines_and_tabs_and_hide_nothing():
+    value = {"a\u200b": ["x\n\ty\r\n", {"n": 1, "b": None}], "long": "z" * (MAX_CHARS + 7)}
+    result = quoted(value)
+    assert result["a\\u{200b}"] == ["x\n\ty\\x0d\n", {"n": 1, "b": None}]
+    assert result["long"].endswith("z… (7 more characters)")
+    assert shown("\u2028\x0c\udcff") == "\\u{2028}\\x0c\\xff"
 
 
 async def test_scopes_and_repositories_of_the_token_hold(served):

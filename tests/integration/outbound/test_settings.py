@@ -78,7 +78,7 @@ def test_a_short_or_empty_secret_is_refused(read, monkeypatch):
 
 
 def test_a_secret_in_the_form_of_standard_webhooks_must_be_one(read, monkeypatch):
-    for secret in ("whsec_not*base64*at*all****", "whsec_c2hvcnQ=", f"whsec_{'A' * 120}"):
+    for secret in ("whsec_not*base64*at*all****", "whsec_c2hvcnRzaG9ydGE=", f"whsec_{'A' * 120}"):
         monkeypatch.setenv("COUNTERSIGN_WEBHOOK_MY_CI_SECRET", secret)
         with pytest.raises(ConfigError) as caught:
             read("webhooks: {my-ci: {url: https://ci.example}}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from html import unescape
 
@@ -18,6 +19,7 @@ from tests.window import Window, open_window
 pytestmark = [pytest.mark.window, pytest.mark.xdist_group("window")]
 
 STEPS, ASK = "/first-steps", "/first-steps/ask"
+NEWLINE = "\n"
 
 
 @pytest_asyncio.fixture
@@ -82,6 +84,19 @@ async def test_only_those_who_are_signed_in_see_it_and_only_their_own_forms_coun
     page = (await operator.get(STEPS)).text
     assert "countersign sign-in --as lee" in page
     assert ASK not in operator.forms
+
+
+async def test_what_it_says_to_add_can_be_added(window):
+    visit = await window.signed_in("lee")
+    page = unescape((await visit.get(STEPS)).text)
+    repository, person, chat = re.findall(r'<pre class="commands">(\w+: \{[^\n]*\})</pre>', page)
+    home = window.served.home
+    config = home.root / "countersign.yaml"
+    text = config.read_text().replace("repositories:\n", f"repositories:\n  {repository}\n")
+    config.write_text(f"{text.replace('people:', f'people:{NEWLINE}  {person}')}{chat}\n")
+    token = {"COUNTERSIGN_TELEGRAM_TOKEN": "123456789:AAEabcdefghijklmnopqrstuvwxyz0123456"}
+    said = await asyncio.to_thread(home.run, "policy", "check", environment=token)
+    assert said.code == 0, said
 
 
 async def test_without_the_sample_there_are_no_first_steps(home):

@@ -121,6 +121,15 @@ async def test_a_folder_that_filled_meanwhile_is_not_touched(folder):
         assert [path.name for path in setup.home.root.iterdir()] == ["thesis.txt"]
 
 
+async def test_a_place_that_cannot_be_written_is_named_and_the_form_stays(folder):
+    (folder / "file").write_text("x")
+    async with waiting(folder / "file" / "home") as (setup, client):
+        refused = await setup.send(client, "lee")
+        assert refused.status_code == 500
+        assert "cannot be written: Not a directory" in refused.text
+        assert f'value="{setup.secret}"' in refused.text
+
+
 async def test_no_other_secret_page_or_name_gets_in(folder):
     async with waiting(folder / "home") as (setup, client):
         for secret in ("x", "", setup.secret[:-1], setup.secret.swapcase(), "é"):
