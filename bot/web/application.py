@@ -18,8 +18,10 @@ from bot.web.pages import (
     inbox,
     insight,
     news,
+    policy,
     queue,
     receipt,
+    schedules,
     sessions,
     sign_in,
     static,
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     *(inbox, tasks, task, task_actions, task_files, queue, endpoints, sessions, sign_in, news, static),
-    *(work, transcripts, comparison, receipt, what_if, insight),
+    *(work, transcripts, comparison, receipt, what_if, insight, policy, schedules),
 )
 
 _STATUS_KINDS = {404: Kind.MISSING, 405: Kind.USAGE}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -59,9 +60,22 @@ class Story:
         job.ready_ms, job.claimed_ms, job.finished_ms = at - self.waited - self.ran, at - self.ran, at
         tx.session.add(job)
         await tx.session.flush()
-        cost = {"job_id": job.id, "part": "", "call": "a", "model": "m", "number": number, "lane": self.lane}
+        cost: dict[str, Any] = {
+            "job_id": job.id,
+            "part": "",
+            "call": "a",
+            "model": "m",
+            "number": number,
+            "lane": self.lane,
+        }
         tx.session.add(SpendingRow(**cost, person="ana", calls=1, input_tokens=self.waited, output_tokens=1, at_ms=at))
-        verdict = {"number": number, "digest": "d", "person": self.person, "revision": 1, "verdict": "approve"}
+        verdict: dict[str, Any] = {
+            "number": number,
+            "digest": "d",
+            "person": self.person,
+            "revision": 1,
+            "verdict": "approve",
+        }
         tx.session.add(ApprovalRow(**verdict, surface="web", at_ms=at + self.thought))
         await tx.session.flush()
 
