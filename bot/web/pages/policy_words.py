@@ -48,7 +48,7 @@ def requirement_words(requirements: ApprovalRequirements) -> list[str]:
     standard = " (the standard)" if requirements.expires_s == DEFAULT_EXPIRES_S else ""
     words.append(f"It expires after {duration(requirements.expires_s)}{standard}.")
     if requirements.merge_from:
-        words.append(f"{_either(requirements.merge_from)} may merge it.")
+        words.append(f"It may be merged by {_either(requirements.merge_from)}.")
     words += _merge_words(requirements.merge)
     if requirements.limits is not None:
         words.append(f"At most {limit_words(requirements.limits)}.")
