@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from lanes.forge.github.client import GitHubClient
     from lanes.forge.github.forge import GitHubForge
     from lanes.sandbox import Sandbox
+    from policies.rules import Rules
 
 
 class LoggedMilestones:
@@ -367,6 +368,21 @@ class App:
 
         line = body_line(tickets_in(text, self.trackers()))
         return f"\n{line}\n" if line else ""
+
+    def rules(self) -> Rules:
+        """The rules of the policy in force."""
+        return self.settings.snapshot().rules
+
+    def checked_policy(self) -> Mapping[str, Any]:
+        """What the files of the policy and the lanes say now; raises `ConfigError` for the first mistake."""
+        from bot.configuration.live_settings import load_snapshot
+
+        found = load_snapshot(self.home)
+        return {
+            "rules": len(found.rules.rules),
+            "lanes": len(found.settings.lanes),
+            "digest": found.settings.policy.digest,
+        }
 
     def _has_model(self) -> bool:
         return bool(self.config.models().interpreter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
@@ -48,10 +48,11 @@ class InsightFigures:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """Counts days, and reads what was counted; the figures of days are cached by when they were counted."""
+    """Counts days, and reads what was counted; what was read is cached until it is counted anew."""
 
     database: Database
     recount_ms: int = 60_000
+    _made: dict[int, tuple[object, InsightFigures | None]] = field(default_factory=dict)
     _cache: dict[int, tuple[tuple[int, ...], Sequence[Figure]]] = field(default_factory=dict)
 
     async def count_next(self) -> bool:
@@ -96,13 +97,16 @@ class Insight:
         shown = range(since_ms, today_ms + 1, DAY_MS)
         existing = await _days(tx, since_ms, today_ms)
         counted = await insight.counted_days(tx, since_ms)
+        key, (known, made) = (since_ms, tuple(counted.items())), self._made.get(len(shown), ((), None))
+        if made is not None and known == key:
+            return replace(made, missing=sum(day_ms not in counted for day_ms in existing))
         rows = await self._rows(tx, counted)
         sums: dict[Measure, dict[str, dict[int, tuple[int, float]]]] = defaultdict(lambda: defaultdict(dict))
         for day_ms, figure in rows:
             sums[figure.measure][figure.name][(day_ms - since_ms) // DAY_MS] = (figure.count, figure.total)
         timed = [((day_ms - since_ms) // DAY_MS, figure) for day_ms, figure in rows if figure.bins]
         last = counted.get(today_ms)
-        return InsightFigures(
+        made = InsightFigures(
             days=tuple(datetime.fromtimestamp(day_ms / 1000, UTC).date() for day_ms in shown),
             sums=sums,
             times=_times((figure.measure, figure.name, figure) for _, figure in timed),
@@ -110,6 +114,8 @@ class Insight:
             counted_at=from_ms(last[1]) if last is not None else None,
             missing=sum(day_ms not in counted for day_ms in existing),
         )
+        self._made[len(shown)] = (key, made)
+        return made
 
     async def _rows(self, tx: Tx, counted: Mapping[int, tuple[int, int]]) -> list[tuple[int, Figure]]:
         """The figures of the days that were counted; only those counted anew since the last call are read."""

@@ -14,6 +14,26 @@ from bot.web.graphics.svg import COLOURS, element, stretched, title
 _WIDTH: Final = 1000
 _HEIGHT: Final = 160
 _STEPS: Final = (1, 2, 2.5, 5, 10)
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_TIMES_S: Final = (
+    *(1, 2, 4, 10, 20, 40, _MINUTE, 2 * _MINUTE, 4 * _MINUTE, 10 * _MINUTE, 20 * _MINUTE, 40 * _MINUTE),
+    *(
+        _HOUR,
+        2 * _HOUR,
+        4 * _HOUR,
+        8 * _HOUR,
+        16 * _HOUR,
+        48 * _HOUR,
+        4 * _DAY,
+        8 * _DAY,
+        16 * _DAY,
+        30 * _DAY,
+        90 * _DAY,
+    ),
+)
+"""The ends of an axis of times, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +67,17 @@ class Plot:
         return not any(value for each in self.series for value in each.values)
 
 
-def line_plot(heading: str, days: Sequence[str], series: Sequence[Series], words: Callable[[float], str]) -> Plot:
-    """A line for each series, interrupted where there is no value; `words` write a value."""
-    top = top_of(max((value for each in series for value in each.values if value is not None), default=0.0))
+def line_plot(
+    heading: str,
+    days: Sequence[str],
+    series: Sequence[Series],
+    words: Callable[[float], str],
+    top_for: Callable[[float], float] | None = None,
+) -> Plot:
+    """A line for each series, interrupted where there is no value; `words` write a value, `top_for` ends the axis."""
+    top = (top_for or top_of)(
+        max((value for each in series for value in each.values if value is not None), default=0.0)
+    )
     shapes = [*_grid(), *(shape for each in series for shape in _line(each, top, days, words))]
     return _plot(heading, days, series, words, top, shapes)
 
@@ -64,10 +92,15 @@ def stack_plot(heading: str, days: Sequence[str], series: Sequence[Series], word
 
 def top_of(most: float) -> float:
     """The end of an axis for values up to `most`: a round number."""
-    if most <= 0:
+    if most < 1e-9:
         return 1.0
     power = 10.0 ** math.floor(math.log10(most))
     return next(step * power for step in _STEPS if step * power >= most * 0.999)
+
+
+def time_top_of(most_s: float) -> float:
+    """The end of an axis of times: one that is easy to say, as is its half."""
+    return next((each for each in _TIMES_S if each >= most_s), top_of(most_s))
 
 
 def _plot(

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from bot.cards.safe import one_line
 from bot.cards.times import duration
-from bot.web.graphics.plot import Plot, Series, line_plot, stack_plot
+from bot.web.graphics.plot import Plot, Series, line_plot, stack_plot, time_top_of
 from bot.web.pages.permissions import may_operate
 from bot.web.site.site_context import SiteContext, visitor_of
 from core.model.insight import QUANTILE_ERROR, Measure
@@ -78,9 +78,11 @@ def plots_of(figures: InsightFigures) -> dict[str, Plot]:
     ]
     return {
         "throughput": line_plot("Tasks by day", days, throughput, whole),
-        "waits": line_plot("Wait for a worker and a model", days, _quantiles(figures, Measure.WAIT), short_time),
+        "waits": line_plot(
+            "Wait for a worker and a model", days, _quantiles(figures, Measure.WAIT), short_time, time_top_of
+        ),
         "decisions": line_plot(
-            "From the staged diff to a verdict", days, _quantiles(figures, Measure.DECISION), short_time
+            "From the staged diff to a verdict", days, _quantiles(figures, Measure.DECISION), short_time, time_top_of
         ),
         "errors": stack_plot("Failed tasks by cause", days, _stacked(figures, Measure.ERROR), whole),
         "loads": stack_plot("Loads of models by endpoint", days, _stacked(figures, Measure.LOAD), whole),

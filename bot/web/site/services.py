@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
+    from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
+    from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from core.services.web_sessions import WebSessions
     from core.settings import SettingsSource
     from core.simulator.what_if import WhatIfAnswer, WhatIfQuestion
+    from policies.rules import Rules
 
 
 class WhatIfService(Protocol):
@@ -88,6 +91,10 @@ class SiteServices(Protocol):
         """Approving several low-risk diffs in one sitting."""
 
     @property
+    def preview(self) -> RequestPreview:
+        """The plan for a request, without making it."""
+
+    @property
     def queries(self) -> Queries:
         """Lists, events, the queue and artifacts."""
 
@@ -102,6 +109,10 @@ class SiteServices(Protocol):
     @property
     def steps(self) -> PossibleSteps:
         """Which steps beside verdicts a person can take on a task."""
+
+    @property
+    def schedules(self) -> Schedules:
+        """Recurring requests."""
 
     @property
     def task_works(self) -> TaskWorks:
@@ -125,3 +136,9 @@ class SiteServices(Protocol):
     @property
     def what_ifs(self) -> WhatIfService:
         """What other endpoints would do."""
+
+    def rules(self) -> Rules:
+        """The rules in force."""
+
+    def checked_policy(self) -> Mapping[str, Any]:
+        """What the files of the policy and the lanes say now; raises `ConfigError` for the first mistake."""

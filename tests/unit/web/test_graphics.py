@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.web.graphics.plot import Series, line_plot, stack_plot, time_top_of, top_of
 from bot.web.graphics.strip import Span, strip
 from bot.web.graphics.time_scale import TimeScale
 from bot.web.graphics.tree import Box, tree
@@ -69,3 +70,31 @@ def test_a_later_time_is_never_left_of_an_earlier_one(spans, data):
     first, second = sorted(data.draw(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9))))
     assert 0 <= scale.place(first) <= scale.place(second) <= 1
     assert re.match(r"\d", str(scale.width))
+
+
+def test_a_plot_has_labels_a_table_and_a_line_that_is_interrupted_where_nothing_was():
+    series = [Series("half", [60.0, None, 30.0, 90.0], 0), Series(HOSTILE, [0.0, 1.0, None, None], 9)]
+    plot = line_plot("Waits", ["1 May", "2 May", "3 May", "4 May"], series, lambda value: f"{value:g} s", time_top_of)
+    assert list(plot.y_labels) == ["120 s", "60 s", "0 s"]
+    assert list(plot.x_labels) == ["1 May", "3 May", "4 May"]
+    curves = [each["class"] for each in shapes(plot.graphic, "path") if each["class"].startswith("curve")]
+    assert curves == ["curve p0", "curve p0", "curve p1"]
+    assert plot.rows[0] == ("1 May", ["60 s", "0 s"])
+    assert plot.rows[-1] == ("4 May", ["90 s", "-"])
+    assert not plot.is_empty
+
+
+def test_stacked_bars_stand_on_each_other_and_end_within_the_axis():
+    series = [Series("a", [1.0, 0.0], 0), Series("b", [2.0, 0.0], 1)]
+    bars = shapes(stack_plot("Loads", ["1 May", "2 May"], series, str).graphic, "rect")
+    (y1, h1), (y2, h2) = ((float(each["y"]), float(each["height"])) for each in bars)
+    assert y2 + h2 == pytest.approx(y1, abs=0.02)
+    assert h2 == pytest.approx(2 * h1, abs=0.02)
+    assert y1 + h1 == pytest.approx(159, abs=0.02)
+    assert stack_plot("None", ["1 May"], [], str).is_empty
+
+
+@given(st.floats(0, 1e9))
+def test_an_axis_ends_at_a_round_number_that_no_value_exceeds(most):
+    for top in (top_of(most), time_top_of(most)):
+        assert top >= most * 0.999
