@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from core.services.accounts import Accounts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
     from core.services.budgets import Budgets
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 class SiteServices(Protocol):
     """The services behind the pages; `bot.wiring.app.App` has them."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Local accounts with passwords."""
 
     @property
     def approvals(self) -> Approvals:
