@@ -3,6 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import core.store.account_table
 import core.store.api_tables
 import core.store.budget_extensions
 import core.store.comment_table

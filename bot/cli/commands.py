@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bot.cli import (
+    accounts,
     decisions,
     home,
     interrupted,
@@ -80,6 +81,7 @@ GROUPS = (
     queue_control,
     stats,
     web,
+    accounts,
     passkeys,
     inventory,
     people,

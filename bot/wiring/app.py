@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bot.wiring.what_if import WhatIfs
     from core.model.errors import Problem
     from core.queue.lease_client import LeaseClient
+    from core.services.accounts import Accounts
     from core.services.api_responses import ApiResponses
     from core.services.api_tokens import ApiTokens
     from core.services.approvals import Approvals
@@ -173,6 +174,13 @@ class App:
         from core.services.web_sessions import WebSessions
 
         return WebSessions(self.database, self.settings)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Local accounts with passwords."""
+        from core.services.accounts import Accounts
+
+        return Accounts(self.database, self.settings)
 
     @cached_property
     def passkeys(self) -> Passkeys:

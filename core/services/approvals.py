@@ -76,7 +76,7 @@ class Approvals:
         actor: Actor,
         typed_in: Place | None,
         origin: MessageOrigin,
-        signature: ApprovalSignature | None,
+        signature: ApprovalSignature | None = None,
     ) -> VerdictOutcome:
         settings = self._settings()
         task = await visible_task(tx, number, actor, lock=True)

@@ -149,6 +149,20 @@ class WebSessions:
         await _end_earlier(tx, earlier)
         return await self._begin(tx, StoredLink(person, False, 0), secret, browser, method)
 
+    async def rotate(self, session: str) -> str:
+        """A new secret for the cookie of a session, after its person proved more; the earlier one is void.
+
+        Raises `NotFoundError` for a session that has ended.
+        """
+        secret = secrets.token_urlsafe(32)
+        await self._rotate(session, secret)
+        return secret
+
+    @writes
+    async def _rotate(self, tx: Tx, session: str, secret: str) -> None:
+        if not await web_sessions.set_secret(tx, session, secret):
+            raise NotFoundError("no_such_session", "your session has ended", "Sign in again.")
+
     async def _begin(self, tx: Tx, who: StoredLink, secret: str, browser: str, method: str) -> NewSession:
         row = WebSessionRow(
             secret_sha256=web_sessions.hashed(secret),

@@ -83,6 +83,14 @@ async def touch(tx: Tx, session: str) -> None:
     await tx.session.execute(update(WebSessionRow).where(col(WebSessionRow.id) == session).values(seen_ms=tx.now_ms))
 
 
+async def set_secret(tx: Tx, session: str, secret: str) -> bool:
+    """Give a session another cookie; False if there is none with this id."""
+    changed = await tx.session.execute(
+        update(WebSessionRow).where(col(WebSessionRow.id) == session).values(secret_sha256=hashed(secret))
+    )
+    return int(getattr(changed, "rowcount", 0)) == 1
+
+
 async def remove(tx: Tx, session: str) -> bool:
     """End a session; False if there is none with this id."""
     await _remove_shown(tx, col(WebShownRow.session) == session)

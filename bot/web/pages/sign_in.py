@@ -39,6 +39,23 @@ def router(site: SiteContext) -> APIRouter:
         set_cookie(request, response, new.secret, ABSOLUTE_S)
         return response
 
+    @routes.post("/sign-in/password")
+    async def use_password(request: Request) -> Response:
+        form = await read_form(request)
+        address = request.client.host if request.client else ""
+        if not site.sign_ins.allow(address):
+            reason = "Too many attempts. Wait a minute, then try again."
+            return site.render.page(request, "sign_in.html", 429, token=None, reason=reason)
+        person = await site.services.accounts.signed_in_by(form.get("name", ""), form.get("password", ""))
+        if person is None:
+            reason = "Wrong name or password, or too many wrong ones within a minute."
+            return site.render.page(request, "sign_in.html", 403, token=None, reason=reason)
+        browser, earlier = request.headers.get("user-agent", ""), cookie_of(request)
+        new = await site.services.web_sessions.sign_in_person(person, "password", browser, earlier)
+        response = see_other("/")
+        set_cookie(request, response, new.secret, ABSOLUTE_S)
+        return response
+
     return routes
 
 

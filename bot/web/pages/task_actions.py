@@ -11,12 +11,13 @@ from fastapi.responses import Response
 from bot.web.pages.task import task_page
 from bot.web.site.relying_party import needed_relying_party
 from bot.web.site.render import STATUS
-from bot.web.site.session import Visitor
+from bot.web.site.session import Visitor, set_cookie
 from bot.web.site.site_context import SiteContext, add_form, see_other, task_number, visitor_of
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Verdict
 from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, NotFoundError, Problem, UsageError
+from core.services.web_sessions import ABSOLUTE_S
 
 Form = Mapping[str, str]
 
@@ -32,7 +33,11 @@ def router(site: SiteContext) -> APIRouter:
             problem = problem or await _approve(site, request, number, digest, form.get("credential", ""))
         except CountersignError as error:
             problem = _checked(error)
-        return await _done(site, request, problem)
+        response = await _done(site, request, problem)
+        if problem is None and form.get("credential"):  # who proved more gets a new cookie
+            secret = await site.services.web_sessions.rotate(visitor.session.id)
+            set_cookie(request, response, secret, ABSOLUTE_S)
+        return response
 
     async def reject(request: Request, visitor: Visitor, form: Form) -> Response:
         number, reason = task_number(request), form.get("reason", "").strip()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from core.services.accounts import Accounts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
     from core.services.budgets import Budgets
@@ -41,6 +42,10 @@ class WhatIfService(Protocol):
 
 class SiteServices(Protocol):
     """The services behind the pages; `bot.wiring.app.App` has them."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Local accounts with passwords."""
 
     @property
     def approvals(self) -> Approvals:

@@ -29,7 +29,7 @@
 
   const answer = async (form) => {
     const response = await fetch(form.dataset.options, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-    const told = await response.json();
+    const told = await response.json().catch(() => ({ problem: "Your session has changed. Open this page again." }));
     if (told.problem) throw new Error(told.problem);
     const publicKey = readable(told.publicKey);
     const credential = await navigator.credentials[form.dataset.passkey]({ publicKey });

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlmodel import SQLModel
 
+import core.store.account_table
 import core.store.api_tables
 import core.store.budget_extensions
 import core.store.comment_table

@@ -34,7 +34,7 @@ FORMS = {
     "/sign-out": (Role.VIEWER, {}),
 }
 """Every form, the role that it needs, and what it sends; a form without a case fails the test below."""
-WITHOUT_SESSION = {"/sign-in", "/sign-in/passkey", "/sign-in/passkey-options"}
+WITHOUT_SESSION = {"/sign-in", "/sign-in/password", "/sign-in/passkey", "/sign-in/passkey-options"}
 REFUSED = re.compile(r"has the role [a-z]+; this needs the role|is not a maintainer or an operator")
 
 
