@@ -56,4 +56,5 @@ class InventoryRefresher:
         if not self.watch.names() or not await self.lease.is_ours():
             return
         state = await self.inventory.state()
-        await self.inventory.record(await self.watch.look(state.snapshots, state.hardware, state.in_use, state.now))
+        seen = await self.watch.look(state.snapshots, state.hardware, state.in_use, state.now)
+        await self.inventory.record(seen, state.snapshots)
