@@ -142,25 +142,36 @@ def move(
     as_json: bool,
 ) -> int:
     """Move the waiting job of task N to another place in the queue. For maintainers with --as."""
-    if (first, last, before is not None).count(True) != 1:
-        raise UsageError("one_place", "it is not clear where to", "Name one of --first, --last and --before M.")
+    to = place_of(first=first, last=last, before=before)
 
     async def work() -> int:
         from core.services.queue_control import MoveTo, QueueMove
 
-        to = MoveTo.FIRST if first else MoveTo.LAST if last else MoveTo.BEFORE
-        moved = QueueMove(to, before, reason.strip())
+        moved = QueueMove(MoveTo(to), before, reason.strip())
         async with context.open() as app:
             await app.queue_control.move(operator(app, person), number, moved)
             place = (await app.documents.document(number)).queue
         position = place.position if place is not None else 0
-        if as_json:
-            print_json({"task": number, "moved": moved.to_json(), "position": position})
-        else:
-            click.echo(f"#{number} is number {position} in the queue now." if position else f"#{number} was moved.")
+        print_moved({"task": number, "moved": moved.to_json(), "position": position}, as_json=as_json)
         return 0
 
     return run(work())
+
+
+def place_of(*, first: bool, last: bool, before: int | None) -> str:
+    """Where the options of `move` say to: first, last or before; raises `UsageError` unless they name one place."""
+    if (first, last, before is not None).count(True) != 1:
+        raise UsageError("one_place", "it is not clear where to", "Name one of --first, --last and --before M.")
+    return "first" if first else "last" if last else "before"
+
+
+def print_moved(document: dict[str, Any], *, as_json: bool) -> None:
+    """Print where a job is now."""
+    number, position = document["task"], document["position"]
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(f"#{number} is number {position} in the queue now." if position else f"#{number} was moved.")
 
 
 async def _drain(app: App, actor: Actor, endpoint: str, reason: str, *, as_json: bool) -> int:

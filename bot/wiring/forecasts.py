@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.log import log
 from core.model.errors import CountersignError
+from core.services.idle_looks import IdleLooks
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from core.queue.queue_forecaster import QueueForecaster
 
 _LOOKS_EVERY_S: Final = 3.0
+_LONGEST_S: Final = 60.0
+"""After how long it looks in any case; no job begins to wait without a commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class LateForecaster:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        while not await self._any_in_work():  # noqa: ASYNC110 (it asks the database)
+        idle = IdleLooks(self.app.database, _LONGEST_S)
+        while not await idle.unless_idle(self._any_in_work):  # noqa: ASYNC110 (it asks the database)
             await asyncio.sleep(_LOOKS_EVERY_S)
         await self._build().run()
 

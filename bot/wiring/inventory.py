@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,14 +59,15 @@ class LateWatch:
             self._watch.close()
 
 
-def build_refresher(app: App, worker: str, node: str) -> InventoryRefresher:
-    """The refresher of a worker on `node`."""
+def build_refresher(app: App, worker: str, node: str, wake: asyncio.Event) -> InventoryRefresher:
+    """The refresher of a worker on `node`, which looks at once when `wake` is set."""
     return InventoryRefresher(
         inventory=app.inventory,
         lease=DutyLease(app.database, app.settings, leaders.INVENTORY, worker, LEAST_LEASE_S),
         watch=LateWatch(app, node),
         hardware=HostReader(),
         node=node,
+        wake=wake,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,11 @@ class LateControl:
         return ModelControl(lambda: self.app.config.models().endpoints)
 
 
-def build_granter(app: App, worker: str) -> LeaseGranter:
-    """The granter of a worker; the lease client of this process wakes it, and is woken by it."""
+def build_granter(app: App, worker: str, on_moved: Callable[[], None]) -> LeaseGranter:
+    """The granter of a worker; the lease client of this process wakes it, and is woken by it.
+
+    `on_moved` is called when a load ended.
+    """
     client = app.lease_client
     granter = LeaseGranter(
         book=ModelLeaseBook(app.database),
@@ -44,6 +48,7 @@ def build_granter(app: App, worker: str) -> LeaseGranter:
         duty=DutyLease(app.database, app.settings, leaders.LEASES, worker),
         control=LateControl(app),
         on_change=client.notify,
+        on_moved=on_moved,
     )
     client.wake_granter = granter.wake.set
     return granter

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +32,8 @@ def build_worker(app: App, node: str | None = None) -> Worker:
     """
     app.settings.require("models")
     identity, here = new_id("worker"), node or socket.gethostname()
-    granting = _LateGranter(app, identity)
+    look_soon = asyncio.Event()
+    granting = _LateGranter(app, identity, look_soon.set)
 
     def engine() -> Engine:
         from core.queue.engine import DbosEngine
@@ -44,7 +47,7 @@ def build_worker(app: App, node: str | None = None) -> Worker:
         node=NodeView(here, _offers(app)),
         reconciler=Reconciler(app.database, app.settings),
         duties=(
-            LateDuty(lambda: _refresher(app, identity, here)),
+            LateDuty(lambda: _refresher(app, identity, here, look_soon)),
             LateDuty(granting.build, is_needed=lambda: bool(app.config.endpoint_kinds)),
             LateDuty(lambda: _forecaster(app, identity, granting)),
             LateDuty(lambda: _day_counter(app, identity)),
@@ -53,10 +56,10 @@ def build_worker(app: App, node: str | None = None) -> Worker:
     )
 
 
-def _refresher(app: App, worker: str, node: str) -> BackgroundDuty:
+def _refresher(app: App, worker: str, node: str, wake: asyncio.Event) -> BackgroundDuty:
     from bot.wiring.inventory import build_refresher
 
-    return build_refresher(app, worker, node)
+    return build_refresher(app, worker, node, wake)
 
 
 @dataclass(slots=True)
@@ -65,12 +68,13 @@ class _LateGranter:
 
     app: App
     worker: str
+    on_moved: Callable[[], None]
     granter: LeaseGranter | None = None
 
     def build(self) -> BackgroundDuty:
         from bot.wiring.leases import build_granter
 
-        self.granter = build_granter(self.app, self.worker)
+        self.granter = build_granter(self.app, self.worker, self.on_moved)
         return self.granter
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.model.errors import ConflictError, PermanentError
@@ -11,9 +12,7 @@ from core.services.budgets import resume
 from core.settings import SettingsSource
 from core.store import tasks
 from core.store.database import Database
-from core.store.unit_of_work import Tx, reads, writes
-
-BATCH = 200
+from core.store.unit_of_work import Tx, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +22,15 @@ class BudgetRelease:
     database: Database
     settings: SettingsSource
 
-    async def sweep(self) -> int:
-        """One pass; returns how many tasks continue."""
+    async def resume_if_free(self, numbers: Sequence[int]) -> int:
+        """Resume those of these tasks whose lane has budget again; returns how many continue."""
         resumed = 0
-        for number in await self._due():
+        for number in numbers:
             try:
                 resumed += await self._resume_if_free(number)
             except ConflictError:  # it was answered meanwhile
                 continue
         return resumed
-
-    @reads
-    async def _due(self, tx: Tx) -> list[int]:
-        return await tasks.due_to_resume(tx, BATCH)
 
     @writes
     async def _resume_if_free(self, tx: Tx, number: int) -> bool:

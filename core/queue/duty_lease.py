@@ -35,4 +35,4 @@ class DutyLease:
         async def lead(tx: Tx) -> bool:
             return await leaders.lead(tx, self.duty, self.worker, lease_ms)
 
-        return await self.database.write(lead)
+        return await self.database.write_quietly(lead)

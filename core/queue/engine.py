@@ -24,7 +24,8 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from core.jobs.job_context import StepOutput
 from core.log import log
 from core.model.job import Job
-from core.store.database import Location, driver_url, durable_engine, is_damaged, set_aside
+from core.store.database import Location, is_damaged, set_aside
+from core.store.engines import driver_url, durable_engine
 
 APPLICATION_VERSION = "1"
 """Pinned, because DBOS does not continue runs of another version."""

@@ -12,7 +12,7 @@ from core.queue.reconciler import Reconciler
 from core.queue.runner import Runner
 from core.settings import SettingsSource
 from core.store import jobs, workers
-from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
+from core.store.unit_of_work import RunsTransactions, Tx, reads, writes_quietly
 
 WATCH_S: Final = 1.0
 """How often a worker looks whether the jobs that it runs were cancelled."""
@@ -74,7 +74,7 @@ class Heartbeat:
     async def _held(self, tx: Tx) -> set[str]:
         return await jobs.held_by(tx, self.worker)
 
-    @writes
+    @writes_quietly
     async def _beat(self, tx: Tx) -> tuple[bool, set[str]]:
         """Whether this worker still counts as alive, and the ids of the jobs that it holds."""
         return await workers.beat(tx, self.worker), await jobs.held_by(tx, self.worker)

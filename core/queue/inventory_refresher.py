@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from core.log import fault_of, log
@@ -23,7 +23,7 @@ MEASURE_EVERY: Final = 2
 class InventoryRefresher:
     """Keeps the inventory up to date on behalf of one worker, for its `node`; failures are logged, and never end it.
 
-    `lease` is that of the duty `core.store.leaders.INVENTORY`.
+    `lease` is that of the duty `core.store.leaders.INVENTORY`. Once `wake` is set it looks at once.
     """
 
     inventory: Inventory
@@ -32,6 +32,7 @@ class InventoryRefresher:
     hardware: HardwareReader
     node: str
     every_s: float = REFRESH_EVERY_S
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Refresh again and again, until cancelled."""
@@ -45,9 +46,17 @@ class InventoryRefresher:
                 except Exception as error:  # noqa: BLE001 - a server's odd answer must not stop the worker
                     log.error("inventory_broke", **fault_of(error))
                 rounds += 1
-                await asyncio.sleep(self.every_s)
+                await self._sleep()
         finally:
             self.watch.close()
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(self.every_s):
+                await self.wake.wait()
+        except TimeoutError:
+            pass
+        self.wake.clear()
 
     async def refresh(self, *, measures: bool = True) -> None:
         """Measure the host, and look at every endpoint if this worker is the one that does."""
@@ -56,4 +65,5 @@ class InventoryRefresher:
         if not self.watch.names() or not await self.lease.is_ours():
             return
         state = await self.inventory.state()
-        await self.inventory.record(await self.watch.look(state.snapshots, state.hardware, state.in_use, state.now))
+        seen = await self.watch.look(state.snapshots, state.hardware, state.in_use, state.now)
+        await self.inventory.record(seen, state.snapshots)

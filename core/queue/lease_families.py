@@ -122,6 +122,12 @@ class LeaseFamilies:
         taken_mib = self._endpoints[endpoint].taken_mib
         return sum(max(0, mib - counted_mib.get(family, 0)) for family, mib in taken_mib.items())
 
+    def seen_mib(self, endpoint: str) -> dict[str, int]:
+        """What each loaded family takes, as was seen and as is expected of it by now, whichever is more."""
+        known = self._endpoints[endpoint]
+        seen = {family: mib for family, mib in known.taken_mib.items() if mib and family in known.memory_mib}
+        return {family: max(mib, known.memory_mib[family]) for family, mib in seen.items()}
+
     def named(self, model: str, only_on: str = "") -> dict[str, int]:
         """The families that endpoints, or only one, call by this name, with the number of endpoints that have each.
 

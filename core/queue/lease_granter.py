@@ -30,6 +30,8 @@ _LEAD_EVERY_S: Final = 2.0
 class LeaseGranter:
     """Grants leases on behalf of one worker while that has the duty; `on_change` is called after every grant.
 
+    `on_moved` is called when a load ended: the endpoint should be looked at soon, because what is known of it is older.
+
     When the duty comes to this worker, the scheduler is built anew from the rows; nothing of it is stored elsewhere.
     """
 
@@ -38,6 +40,7 @@ class LeaseGranter:
     duty: DutyLease
     control: EndpointControl
     on_change: Callable[[], None] = lambda: None
+    on_moved: Callable[[], None] = lambda: None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _scheduling: LeaseScheduling | None = None
     _moves: ModelMoves | None = None
@@ -86,7 +89,9 @@ class LeaseGranter:
         if now_s - self._looked_s >= INVENTORY_EVERY_S:
             self._looked_s = now_s
             scheduling.see_endpoints(self._scheduled(await self.inventory.endpoints()), moves.moving, now_s)
-        for outcome in moves.take_finished():
+        if finished := moves.take_finished():
+            self.on_moved()
+        for outcome in finished:
             scheduling.see_move(outcome, now_s)
         scheduling.see_leases(alive.leases, now_s)
         moves.begin(scheduling.take_moves())

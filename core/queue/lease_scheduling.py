@@ -26,6 +26,7 @@ from core.scheduler.events import (
     Load,
     Loaded,
     LoadFailed,
+    Measured,
     MemoryChanged,
     Tick,
     Vanished,
@@ -268,6 +269,10 @@ class LeaseScheduling:
             self._tell(Vanished(name, family), now_s)
         for family in set(residents) - state.residents.keys() - outdated:
             self._tell(Appeared(name, family), now_s)
+        for family, memory_mib in self.families.seen_mib(name).items():
+            resident = state.residents.get(family)
+            if resident is not None and family not in outdated and memory_mib < resident.family.memory_mib:
+                self._tell(Measured(name, family, memory_mib), now_s)
         counted = {family: resident.family.memory_mib for family, resident in state.residents.items()}
         memory_mib = max(0, memory_mib_of(status) - self.families.uncounted_mib(name, counted))
         if state.memory_mib != memory_mib:

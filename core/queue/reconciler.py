@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.log import log
@@ -28,6 +29,20 @@ _DEPENDENCY_LOST = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """What a pass finds to do; each of it is checked again in the transaction that does it."""
+
+    any_silent: bool
+    to_expire: Sequence[int]
+    to_remind: Sequence[int]
+    any_dependency_met: bool
+    any_stranded: bool
+    lost_dependencies: Sequence[tuple[int, int, str]]
+    to_resume: Sequence[int]
+    orphans: Sequence[int]
+
+
 @dataclass(slots=True)
 class Reconciler:
     """Declares silent workers dead, expires waits, releases dependencies, and gives orphaned tasks a new job."""
@@ -37,12 +52,30 @@ class Reconciler:
 
     async def sweep(self, worker: str = "") -> int:
         """One pass on behalf of the living `worker`; returns the number of changes."""
-        changed = await self._rescue_from_dead(worker)
-        changed += await self._expire()
-        changed += await self._remind()
-        changed += await self._settle_dependencies()
-        changed += await BudgetRelease(self.database, self.settings).sweep()
-        return changed + await self._replace_lost_jobs()
+        lease_ms = round(self.settings().timing.lease_s * 1000)
+        survey = await self._survey(lease_ms, worker)
+        changed = _logged(await self._declare_dead(lease_ms, worker)) if survey.any_silent else 0
+        changed += await self._expire(survey.to_expire)
+        changed += await self._remind(survey.to_remind)
+        changed += await self._settle_dependencies(survey)
+        changed += await BudgetRelease(self.database, self.settings).resume_if_free(survey.to_resume)
+        return changed + await self._replace_lost_jobs(survey.orphans)
+
+    @reads
+    async def _survey(self, tx: Tx, lease_ms: int, but: str) -> _Survey:
+        """Everything in one transaction: an idle server does this every two seconds."""
+        met, lost = ([state.value for state in states] for states in (DEPENDENCY_MET, _DEPENDENCY_LOST))
+        owed = {state.value: kind.value for state, kind in OWED_IN.items()}
+        return _Survey(
+            any_silent=await workers.any_silent(tx, tx.now_ms - lease_ms, but),
+            to_expire=await tasks.due_to_expire(tx, tuple(sorted(WAITING_FOR_PEOPLE)), BATCH),
+            to_remind=await tasks.due_to_remind(tx, BATCH),
+            any_dependency_met=bool(await queue_queries.waiting_on(tx, met, 1)),
+            any_stranded=await shared_runs.any_stranded(tx),
+            lost_dependencies=await queue_queries.waiting_on(tx, lost, BATCH),
+            to_resume=await tasks.due_to_resume(tx, BATCH),
+            orphans=await queue_queries.orphans(tx, owed, BATCH),
+        )
 
     async def release(self, worker: str, job_ids: set[str]) -> int:
         """Return jobs to the queue that `worker` holds but does not run; returns their number."""
@@ -50,19 +83,9 @@ class Reconciler:
 
     # -- dead workers
 
-    async def _rescue_from_dead(self, but: str) -> int:
-        """Declare workers dead that sent no heartbeat for the time of a lease, and rescue their jobs."""
-        lease_ms = round(self.settings().timing.lease_s * 1000)
-        if not await self._any_silent(lease_ms, but):
-            return 0
-        return _logged(await self._declare_dead(lease_ms, but))
-
-    @reads
-    async def _any_silent(self, tx: Tx, lease_ms: int, but: str) -> bool:
-        return await workers.any_silent(tx, tx.now_ms - lease_ms, but)
-
     @writes
     async def _declare_dead(self, tx: Tx, lease_ms: int, but: str) -> list[Job]:
+        """Declare workers dead that sent no heartbeat for the time of a lease, and rescue their jobs."""
         dead = await workers.declare_dead(tx, tx.now_ms - lease_ms, but)
         return await self._rescue(tx, dead) if dead else []
 
@@ -95,23 +118,19 @@ class Reconciler:
 
     # -- what waits for people
 
-    async def _expire(self) -> int:
+    async def _expire(self, numbers: Sequence[int]) -> int:
         """Expire tasks that waited too long for a person; an expiry is not a rejection."""
         expired = 0
-        for number in await self._due_to_expire():
+        for number in numbers:
             message = f"no one decided on #{number} in time"
             problem = Problem(Kind.CONFLICT, "expired", message, "Reply to it to start its next revision.")
             expired += await self._step_if_possible(number, Fact.EXPIRED, problem)
         return expired
 
-    @reads
-    async def _due_to_expire(self, tx: Tx) -> list[int]:
-        return await tasks.due_to_expire(tx, tuple(sorted(WAITING_FOR_PEOPLE)), BATCH)
-
-    async def _remind(self) -> int:
+    async def _remind(self, numbers: Sequence[int]) -> int:
         """Remind people of what waits for them and, if no one answers, escalate; expiry comes last."""
         reminded = 0
-        for number in await self._due_to_remind():
+        for number in numbers:
             try:
                 await self._remind_of(number)
             except ConflictError:  # it was decided meanwhile
@@ -119,21 +138,17 @@ class Reconciler:
             reminded += 1
         return reminded
 
-    @reads
-    async def _due_to_remind(self, tx: Tx) -> list[int]:
-        return await tasks.due_to_remind(tx, BATCH)
-
     @writes
     async def _remind_of(self, tx: Tx, number: int) -> None:
         await remind(tx, self.settings(), number)
 
     # -- dependencies
 
-    async def _settle_dependencies(self) -> int:
+    async def _settle_dependencies(self, survey: _Survey) -> int:
         """Release jobs whose dependency was published; apply the failure rule where it cannot be any more."""
-        changed = await self._release_waiting() if await self._any_dependency_met() else 0
-        changed += await self._release_stranded() if await self._any_stranded() else 0
-        for number, after, state in await self._lost_dependencies():
+        changed = await self._release_waiting() if survey.any_dependency_met else 0
+        changed += await self._release_stranded() if survey.any_stranded else 0
+        for number, after, state in survey.lost_dependencies:
             try:
                 await self._settle_lost(number, after, state)
             except ConflictError:  # the task changed meanwhile
@@ -145,25 +160,13 @@ class Reconciler:
     async def _settle_lost(self, tx: Tx, number: int, after: int, state: str) -> None:
         await settle_lost(tx, number, after, state)
 
-    @reads
-    async def _any_stranded(self, tx: Tx) -> bool:
-        return await shared_runs.any_stranded(tx)
-
     @writes
     async def _release_stranded(self, tx: Tx) -> int:
         return await shared_runs.release_stranded(tx)
 
-    @reads
-    async def _any_dependency_met(self, tx: Tx) -> bool:
-        return bool(await queue_queries.waiting_on(tx, [state.value for state in DEPENDENCY_MET], 1))
-
     @writes
     async def _release_waiting(self, tx: Tx) -> int:
         return await jobs.release_waiting(tx, [state.value for state in DEPENDENCY_MET])
-
-    @reads
-    async def _lost_dependencies(self, tx: Tx) -> list[tuple[int, int, str]]:
-        return await queue_queries.waiting_on(tx, [state.value for state in _DEPENDENCY_LOST], BATCH)
 
     @writes
     async def _step(self, tx: Tx, number: int, fact: Fact, problem: Problem) -> None:
@@ -179,17 +182,12 @@ class Reconciler:
 
     # -- orphans
 
-    async def _replace_lost_jobs(self) -> int:
+    async def _replace_lost_jobs(self, orphans: Sequence[int]) -> int:
         """Give a new job to tasks in a working state that have none, which is the result of a fault."""
-        orphans = await self._orphans()
         for number in orphans:
             log.warning("job_owed_again", task=number)
             await self._owe_again(number)
         return len(orphans)
-
-    @reads
-    async def _orphans(self, tx: Tx) -> list[int]:
-        return await queue_queries.orphans(tx, {state.value: kind.value for state, kind in OWED_IN.items()}, BATCH)
 
     @writes
     async def _owe_again(self, tx: Tx, number: int) -> None:

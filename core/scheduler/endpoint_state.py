@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.scheduler.demand import Demand, EndpointSpec, Family, WorkClass
 
@@ -104,6 +104,13 @@ class EndpointState:
         self.residents[resident.family.name] = resident
         self.used_mib += resident.family.memory_mib
         self.asleep.pop(resident.family.name, None)
+
+    def correct(self, family: str, memory_mib: int) -> None:
+        """A family that is ready here takes `memory_mib`; nothing changes for another."""
+        if self.is_ready(family):
+            resident = self.residents[family]
+            self.used_mib += memory_mib - resident.family.memory_mib
+            resident.family = replace(resident.family, memory_mib=memory_mib)
 
     def remove(self, family: str) -> Resident | None:
         """Take a family's memory back; None when it is not here."""

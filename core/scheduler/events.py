@@ -106,11 +106,22 @@ class MemoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """A family that is ready on an endpoint takes `memory_mib` there, as was seen: less than it was given."""
+
+    endpoint: str
+    family: str
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed."""
 
 
-EndpointEvent = Loaded | LoadFailed | Vanished | Appeared | Adopted | EndpointUp | EndpointDown | MemoryChanged
+EndpointEvent = (
+    Loaded | LoadFailed | Vanished | Appeared | Adopted | EndpointUp | EndpointDown | MemoryChanged | Measured
+)
 Event = Arrived | Withdrawn | Finished | Held | Tick | EndpointEvent
 
 

@@ -105,9 +105,8 @@ class Scheduler:
             case events.Adopted(demand, endpoint):
                 self._adopt(demand, endpoint)
                 return ()
-            case events.MemoryChanged(endpoint, memory_mib):
-                self.endpoints[endpoint].memory_mib = memory_mib
-                return self._at(self.endpoints[endpoint], now_s)
+            case events.MemoryChanged() | events.Measured():
+                return self._at(self._remember(event), now_s)
             case _:
                 assert_never(event)
 
@@ -164,6 +163,14 @@ class Scheduler:
         for family in residents:
             state.add(Resident(self.waiting.families[family], is_ready=True, has_served=True))
             self._homes.enter(family, spec.name)
+        return state
+
+    def _remember(self, event: events.MemoryChanged | events.Measured) -> EndpointState:
+        state = self.endpoints[event.endpoint]
+        if isinstance(event, events.Measured):
+            state.correct(event.family, event.memory_mib)
+        else:
+            state.memory_mib = event.memory_mib
         return state
 
     def _appear(self, endpoint: str, family: str) -> EndpointState:

@@ -21,15 +21,16 @@ class IdleLooks:
 
     database: Database
     longest_s: float = LONGEST_S
-    _version: int | None = None
+    _version: tuple[int, int] | None = None
     _until_s: float = 0.0
 
     async def unless_idle(self, look: Callable[[], Awaitable[T]]) -> T | None:
         """What `look` found, a true value if there is something to do.
 
-        None without a look if the last one found nothing to do, and nothing was committed since it began.
+        None without a look if the last one found nothing to do, and nothing was committed since it began, but for what
+        this process writes again and again (`Database.write_quietly`).
         """
-        version = self.database.commits.version()
+        version = await self.database.committed()
         if version is not None and version == self._version and time.monotonic() < self._until_s:
             return None
         found = await look()

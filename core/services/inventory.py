@@ -19,7 +19,7 @@ from core.settings import SettingsSource
 from core.store import events, inventory, leaders, workers
 from core.store.database import Database, to_ms
 from core.store.inventory import Drain
-from core.store.unit_of_work import Tx, reads, writes
+from core.store.unit_of_work import Tx, reads, writes, writes_quietly
 from core.store.workers import WorkerView
 
 _LOOK_MS: Final = 10_000
@@ -195,9 +195,19 @@ class Inventory:
         hardware = {node.name: node.hardware for node in await inventory.nodes(tx) if node.hardware is not None}
         return InventoryState(snapshots, hardware, self._in_use(await inventory.work_under_way(tx)), tx.now)
 
-    @writes
-    async def record(self, tx: Tx, snapshots: Sequence[EndpointSnapshot]) -> None:
-        """Keep what a look showed: the snapshots, an event for each change of state, and the memory of new loads."""
+    async def record(
+        self, snapshots: Sequence[EndpointSnapshot], before: Mapping[str, EndpointSnapshot] | None = None
+    ) -> None:
+        """Keep what a look showed: the snapshots, an event for each change of state, and the memory of new loads.
+
+        Where each endpoint is as the look `before` showed it, no loop of this process has to look because of it.
+        """
+        known = before or {}
+        is_news = any(each.name not in known or known[each.name].state is not each.state for each in snapshots)
+        run = self.database.write if is_news else self.database.write_quietly
+        await run(lambda tx: self._record(tx, snapshots))
+
+    async def _record(self, tx: Tx, snapshots: Sequence[EndpointSnapshot]) -> None:
         rows = await inventory.endpoints(tx)
         for snapshot in snapshots:
             row = rows.get(snapshot.name)
@@ -209,7 +219,7 @@ class Inventory:
             for model in _appeared(before, snapshot):
                 await _record_foreign_load(tx, before, snapshot.name, model)
 
-    @writes
+    @writes_quietly
     async def record_hardware(self, tx: Tx, node: str, hardware: HostHardware) -> None:
         """Keep what was measured of a node."""
         await inventory.save_hardware(tx, node, hardware)

@@ -7,13 +7,12 @@ import random
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.model.advice import DOCTOR
@@ -21,18 +20,19 @@ from core.model.errors import ConflictError, CountersignError, Kind, PermanentEr
 from core.model.ids import NewId, new_id
 from core.model.stored import StoredValueError
 from core.store.commit_watch import CommitWatch
+from core.store.engines import (
+    CONNECTIONS,
+    Location,
+    engine_of,
+    watched_engine,
+)
 from core.store.postgres_statements import PostgresStatements, PreparedStatement
 from core.store.unit_of_work import Tx, from_ms, to_ms
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_MS = 30_000
-IDLE_TIMEOUT_MS = 15_000
-"""Transactions take milliseconds; a worker that is suspended in one must not keep its locks (F26)."""
 FULL_BYTES = 256 * 1024
 """A disk with less free space counts as full, because writing one page may need several."""
-CONNECTIONS = {True: 8, False: 16}
-"""The most connections of a process, on SQLite (True) and on PostgreSQL."""
 _TRIES = 6
 _RETRYABLE_SQLSTATES = ("40001", "40P01", "08", "25P03", "57P01", "57P02", "57P03", "55P03")
 _NOW = {
@@ -40,28 +40,6 @@ _NOW = {
     "sqlite": "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
     "postgresql": "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where the rows are: a SQLite file on one host, or a PostgreSQL database that hosts share."""
-
-    url: str
-    file: Path | None
-
-    @classmethod
-    def of(cls, database: str, state: Path) -> Location:
-        """The location that countersign.yaml's `database` names; `sqlite` is a file under `state`."""
-        if database == "sqlite":
-            file = state / "countersign.sqlite"
-            return cls(f"sqlite+aiosqlite:///{file}", file)
-        url = make_url(database).set(drivername="postgresql+psycopg")
-        return cls(url.render_as_string(hide_password=False), None)
-
-    @property
-    def is_sqlite(self) -> bool:
-        """True for a SQLite file."""
-        return self.file is not None
 
 
 class Database:
@@ -74,21 +52,43 @@ class Database:
     def __init__(self, location: Location, new_id: NewId = new_id) -> None:
         self.location = location
         self._new_id = new_id
-        self.engine = _engine(location)
+        self.engine = engine_of(location)
+        self._commits = CommitWatch()
+        self._quiet = watched_engine(location, self._commits) if location.is_sqlite else None
         # SQLite has one writer at a time and lets others poll; a lock here is fair and faster
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if location.is_sqlite else nullcontext()
         # a burst waits here without a limit; the pool would fail after 30 s
         self._free = asyncio.Semaphore(CONNECTIONS[location.is_sqlite])
         self._single = None if location.is_sqlite else PostgresStatements(location.url)
-        self.commits = CommitWatch(location.file)
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that may write, and commit it."""
         return await self._run(work, self._turn, writes=True)
 
+    async def write_quietly(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` like `write`, but `committed` does not change: for what no loop of this process looks for."""
+        if self._quiet is None:
+            return await self.write(work)
+        return await self._run(work, self._turn, writes=True, engine=self._quiet)
+
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that only reads."""
         return await self._run(work, nullcontext(), writes=False)
+
+    async def committed(self) -> tuple[int, int] | None:
+        """A version that changes when any process commits, but for the quiet writes of this one.
+
+        None if it is not known, as always on PostgreSQL: then anything may have been committed.
+        """
+        if self._quiet is None:
+            return None
+        if not self._commits.is_open:
+            try:
+                with self._commits.in_use():
+                    await _to_its_end(_opened(self._quiet))
+            except DBAPIError:  # a look at the database will say what is wrong
+                return None
+        return self._commits.version()
 
     async def write_first_row(
         self, prepared: PreparedStatement, values: Mapping[str, Any] | None = None, lock: int | None = None
@@ -110,15 +110,21 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        self.commits.close()
+        if self._quiet is not None:
+            await _to_its_end(self._quiet.dispose())
         if self._single is not None:
             await _to_its_end(self._single.close())
         await _to_its_end(self.engine.dispose())
 
     async def _run(
-        self, work: Callable[[Tx], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        turn: AbstractAsyncContextManager[object],
+        *,
+        writes: bool,
+        engine: AsyncEngine | None = None,
     ) -> T:
-        return await _to_its_end(self._tried(lambda: self._once(work, writes=writes), turn))
+        return await _to_its_end(self._tried(lambda: self._once(work, engine or self.engine, writes=writes), turn))
 
     async def _tried(self, once: Callable[[], Awaitable[T]], turn: AbstractAsyncContextManager[object]) -> T:
         for attempt in range(1, _TRIES + 1):
@@ -133,11 +139,17 @@ class Database:
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 (jitter)
         raise AssertionError
 
-    async def _once(self, work: Callable[[Tx], Awaitable[T]], *, writes: bool) -> T:
-        async with self._free, self.engine.connect() as connection:
-            await connection.execution_options(countersign_writes=writes)
-            async with AsyncSession(connection, expire_on_commit=False) as session, session.begin():
-                return await work(Tx(session, await self._now_ms(session), self._new_id))
+    async def _once(self, work: Callable[[Tx], Awaitable[T]], engine: AsyncEngine, *, writes: bool) -> T:
+        with self._commits.in_use() if engine is self._quiet else nullcontext():
+            async with self._free, engine.connect() as connection:
+                await connection.execution_options(countersign_writes=writes)
+                async with AsyncSession(connection, expire_on_commit=False) as session, session.begin():
+                    return await work(Tx(session, await self._now_ms(session), self._new_id))
+
+
+async def _opened(engine: AsyncEngine) -> None:
+    async with engine.connect():
+        pass
 
 
 async def _first_row(tx: Tx, prepared: PreparedStatement, values: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -157,63 +169,9 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def _engine(location: Location) -> AsyncEngine:
-    if not location.is_sqlite:
-        return create_async_engine(
-            location.url,
-            isolation_level="READ COMMITTED",
-            pool_pre_ping=True,
-            pool_size=CONNECTIONS[False] // 2,
-            max_overflow=CONNECTIONS[False] // 2,
-            connect_args={"options": f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS}"},
-        )
-    engine = create_async_engine(
-        location.url,
-        pool_size=CONNECTIONS[True] // 2,
-        max_overflow=CONNECTIONS[True] // 2,
-        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """WAL for readers beside a writer, FULL so that a committed decision survives a power loss (F23)."""
-    connection.isolation_level = None  # the driver must not begin transactions: see begin_sqlite
-    cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def begin_sqlite(connection: Any) -> None:
-    """Take the write lock before the first read: deferred read-then-write loses decisions (F21)."""
-    writes = connection.get_execution_options().get("countersign_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 async def quick_check(tx: Tx) -> str:
     """``ok``, or the damage that SQLite finds in its file."""
     return str((await tx.session.execute(text("PRAGMA quick_check(1)"))).scalar_one())
-
-
-def durable_engine(file: Path) -> Engine:
-    """A blocking engine for the durable-execution library's SQLite file; the library sets neither WAL nor a timeout."""
-    engine = create_engine(f"sqlite:///{file}", connect_args={"check_same_thread": False})
-
-    def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = "IMMEDIATE"
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    event.listen(engine, "connect", prepare)
-    return engine
 
 
 def is_damaged(error: BaseException) -> bool:
@@ -229,11 +187,6 @@ def set_aside(file: Path) -> Path:
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))
     return aside
-
-
-def driver_url(location: Location) -> str:
-    """The URL of a PostgreSQL location, for libraries that connect themselves."""
-    return make_url(location.url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def _retryable(error: DBAPIError) -> bool:
@@ -284,8 +237,6 @@ _MENDS = (
 __all__ = [
     "Database",
     "Location",
-    "driver_url",
-    "durable_engine",
     "from_ms",
     "is_damaged",
     "quick_check",

@@ -14,7 +14,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from core.model.errors import Kind, PermanentError
-from core.store.database import Location, begin_sqlite, translated
+from core.store.database import Location, translated
+from core.store.engines import begin_sqlite
 
 if TYPE_CHECKING:
     from alembic.config import Config

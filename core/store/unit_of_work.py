@@ -52,6 +52,9 @@ class RunsTransactions(Protocol):
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that may write, and commit it."""
 
+    async def write_quietly(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in one transaction that may write, for what no loop of this process looks for."""
+
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that only reads."""
 
@@ -75,6 +78,21 @@ def writes(
     @wraps(method)
     async def run(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.database.write(lambda tx: method(self, tx, *args, **kwargs))
+
+    return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
+
+
+def writes_quietly(
+    method: Callable[Concatenate[S, Tx, P], Awaitable[T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Run `method` like one that `writes`; the idle loops of this process do not look because of it.
+
+    For what is written again and again while nothing happens, such as a heartbeat.
+    """
+
+    @wraps(method)
+    async def run(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.database.write_quietly(lambda tx: method(self, tx, *args, **kwargs))
 
     return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
 

@@ -109,10 +109,26 @@ def test_the_whole_path_works_from_another_machine_and_shows_what_the_home_shows
         assert remote.call("ana", "pause").code == 3
         assert remote.call("lee", "pause", "--reason", "moving").out == "The queue is paused.\n"
         assert home_staged.document("queue")["paused"] == {"reason": "moving", "by": "lee"}
+        moves_are_alike(remote, home_staged)
         assert remote.call("lee", "resume").code == 0
         events = home_staged.call("events", "--task", number, "--json").out.splitlines()
         assert {json.loads(line)["surface"] for line in events} == {"api", "terminal", None}
         follow(remote, number, len(events))
+
+
+def moves_are_alike(remote: Remote, home: CliHome) -> None:
+    """`move` orders the waiting jobs as it does where the home is, for those who may."""
+    first, second = (remote.call("ana", "ask", ASK, "--repo", "web", "--json").json()["number"] for _ in range(2))
+    assert remote.call("ana", "move", second, "--first").code == 3
+    assert remote.call("lee", "move", second).code == 2
+    assert remote.call("lee", "move", 999, "--first").code == 6
+    there = remote.call("lee", "move", second, "--before", first, "--reason", "the release", "--json").json()
+    assert there == {"task": second, "moved": {"to": "before", "before": first, "reason": "the release"}, "position": 1}
+    assert home.document("move", second, "--before", first, "--reason", "the release", "--as", "lee") == there
+    assert remote.call("lee", "move", second, "--last").out == f"#{second} is number 2 in the queue now.\n"
+    for number in (first, second):
+        assert remote.call("ana", "cancel", number).code == 0
+    assert remote.call("lee", "move", first, "--first").code == 5
 
 
 def follow(remote: Remote, number: int, count: int) -> None:

@@ -13,7 +13,7 @@ import click
 
 from bot.cli.context import CliContext, parse_time, print_json
 from bot.cli.interruption import on_interrupt
-from bot.cli.queue_control import NamedScope
+from bot.cli.queue_control import NamedScope, place_of, print_moved
 from bot.cli.remote.client import RemoteServer
 from bot.cli.remote.showing import document_of, follow, print_part, print_task
 from core.model.errors import UsageError
@@ -190,6 +190,15 @@ def _resume(context: CliContext, person: str | None, as_json: bool, **given: Any
     return 0
 
 
+def _move(
+    context: CliContext, number: int, before: int | None, reason: str, person: str | None, as_json: bool, **given: Any
+) -> int:
+    to = place_of(first=given["first"], last=given["last"], before=before)
+    body = {"to": to, "before": before, "reason": reason, "as": person}
+    print_moved(server_of(context).post(f"/tasks/{number}/move", body).json(), as_json=as_json)
+    return 0
+
+
 def _events(context: CliContext, number: int | None, since: str | None, as_json: bool, **given: Any) -> int:
     from bot.cli.output import print_event
 
@@ -225,6 +234,7 @@ REMOTE: Final[Mapping[str, Callable[..., int]]] = {
     "queue": _queue,
     "pause": _pause,
     "resume": _resume,
+    "move": _move,
     "events": _events,
 }
 """The commands by name."""

@@ -105,6 +105,16 @@ class Resuming(Body):
     person: Person = None
 
 
+class Moving(Body):
+    """A new place in the queue: first, last, or before the job of the task `before`."""
+
+    model_config = _with_example(to="before", before=140, reason="the release waits for it")
+    to: Literal["first", "before", "last"]
+    before: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    reason: Reason = ""
+    person: Person = None
+
+
 class Extending(Body):
     """How much more a task may spend; without amounts as much again as it had."""
 

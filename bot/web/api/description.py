@@ -13,6 +13,7 @@ from bot.web.api.mount import PATH
 from core.model.api_token import TokenScope
 from core.model.errors import Kind
 from core.model.lifecycle import State
+from core.services.queue_control import MoveTo
 
 _TEXT: Final = {"type": "string"}
 _COUNT: Final = {"type": "integer", "minimum": 0}
@@ -136,6 +137,11 @@ def _schemas() -> dict[str, Any]:
         "EventPage": _object(events=_list(_document("event")), last_id=_COUNT),
         "Queue": _object(paused=pause, pauses=_list(open_object), jobs=_list(open_object), loading=open_object),
         "Paused": _object(paused=pause),
+        "Moved": _object(
+            task=_COUNT,
+            moved=_object(to={"enum": [place.value for place in MoveTo]}, before=_or_null(_COUNT), reason=_TEXT),
+            position=_COUNT,
+        ),
         "Endpoints": _object(endpoints=_list(_object(name=_TEXT, state=_TEXT, models=_list(open_object)))),
         "Drained": _object(endpoint=_TEXT, drained=_or_null(open_object)),
         "Nodes": _object(nodes=_list(_object(name=_TEXT, offers=_list(_TEXT), workers=_list(open_object)))),

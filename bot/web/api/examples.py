@@ -81,6 +81,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "EventPage": {"events": [_EVENT], "last_id": 41},
     "Queue": {"paused": None, "pauses": [], "jobs": [], "loading": {}},
     "Paused": {"paused": {"reason": "the build machines move", "by": "lee"}},
+    "Moved": {"task": 142, "moved": {"to": "before", "before": 140, "reason": ""}, "position": 3},
     "Endpoints": {"endpoints": [{"name": "local", "state": "up", "models": []}]},
     "Drained": {"endpoint": "local", "drained": {"reason": "new driver", "by": "lee", "at": _AT}},
     "Nodes": {"nodes": [{"name": "gpu-1", "offers": ["sandbox:bwrap"], "workers": []}]},

@@ -7,11 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from bot.web.api.bodies import Acting, Pausing, Reasoned, Resuming, time_of
+from bot.web.api.bodies import Acting, Moving, Pausing, Reasoned, Resuming, time_of
 from bot.web.api.endpoint import actor_of, endpoint, json_response, services_of, token_of
 from bot.web.api.strict import StrictRoute
+from bot.web.api.task_routes import Number
 from core.model.api_token import TokenScope
-from core.services.queue_control import PauseScope, scope_of
+from core.model.errors import UsageError
+from core.services.queue_control import MoveTo, PauseScope, QueueMove, scope_of
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -46,6 +48,20 @@ async def resume(request: Request, body: Resuming) -> Response:
     scope = scope_of(body.lane, body.repo)
     await services_of(request).queue_control.resume(actor_of(request, body.person), scope)
     return json_response({**_named(scope), "paused": None})
+
+
+@endpoint(router, "POST", "/tasks/{number}/move", TokenScope.OPERATE, {200: "Moved"}, whole_home=True)
+async def move(request: Request, number: Number, body: Moving) -> Response:
+    """Move the waiting job of a task to another place in the queue."""
+    to, actor = MoveTo(body.to), actor_of(request, body.person)
+    if (to is MoveTo.BEFORE) != (body.before is not None):
+        raise UsageError("one_place", "it is not clear where to", "Send `before` with, and only with, to: before.")
+    moved, services = QueueMove(to, body.before, body.reason.strip()), services_of(request)
+    await services.queue_control.move(actor, number, moved)
+    place = (await services.documents.document(number, actor)).queue
+    return json_response(
+        {"task": number, "moved": moved.to_json(), "position": place.position if place is not None else 0}
+    )
 
 
 @endpoint(router, "GET", "/endpoints", TokenScope.READ, {200: "Endpoints"}, whole_home=True)

@@ -24,6 +24,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "ask": {"text": "set server.timeout to 31 in config/app.yaml", "repo": "REPO"},
     "reply": {"text": "set server.timeout to 32 in config/app.yaml"},
     "approve": {"digest": "0" * 20},
+    "move": {"to": "first"},
     "add_schedule": {
         "when": "weekday 09:00",
         "text": "set server.timeout to 31 in config/app.yaml",
@@ -31,7 +32,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "explain_policy": {"text": "set server.timeout to 31 in config/app.yaml", "repo": "REPO"},
 }
-WHOLE_HOME = {"pause", "resume", "list_endpoints", "drain", "resume_endpoint", "list_nodes", "stats"}
+WHOLE_HOME = {"pause", "resume", "move", "list_endpoints", "drain", "resume_endpoint", "list_nodes", "stats"}
 
 
 @dataclass(frozen=True)

@@ -52,22 +52,14 @@ def _name(complaint: Complaint) -> str:
     return f"{complaint.number}-{complaint.text.replace(' ', '-')}"
 
 
-_OPEN: Final = "on PostgreSQL a chat waited for 25 later bulk requests, with room being made for it; not explained yet"
-
-
-def _ours(complaint: Complaint) -> object:
-    """The case of a complaint; one is open."""
-    is_open = complaint.symptom is waits.the_victim_is_never_idle
-    marks = [pytest.mark.xfail(reason=_OPEN, strict=False)] if is_open else []
-    return pytest.param(complaint, marks=marks, id=_name(complaint))
-
-
 @campaign.EITHER
-@pytest.mark.parametrize("complaint", [_ours(each) for each in COMPLAINTS])
+@pytest.mark.parametrize("complaint", COMPLAINTS, ids=_name)
 async def test_countersigns_queue_does_not_show_it(complaint: Complaint, database):
     async with (
         complaint.shims() as shims,
-        countersign(database, shims, sends_canaries=complaint.sends_canaries) as queue,
+        countersign(
+            database, shims, sends_canaries=complaint.sends_canaries, past_work_s=complaint.past_work_s
+        ) as queue,
     ):
         assert await complaint.symptom(queue, shims) == ""
 

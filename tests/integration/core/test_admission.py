@@ -132,6 +132,26 @@ async def test_lanes_and_repositories_have_limits(database, number, scope, colum
     assert await parked(database) == {"running/few/a": 1}
 
 
+async def test_names_with_quotes_and_marks_are_limited_too(database, number):
+    person = """o'neil "50%" :b $1 %(c)s;--"""
+    for _ in range(2):
+        await builders.put_job(database, number, person=person)
+    claims = await claimer(database, Limit("few", LimitScope.PERSON, frozenset({person}), running=1))
+    assert (await claims.claim()) is not None
+    assert await claims.claim() is None
+    assert (await parked(database)).total() == 1
+
+
+async def test_limits_may_change_as_often_as_they_like(database, number):
+    for _ in range(20):
+        await builders.put_job(database, number, person="ana")
+    await claimer(database)
+    for running in range(1, 21):
+        edited = builders.claimer(database, limits=[Limit("few", LimitScope.PERSON, running=running)])
+        taken = [await edited.claim() for _ in range(2)]
+        assert [job is not None for job in taken] == [True, False]
+
+
 async def test_of_racing_workers_no_two_exceed_a_limit(database, location, number):
     for _ in range(12):
         for person in ("ana", "lee"):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from functools import partial
 
 import pytest
 
 from core.services.idle_looks import IdleLooks
 from core.store import switches
 from core.store.commit_watch import CommitWatch
-from core.store.database import Database
+from core.store.database import Database, Location
+from core.store.tables import WorkerRow
+from core.store.unit_of_work import Tx
+from tests.worker_harness import eventually
 
 
 class Loop:
@@ -28,6 +33,10 @@ class Loop:
 
 async def commit(database: Database) -> None:
     await database.write(lambda tx: switches.set_value(tx, "surface.test", {"up": True}))
+
+
+async def quiet_commit(database: Database) -> None:
+    await database.write_quietly(lambda tx: switches.set_value(tx, "surface.test", {"up": True}))
 
 
 @pytest.fixture
@@ -88,5 +97,100 @@ async def test_a_look_is_made_in_any_case_after_a_while(database):
     assert loop.looks == 2
 
 
-def test_a_file_that_is_not_there_has_no_version(tmp_path):
-    assert CommitWatch(tmp_path / "none").version() is None
+async def test_what_this_process_writes_again_and_again_is_not_looked_at(loop, database):
+    await loop.round()
+    for _ in range(3):
+        await quiet_commit(database)
+        await loop.round()
+    assert loop.looks == (1 if database.location.is_sqlite else 4)
+
+
+async def test_what_another_process_writes_again_and_again_is_looked_at(loop, database, location):
+    await loop.round()
+    other = Database(location)
+    await quiet_commit(other)
+    await other.close()
+    await loop.round()
+    assert loop.looks == 2
+
+
+async def test_a_commit_of_another_process_around_a_quiet_one_is_looked_at(loop, database, location):
+    other = Database(location)
+    await loop.round()
+    for before, after in ((True, False), (False, True), (True, True)):
+        looks = loop.looks
+        if before:
+            await commit(other)
+        await quiet_commit(database)
+        if after:
+            await commit(other)
+        await loop.round()
+        assert loop.looks == looks + 1
+    await other.close()
+
+
+async def test_during_a_quiet_write_every_look_is_made_and_none_waits_for_its_lock(loop, database, location):
+    await loop.round()
+    has_lock, may_end = asyncio.Event(), asyncio.Event()
+    other = Database(location)
+
+    async def keep_locked(tx: Tx) -> None:
+        await switches.set_value(tx, "surface.test", {"up": False})
+        has_lock.set()
+        await may_end.wait()
+
+    holding = asyncio.create_task(other.write(keep_locked))
+    await has_lock.wait()
+    waiting = asyncio.create_task(database.write_quietly(keep_locked))
+    for _ in range(3):
+        await asyncio.sleep(0)  # until it waits for the lock, if there is one
+    await loop.round()
+    assert loop.looks == 2
+    may_end.set()
+    await asyncio.gather(holding, waiting)
+    await other.close()
+
+
+async def test_a_quiet_write_is_a_write(database):
+    await quiet_commit(database)
+    assert await database.read(lambda tx: switches.value_of(tx, "surface.test")) == {"up": True}
+
+
+async def test_a_database_that_is_closed_or_not_there_has_no_version(database, tmp_path):
+    await database.committed()
+    await database.close()
+    assert await database.committed() is None
+    assert CommitWatch().version() is None
+    missing = Database(Location.of("sqlite", tmp_path / "no" / "folder"))
+    assert await missing.committed() is None
+    await missing.close()
+
+
+async def test_an_idle_worker_commits_nothing_that_its_own_loops_look_at(harness, database):
+    async with harness.working() as (worker, _):
+
+        async def beats() -> int:
+            rows = await database.read(lambda tx: tx.session.get(WorkerRow, worker.id))
+            return rows.heartbeat_ms if rows is not None else 0
+
+        async def has_beaten_since(ms: int) -> bool:
+            return await beats() > ms
+
+        async def version() -> tuple[int, int] | None:
+            known: list[tuple[int, int]] = []
+
+            async def is_known() -> bool:  # it is not while a heartbeat is written
+                known.extend(each for each in [await database.committed()] if each is not None)
+                return bool(known) or not database.location.is_sqlite
+
+            await eventually(is_known, within_s=60)
+            return known[0] if known else None
+
+        for _ in range(2):  # what it writes when it begins is no heartbeat
+            before = await beats()
+            await eventually(partial(has_beaten_since, before), within_s=60)
+        settled = await version()
+        for _ in range(3):
+            before = await beats()
+            await eventually(partial(has_beaten_since, before), within_s=60)
+        assert await version() == settled

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from core.model.errors import ConflictError, RefusedError
+from core.model.errors import ConflictError, NotFoundError, RefusedError, UsageError
+from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.limits import Limit, LimitScope
 from core.services.queue_control import MoveTo, PauseScope, PauseScopeKind, QueueControl, QueueMove
 from core.services.requests import NewRequest
+from core.store import jobs
 from tests import builders
 from tests.builders import ANA, LEE
+from tests.clock import clock_ms
 
 pytestmark = pytest.mark.queue
 
@@ -78,3 +81,54 @@ async def test_a_maintainer_moves_jobs_and_the_audit_trail_says_why(services, co
         await control.move(LEE, one, QueueMove(MoveTo.FIRST))
     with pytest.raises(RefusedError, match="ana is not a maintainer"):
         await control.move(ANA, two, QueueMove(MoveTo.FIRST))
+
+
+async def test_a_moved_job_goes_where_it_was_moved_whoever_asked_and_keeps_that_place(services, control):
+    database = services.database
+    services.configure(limits=(Limit("one", LimitScope.LANE, running=1),))
+    numbers = [await builders.put_task(database, State.QUEUED) for _ in range(4)]
+    for number, person in zip(numbers, ("ana", "ana", "ana", "lee"), strict=True):
+        await builders.put_job(database, number, person=person, lane="config")
+    one, two, three, four = numbers
+    await control.move(LEE, three, QueueMove(MoveTo.BEFORE, four))
+    await control.move(LEE, two, QueueMove(MoveTo.BEFORE, three))
+    await builders.put_worker(database, "w1", silent_s=-3600)
+    claims = builders.claimer(database, limits=services.settings.limits)
+    order = []
+    for _ in numbers:
+        job = await claims.claim()
+        assert job is not None
+        assert await claims.claim() is None, "the others are parked"
+        order.append(job.number)
+        await jobs.finish(database, job)
+    assert order == [two, three, one, four]
+
+
+@pytest.mark.parametrize("order", [MoveTo.FIRST, MoveTo.LAST])
+async def test_a_deadline_goes_before_what_was_moved_first(services, control, order):
+    database = services.database
+    numbers = [await builders.put_task(database, State.QUEUED) for _ in range(2)]
+    now_ms = await database.read(clock_ms)
+    await builders.put_job(database, numbers[0], deadline_ms=now_ms + 1000)
+    await builders.put_job(database, numbers[1])
+    await control.move(LEE, numbers[1], QueueMove(order))
+    job = await builders.claim(database)
+    assert job is not None
+    assert job.number == numbers[0]
+
+
+async def test_what_has_no_place_in_the_queue_is_not_moved(services, control):
+    database = services.database
+    idle, waits, queued = [await builders.put_task(database, State.QUEUED) for _ in range(3)]
+    await builders.put_job(database, waits, state=JobState.WAITING.value, after=queued)
+    await builders.put_job(database, queued)
+    for number, reason in ((idle, "has no job in the queue"), (waits, "waits for another task")):
+        with pytest.raises(ConflictError, match=reason):
+            await control.move(LEE, number, QueueMove(MoveTo.FIRST))
+        with pytest.raises(ConflictError, match=reason):
+            await control.move(LEE, queued, QueueMove(MoveTo.BEFORE, number))
+    with pytest.raises(UsageError, match="cannot go before itself"):
+        await control.move(LEE, queued, QueueMove(MoveTo.BEFORE, queued))
+    with pytest.raises(NotFoundError, match="no task #999"):
+        await control.move(LEE, queued, QueueMove(MoveTo.BEFORE, 999))
+    assert "job.moved" not in await services.kinds(queued)

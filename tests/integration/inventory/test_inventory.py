@@ -272,6 +272,18 @@ async def test_a_look_that_fails_is_logged_and_the_next_one_is_made(database, fa
     assert watch.is_closed
 
 
+async def test_a_refresher_that_is_woken_looks_at_once(database):
+    await register(database, "w1")
+    watch = FakeWatch()
+    looks = replace(refresher(database, "w1", watch), every_s=3600.0)
+    running = asyncio.create_task(looks.run())
+    await eventually(lambda: len(watch.looks) == 1, within_s=60)
+    looks.wake.set()
+    await eventually(lambda: len(watch.looks) == 2, within_s=60)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_another_worker_takes_over_from_one_that_was_killed(database):
     await register(database, "w1")
     timing = {"timing": Timing(lease_s=0.3)}

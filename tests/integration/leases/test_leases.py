@@ -188,3 +188,25 @@ async def test_a_job_that_ends_gives_its_model_back(leased):
     assert await leased.workers[0].ask("gpu/alpha", job="job_1", is_chat=False) == "gpu/alpha"
     await leased.database.write(lambda tx: model_leases.end_held(tx, ["job_1"]))
     assert await alive(leased) == []
+
+
+async def test_a_model_whose_load_was_seen_keeps_no_margin_and_so_its_place(database):
+    """Two models of 8 GiB have 20 GiB: enough for one and the estimate of the other with its margin, not for both's."""
+    async with a_shim(memory_gib=20) as shim, leased_models(database, "w1", gpu=shim) as running:
+        (worker,) = running.workers
+        moved: list[str] = []
+        worker.granter.on_moved = lambda: moved.append("now")
+        await worker.ask("gpu/alpha")
+        assert moved == ["now"]
+        await eventually(lambda: _taken_mib(running) < 9 * 1024, within_s=60)
+        await worker.ask("gpu/beta")
+        assert shim.scheduler.tally.loads == 2
+        await worker.ask("gpu/alpha")
+        assert shim.scheduler.tally.loads == 2, "nothing was evicted"
+
+
+def _taken_mib(leased: LeasedModels) -> int:
+    """The memory of what is loaded, as the granter counts it."""
+    scheduling = leased.workers[0].granter.scheduling
+    assert scheduling is not None
+    return scheduling.scheduler.endpoints["gpu"].used_mib
