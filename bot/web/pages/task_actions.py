@@ -74,7 +74,7 @@ def router(site: SiteContext) -> APIRouter:
 
 
 def _amounts(form: Form) -> Spending:
-    """The amounts of a larger budget; nothing for as much again. Raises `UsageError` for what is no number."""
+    """The amounts of a larger budget; nothing for as much again. Raises `UsageError` for other texts than numbers."""
     typed = {name: form.get(name, "").strip() for name in ("steps", "tokens", "usd")}
     if not all(re.fullmatch(r"\d{0,12}(\.\d{1,4})?", text) for text in typed.values()):
         raise UsageError(
