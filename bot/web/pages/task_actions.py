@@ -90,12 +90,12 @@ async def _hidden(site: SiteContext, number: int, digest: str, visitor: Visitor)
 
     A digest that is no longer current, or a person who may not approve, is the better reason and comes first.
     """
-    obstacle = await site.services.approvals.obstacle(number, visitor.session.actor, Verdict.APPROVE, digest)
-    if obstacle is not None:
-        return None  # `approve` refuses it for that reason, and records it
     shown = await site.services.web_sessions.parts_shown(visitor.session.id, digest)
     if shown.is_whole:
-        return None
+        return None  # `approve` refuses it for any other reason, and records that
+    obstacle = await site.services.approvals.obstacle(number, visitor.session.actor, Verdict.APPROVE, digest)
+    if obstacle is not None:
+        return obstacle
     what = f"not all of the diff of #{number} was shown to you yet"
     mend = advise("Read ", Suggestion(CommandName.DIFF, number), " to its end, then approve it.")
     return Problem(Kind.CONFLICT, "not_shown", what, mend)
