@@ -56,13 +56,15 @@ class JointApprovals:
         concerns the others.
         """
         try:
-            problem = await self.objection(number, digest, actor)
-            if problem is None and not (await self.sessions.parts_shown(session, digest)).is_whole:
+            is_whole = (await self.sessions.parts_shown(session, digest)).is_whole
+            obstacle = await self.approvals.obstacle(number, actor, Verdict.APPROVE, digest)
+            if not is_whole:
                 what = f"not all of the diff of #{number} was shown to you yet"
-                problem = Problem(Kind.CONFLICT, "not_shown", what, "Open it, and approve it by itself.")
-            if problem is not None:
-                return problem
-            outcome = await self.approvals.approve(number, digest, actor)
+                mend = "Open it, and approve it by itself."
+                return obstacle or Problem(Kind.CONFLICT, "not_shown", what, mend)
+            if obstacle is None and (objection := await self._objection(number, actor)) is not None:
+                return objection
+            outcome = await self.approvals.approve(number, digest, actor)  # refuses for an obstacle, and records that
         except NotFoundError as error:
             return error.problem
         return outcome.problem or outcome

@@ -90,7 +90,7 @@ async def _approve(site: SiteContext, request: Request, number: int, digest: str
 
 
 def _amounts(form: Form) -> Spending:
-    """The amounts of a larger budget; nothing for as much again. Raises `UsageError` for what is not a number."""
+    """The amounts of a larger budget; nothing for as much again. Raises `UsageError` for other texts than numbers."""
     typed = {name: form.get(name, "").strip() for name in ("steps", "tokens", "usd")}
     if not all(re.fullmatch(r"\d{0,12}(\.\d{1,4})?", text) for text in typed.values()):
         raise UsageError(
@@ -106,14 +106,13 @@ async def hidden_problem(site: SiteContext, number: int, digest: str, visitor: V
 
     A digest that is no longer current, or a person who may not approve, is the better reason and comes first.
     """
-    obstacle = await site.services.approvals.obstacle(
-        number, visitor.session.actor, Verdict.APPROVE, digest, will_sign=True
-    )
-    if obstacle is not None:
-        return None  # `approve` refuses it for that reason, and records it
     shown = await site.services.web_sessions.parts_shown(visitor.session.id, digest)
     if shown.is_whole:
-        return None
+        return None  # `approve` refuses it for any other reason, and records that
+    approvals, actor = site.services.approvals, visitor.session.actor
+    obstacle = await approvals.obstacle(number, actor, Verdict.APPROVE, digest, will_sign=True)
+    if obstacle is not None:
+        return obstacle
     what = f"not all of the diff of #{number} was shown to you yet"
     mend = advise("Read ", Suggestion(CommandName.DIFF, number), " to its end, then approve it.")
     return Problem(Kind.CONFLICT, "not_shown", what, mend)

@@ -33,7 +33,7 @@ class JointDiff:
 
 @dataclass(frozen=True, slots=True)
 class JointResult:
-    """How one task of a confirmation ended; `problem` is None if it was approved."""
+    """The outcome for one task of a confirmation; `problem` is None if it was approved."""
 
     number: int
     digest: str

@@ -199,6 +199,7 @@ async def change(services: ServiceHarness, statement: str, number: int, value=No
     await services.database.write(work)
 
 
+@pytest.mark.timeout(0 if campaign.WHOLE else 300)  # 10,000 sequences take hours
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 @given(start=starts, rule=rules, sequence=st.lists(steps, max_size=5), content=st.sampled_from(["first", "second"]))
 @settings(

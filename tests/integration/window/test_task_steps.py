@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from sqlalchemy import text
+
+from core.model.budget_question import ABOUT_BUDGET, BudgetQuestion
 from core.model.lifecycle import State
+from core.model.turn import Question
+from tests.builders import put_task, terms
 from tests.integration.window.waiting import settled
 
 pytestmark = [pytest.mark.window, pytest.mark.xdist_group("window")]
@@ -65,3 +71,29 @@ async def test_the_operator_asks_for_nothing_and_amounts_are_checked(window):
         answer = await lee.post("/tasks/1/extend", {"csrf": lee.csrf, "question": "1", **amount})
         assert answer.status_code == 400, amount
     assert (await lee.post("/tasks/1/extend", {"csrf": lee.csrf, "question": "1", "usd": "1.5"})).status_code == 409
+
+
+async def test_a_used_up_budget_is_extended_by_an_amount_by_those_who_may(window):
+    database, lee = window.served.app.database, await window.signed_in("lee")
+    number = await put_task(database, State.RUNNING, promised=terms(rule="config-changes"))
+    budget = BudgetQuestion("tokens", 2_000, 1_000, 1_000, 1)
+    question = json.dumps(Question(ABOUT_BUDGET, "It used up its tokens. More?", budget=budget).to_json())
+
+    async def ask(tx):
+        values = {"question": question, "number": number}
+        statement = text("UPDATE tasks SET state = 'asking', question = :question WHERE number = :number")
+        await tx.session.execute(statement, values)
+
+    await database.write(ask)
+    ana = await window.signed_in("ana")
+    await ana.get(f"/tasks/{number}")
+    assert f"/tasks/{number}/extend" not in ana.forms, "an author does not extend their own budget"
+    page = (await lee.get(f"/tasks/{number}")).text
+    assert "It used up its tokens. More?" in page
+    other = await lee.submit(f"/tasks/{number}/extend", steps="5")
+    assert other.status_code == 400
+    await lee.get(f"/tasks/{number}")
+    assert (await lee.submit(f"/tasks/{number}/extend", tokens="5000")).status_code == 303
+    events = await window.served.app.queries.events(number=number)
+    (extended,) = [json.loads(event.body) for event in events if event.kind == "task.extended"]
+    assert "5,000" in extended["by"] or "5000" in extended["by"]
