@@ -83,7 +83,9 @@ class CountersignQueue:
         if person not in self.jobs:
             self.jobs[person] = f"job of {person}"  # reserved: no two are made while the first is written
             number = await builders.put_task(self.leased.database)
-            self.jobs[person] = await builders.put_job(self.leased.database, number, person=person, state=JobState.RUNNING.value)
+            self.jobs[person] = await builders.put_job(
+                self.leased.database, number, person=person, state=JobState.RUNNING.value
+            )
         while self.jobs[person].startswith("job of"):  # noqa: ASYNC110 - another request is writing it
             await asyncio.sleep(0.01)
         return self.jobs[person]
