@@ -13,6 +13,8 @@ from bot.cli.context import json_option, print_json
 from bot.cli.sim_options import FILE, NODES_HELP, WORKLOADS, cluster_options, load_option, number_option, weights_option
 
 if TYPE_CHECKING:
+    from bot.simulation.tuning_plan import TuningPlan
+    from core.scheduler.weights import Weights
     from core.simulator.tuning import Tuning
 
 
@@ -42,26 +44,18 @@ def tune(
 ) -> int:
     """Search better weights by CMA-ES and by random search, and compare both with the old ones on held-out requests."""
     from bot.simulation.files import check_target, write_text
-    from bot.simulation.progress import ProgressLine
     from bot.simulation.scenario import WORKLOADS as ALL_WORKLOADS
     from bot.simulation.scenario import ScenarioOptions, read_weights
     from bot.simulation.text_tables import print_tuning
     from bot.simulation.tuning_plan import plan_tuning
     from core.simulator.search import cma_library
-    from core.simulator.tuning import tune as search
 
     cma_library()
     check_target(output)
     options, old = ScenarioOptions(**what), read_weights(weights)
     chosen = workloads or (() if traces else ALL_WORKLOADS)
     plan = plan_tuning(traces, held_out, chosen, options, seeds)
-    with ProgressLine() as line:
-        numbers = count(1)
-
-        def progress() -> None:
-            line.update(f"{next(numbers)} of about {2 * evaluations} evaluations")
-
-        result = search(plan.training, plan.held_out, old, evaluations, options.seed, progress)
+    result = _search(plan, old, evaluations, options.seed)
     document = {
         **result.to_json(),
         "seed": options.seed,
@@ -76,6 +70,20 @@ def tune(
     print_tuning(result)
     _print_advice(result, output)
     return 0
+
+
+def _search(plan: TuningPlan, old: Weights, evaluations: int, seed: int) -> Tuning:
+    """Search with a line of progress."""
+    from bot.simulation.progress import ProgressLine
+    from core.simulator.tuning import tune as search
+
+    with ProgressLine() as line:
+        numbers = count(1)
+
+        def progress() -> None:
+            line.update(f"{next(numbers)} of about {2 * evaluations} evaluations")
+
+        return search(plan.training, plan.held_out, old, evaluations, seed, progress)
 
 
 def _print_advice(result: Tuning, output: Path | None) -> None:

@@ -25,7 +25,7 @@ MOST_WAITING: Final = 100
 _LATER: Final = 1_000_000
 """The place in the order of the first job that is not ready yet."""
 _TICK_S: Final = 5.0
-_MOST_TICKS: Final = 24
+_MOST_TICKS: Final = 60
 """How often time alone may be tried to make something possible, such as a load that failed before."""
 
 
@@ -83,13 +83,15 @@ class ForwardRun:
     def go(self) -> None:
         """Run until nothing waits, or nothing happens any more."""
         self._begin()
+        now_s = self.situation.now_s
         while self._awaited or not self._queues_empty():
             if not self._ends:
                 if self._scheduler is None or not len(self._scheduler.waiting) or self._ticks >= _MOST_TICKS:
                     break
                 self._ticks += 1
-                self._at(self.situation.now_s + self._ticks * _TICK_S, Tick())
+                self._at(now_s + _TICK_S, Tick())
             at_s, _, event, job, worker = heapq.heappop(self._ends)
+            now_s = at_s
             if at_s > self.situation.now_s + HORIZON_S or self.cost >= MOST_COST:
                 break
             self._happen(at_s, event, job, worker)

@@ -52,6 +52,9 @@ class DemandGroup:
     def __init__(self, family: Family, weights: Weights) -> None:
         self.family, self._weights = family, weights
         self.work_s = 0.0
+        self._worth = 0.0
+        self._worth_arrived_s = 0.0
+        """The sums of the demands' worths, and of worth times arrival."""
         self._waiting: dict[str, Waiting] = {}
         self._buckets: dict[tuple[WorkClass, float, float, str], _Bucket] = {}
         self._in_order: dict[tuple[WorkClass | None, str], list[_Bucket]] = {}
@@ -82,6 +85,8 @@ class DemandGroup:
         bucket = self._bucket_of(demand)
         bucket.count += 1
         self.work_s += demand.work.p50_s
+        self._worth += bucket.worth
+        self._worth_arrived_s += bucket.worth * demand.arrived_s
         heapq.heappush(bucket.line, entry)
         place = (demand.work_class, demand.only_on)
         heapq.heappush(self._by_round.setdefault(place, []), entry)
@@ -92,12 +97,21 @@ class DemandGroup:
         waiting = self._waiting.pop(demand_id)
         demand = waiting.demand
         key = _bucket_key(demand)
-        self._buckets[key].count -= 1
-        if self._buckets[key].count == 0:
+        bucket = self._buckets[key]
+        bucket.count -= 1
+        if bucket.count == 0:
             del self._buckets[key]
             self._in_order.clear()
-        self.work_s = self.work_s - demand.work.p50_s if self._waiting else 0.0
+        self.work_s -= demand.work.p50_s
+        self._worth -= bucket.worth
+        self._worth_arrived_s -= bucket.worth * demand.arrived_s
+        if not self._waiting:  # what rounding left
+            self.work_s = self._worth = self._worth_arrived_s = 0.0
         return waiting
+
+    def waited_s(self, now_s: float) -> float:
+        """How long the demands have waited in all, each second times what the demand is worth."""
+        return self._worth * now_s - self._worth_arrived_s
 
     def index(self, delay_s: float, cost_s: float, only: WorkClass | None = None, at: str = "") -> float:
         """The policy's index: worth a second of the best share of this group, after `delay_s` of loading and `cost_s`.

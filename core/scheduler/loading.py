@@ -69,8 +69,12 @@ class LoadPlanner:
             victims = self._victims(state, family, now_s)
             if victims is None:
                 continue
-            value = group.index(state.load_s(family), self._cost_s(victims, now_s), at=state.spec.name)
+            load_s = state.load_s(family)
+            value = group.index(load_s, self._cost_s(victims, now_s), at=state.spec.name)
             other, other_value = self._best_resident(state)
+            if value > (1 + self.weights.hysteresis) * other_value and not self._pays(group, victims, load_s, now_s):
+                missed = max(victims, key=lambda each: self.waiting.rates.per_second(each.family.name, now_s))
+                return Reason(ReasonCode.SPARES, family.name, state.spec.name, value, missed.family.name)
             return Reason(ReasonCode.BEHIND, family.name, state.spec.name, value, other, other_value)
         return blocked
 
@@ -96,9 +100,29 @@ class LoadPlanner:
             else:
                 reason = Reason(ReasonCode.BEST_LOAD, group.family.name, state.spec.name, value, other, other_value)
                 plan = LoadPlan(state, group.family, victims, value - must_beat, reason, is_busy)
+            if victims and plan.margin < float("inf") and not self._pays(group, victims, load_s, now_s):
+                continue
             if plan.margin > 0 and (best is None or plan.margin > best.margin):
                 best = plan
         return best
+
+    def _pays(self, group: DemandGroup, victims: Iterable[Victim], load_s: float, now_s: float) -> bool:
+        """Whether a group has waited long enough for a load that makes others wait for what is evicted.
+
+        So a large model that is rarely asked for does not evict popular ones for each single request.
+        """
+        stay_s = load_s + group.work_s / len(group)
+        excess_s = sum(self._harm_s(victim.family, stay_s, now_s) for victim in victims) - self.weights.spared_s
+        return group.waited_s(now_s) >= self.weights.patience * excess_s
+
+    def _harm_s(self, victim: Family, stay_s: float, now_s: float) -> float:
+        """The seconds that requests are likely to wait for a family that makes room for at least `stay_s` seconds.
+
+        Those that arrive meanwhile wait for half of the stay and a load, and then the next one for a load.
+        """
+        copies = max(1, self.homes.number(victim.name))
+        meanwhile = self.waiting.rates.per_second(victim.name, now_s) * stay_s
+        return (meanwhile * (stay_s / 2 + victim.load_s) + self._need(victim, now_s) * victim.load_s) / copies**2
 
     def _has_chats(self, victims: Iterable[Victim], endpoint: str) -> bool:
         """Whether a chat waits for one of these families: then its work goes on, and no room is made."""

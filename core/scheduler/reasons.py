@@ -19,6 +19,7 @@ class ReasonCode(StrEnum):
     WAITS_FOR_LOAD = "waits_for_load"
     WAITS_FOR_MEMORY = "waits_for_memory"
     BEHIND = "behind"
+    SPARES = "spares"
     NO_ENDPOINT = "no_endpoint"
     TOO_LARGE = "too_large"
 
@@ -58,6 +59,7 @@ _SENTENCES = {
     ReasonCode.BEHIND: (
         "{family} is not loaded, and {other} finishes more work for its weight ({other_value:.3f} against {value:.3f})."
     ),
+    ReasonCode.SPARES: "{family} is loaded later: {other} must make room for it, and is asked for often.",
     ReasonCode.NO_ENDPOINT: "No endpoint that serves {family} is up.",
     ReasonCode.TOO_LARGE: "{family} is larger than the memory of every endpoint that is up.",
 }

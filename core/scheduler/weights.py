@@ -22,6 +22,8 @@ class Weights:
     family is loaded on another endpoint as well when its backlog is worth `replicate` loads. A family that nothing
     waits for is loaded when it is likely to save more waiting within `ahead_s` than its load takes; a second copy saves
     a request `copy_s` while the other endpoint is busy. With `ahead_s` 0 nothing is loaded before it is asked for.
+    A load whose evictions are likely to make others wait more than `spared_s` seconds begins once its own demands have
+    waited `patience` times what is above that. With `patience` 0 no load is put off for that.
     """
 
     chat: float = 2.0
@@ -36,7 +38,9 @@ class Weights:
     turns: float = 32.0
     replicate: float = 1.1
     ahead_s: float = 15.0
-    copy_s: float = 6.0
+    copy_s: float = 12.0
+    patience: float = 4.0
+    spared_s: float = 30.0
 
     def __post_init__(self) -> None:
         for each in fields(self):

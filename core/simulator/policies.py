@@ -11,7 +11,7 @@ from core.scheduler.weights import Weights
 from core.simulator.bounds import zero_swap
 from core.simulator.cluster import Cluster
 from core.simulator.ollama import Ollama, OllamaServers
-from core.simulator.simulation import Outcome, SimulatedPolicy, simulate
+from core.simulator.simulation import TICK_S, Outcome, SimulatedPolicy, simulate
 from core.simulator.swapping import Swapping
 from core.simulator.trace import Request
 
@@ -45,7 +45,8 @@ def run_policy(
     """
     if name.startswith("zero-swap-") and name in POLICIES:
         return zero_swap(cluster, requests, shortest_first=name == "zero-swap-shortest")
-    return simulate(cluster, requests, _policy(name, cluster, weights), progress)
+    tick_s = TICK_S if name == COUNTERSIGN else 0.0  # the rivals' own servers only look when something happens
+    return simulate(cluster, requests, _policy(name, cluster, weights), progress, tick_s)
 
 
 def _policy(name: str, cluster: Cluster, weights: Weights | None) -> SimulatedPolicy:

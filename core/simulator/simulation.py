@@ -9,14 +9,31 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from core.scheduler.demand import Demand
-from core.scheduler.events import Arrived, Decision, EndpointUp, Event, Evict, Finished, Forget, Grant, Load, Loaded
+from core.scheduler.events import (
+    Arrived,
+    Decision,
+    EndpointUp,
+    Event,
+    Evict,
+    Finished,
+    Forget,
+    Grant,
+    Load,
+    Loaded,
+    Tick,
+)
 from core.scheduler.history import WorkHistory
 from core.simulator.cluster import Cluster
 from core.simulator.machine import NEVER, Machine
 from core.simulator.trace import Request
+
+TICK_S: Final = 5.0
+"""How long nothing happens, while requests wait, until a policy is told that time passed."""
+_MOST_TICKS: Final = 2_000
+"""So often a policy is told so before it counts as stuck."""
 
 
 class SimulatedPolicy(Protocol):
@@ -69,13 +86,16 @@ def simulate(
     requests: Sequence[Request],
     policy: SimulatedPolicy,
     progress: Callable[[int], None] | None = None,
+    tick_s: float = TICK_S,
 ) -> Outcome:
     """Run `requests`, which are in order of arrival, until all are finished; `progress` is called with their number.
+
+    While requests wait and nothing happens for `tick_s` seconds, the policy is told that time passed; 0: never.
 
     Raises:
         PhysicsError: The policy decided the impossible, or left requests waiting with nothing going on.
     """
-    run = _Run(cluster, requests, policy)
+    run = _Run(cluster, requests, policy, tick_s)
     run.whole(progress)
     return run.outcome
 
@@ -85,6 +105,7 @@ class _Run:
     cluster: Cluster
     requests: Sequence[Request]
     policy: SimulatedPolicy
+    tick_s: float
     outcome: Outcome = field(init=False)
     machines: dict[str, Machine] = field(init=False)
     ends: list[tuple[float, str, int]] = field(default_factory=list)
@@ -104,12 +125,17 @@ class _Run:
     def whole(self, progress: Callable[[int], None] | None) -> None:
         for spec in self.cluster.endpoints:
             self._tell(EndpointUp(spec), 0.0)
-        arriving, finished, number = 0, 0, len(self.requests)
+        arriving, finished, ticks, now_s, number = 0, 0, 0, 0.0, len(self.requests)
         while finished < number:
             arrival_s = self.requests[arriving].arrival_s if arriving < number else NEVER
             end_s = self._next_end_s()
+            if self._is_quiet(min(arrival_s, end_s) - now_s, arriving - finished) and ticks < _MOST_TICKS:
+                now_s, ticks = now_s + self.tick_s, ticks + 1
+                self._tell(Tick(), now_s)
+                continue
             if arrival_s == NEVER and end_s == NEVER:
                 raise PhysicsError(f"{number - finished} requests wait and nothing goes on")
+            now_s, ticks = min(arrival_s, end_s), 0
             if arrival_s <= end_s:
                 self._arrive(arriving, arrival_s)
                 arriving += 1
@@ -117,6 +143,15 @@ class _Run:
                 finished += self._end(end_s)
                 if progress is not None and finished % 1000 == 0:
                     progress(finished)
+        self._sum_up()
+
+    def _is_quiet(self, until_next_s: float, unfinished: int) -> bool:
+        """Whether requests wait, and nothing happens within `tick_s` seconds."""
+        if not 0 < self.tick_s < until_next_s:
+            return False
+        return unfinished > sum(machine.running for machine in self.machines.values())
+
+    def _sum_up(self) -> None:
         self.outcome.end_s = max(self.outcome.finish_s)
         for stay in self.stays.values():
             stay.end_s = self.outcome.end_s

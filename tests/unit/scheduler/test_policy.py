@@ -113,7 +113,7 @@ def test_a_chat_does_not_slow_down_bulk_work_that_is_soon_over():
 
 
 def test_a_family_that_is_asked_for_often_is_loaded_again_before_it_is_asked_for():
-    scheduler = Scheduler((SMALL, LARGE), Weights(ahead_s=100.0))
+    scheduler = Scheduler((SMALL, LARGE), Weights(ahead_s=100.0, patience=0.0))
     scheduler.handle(EndpointUp(EndpointSpec("e", 45_000), ("small",)), 0.0)
     for number in range(60):
         scheduler.handle(Arrived(a_demand(f"s{number}", p50_s=1.0, at_s=10.0 * number)), 10.0 * number)

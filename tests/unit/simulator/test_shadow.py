@@ -96,7 +96,8 @@ def test_shadows_of_the_same_weights_agree_and_keep_nothing_of_what_is_over():
         for shadow in shadows:
             shadow.tell(event, decisions, now_s)
     for shadow in shadows:
-        shadow.tell(Tick(), (), now_s + 10_000.0)
+        for hours in (3.0, 6.0, 9.0):  # a load that was put off begins, ends, and what it was for ends
+            shadow.tell(Tick(), (), now_s + 3_600.0 * hours)
         assert shadow.figures[WorkClass.CHAT].count == 300
         assert shadow.is_idle
     assert shadows[0].figures == shadows[1].figures
