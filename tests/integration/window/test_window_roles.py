@@ -25,8 +25,25 @@ FORMS = {
     "/tasks/{number}/extend": (Role.APPROVER, {"question": "1"}),
     "/tasks/{number}/reject": (Role.APPROVER, {**DIGEST, "reason": "no"}),
     "/tasks/{number}/reply": (Role.REQUESTER, {"text": "instead set server.timeout to 31 in config/app.yaml"}),
+    "/tasks/{number}/merge": (Role.APPROVER, {"confirmed": "yes"}),
+    "/tasks/{number}/undo": (Role.REQUESTER, {"confirmed": "yes"}),
+    "/tasks/{number}/retry": (Role.REQUESTER, {"confirmed": "yes"}),
+    "/tasks/{number}/cancel": (Role.REQUESTER, {"confirmed": "yes"}),
+    "/tasks/{number}/comment": (Role.REQUESTER, {**DIGEST, "text": "why?"}),
+    "/tasks/{number}/comments/send": (Role.REQUESTER, DIGEST),
+    "/tasks/{number}/comments/discard": (Role.VIEWER, DIGEST),
+    "/together": (Role.APPROVER, {"task": "1 DIGEST"}),
+    "/ask": (Role.REQUESTER, {"text": "set server.timeout to 31 in config/app.yaml", "repo": "web"}),
+    "/first-steps/ask": (Role.REQUESTER, {}),
     "/queue/pause": (Role.OPERATOR, {"reason": "x"}),
     "/queue/resume": (Role.OPERATOR, {}),
+    "/queue/move": (Role.OPERATOR, {"number": "1", "to": "first", "reason": "x"}),
+    "/queue/what-if": (Role.OPERATOR, {}),
+    "/endpoints/drain": (Role.OPERATOR, {"endpoint": "x", "reason": "x"}),
+    "/endpoints/resume": (Role.OPERATOR, {"endpoint": "x"}),
+    "/policy/check": (Role.OPERATOR, {}),
+    "/policy/explain": (Role.VIEWER, {"text": "set server.timeout to 31 in config/app.yaml", "repo": "web"}),
+    "/schedules/change": (Role.REQUESTER, {"schedule": "x", "to": "pause"}),
     "/sessions/revoke": (Role.VIEWER, {"session": "ses_x"}),
     "/passkeys/register-options": (Role.VIEWER, {}),
     "/passkeys/register": (Role.VIEWER, {"name": "x", "credential": "{}"}),
@@ -62,7 +79,7 @@ async def test_every_page_is_shown_to_every_role_and_every_form_refuses_the_lowe
     for method, path in sorted(paths_of(window)):
         if method == "GET" and path != "/news":
             response = await visit.get(re.sub(r"\{[a-z0-9]+(:[a-z]+)?\}", "1", path))
-            assert response.status_code in (200, 404, 409), (role, path)
+            assert response.status_code in (200, 400, 404, 409), (role, path)
     for path, (needed, fields) in sorted(FORMS.items()):
         if path == "/sign-out" or (role >= needed and path in ("/tasks/{number}/approve", "/tasks/{number}/reply")):
             continue  # they would change what the next form is about
