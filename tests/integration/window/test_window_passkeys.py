@@ -148,7 +148,9 @@ async def test_an_answer_that_does_not_fit_approves_nothing(window, signer, case
         who = other
     elif case == "used twice":
         credential = await lee.sign(digest)
-        await lee.approve("0" * 64, credential)
+        tampered = json.loads(credential)
+        tampered["response"]["signature"] = "AAAA"
+        assert (await lee.approve(digest, json.dumps(tampered))).status_code == 403
     elif case == "sign-in":
         credential = lee.authenticator.get(await lee.options("/sign-in/passkey-options"))
     else:

@@ -25,25 +25,25 @@ FORMS = {
     "/tasks/{number}/extend": (Role.APPROVER, {"question": "1"}),
     "/tasks/{number}/reject": (Role.APPROVER, {**DIGEST, "reason": "no"}),
     "/tasks/{number}/reply": (Role.REQUESTER, {"text": "instead set server.timeout to 31 in config/app.yaml"}),
-    "/tasks/{number}/merge": (Role.APPROVER, {"confirmed": "yes"}),
-    "/tasks/{number}/undo": (Role.REQUESTER, {"confirmed": "yes"}),
-    "/tasks/{number}/retry": (Role.REQUESTER, {"confirmed": "yes"}),
-    "/tasks/{number}/cancel": (Role.REQUESTER, {"confirmed": "yes"}),
-    "/tasks/{number}/comment": (Role.REQUESTER, {**DIGEST, "text": "why?"}),
+    "/tasks/{number}/merge": (Role.APPROVER, {}),
+    "/tasks/{number}/undo": (Role.REQUESTER, {}),
+    "/tasks/{number}/retry": (Role.REQUESTER, {}),
+    "/tasks/{number}/cancel": (Role.APPROVER, {}),  # another person's
+    "/tasks/{number}/comment": (Role.REQUESTER, {**DIGEST, "file": "0", "at": "n1", "text": "why?"}),
     "/tasks/{number}/comments/send": (Role.REQUESTER, DIGEST),
     "/tasks/{number}/comments/discard": (Role.VIEWER, DIGEST),
-    "/together": (Role.APPROVER, {"task": "1 DIGEST"}),
+    "/together": (Role.APPROVER, {"t1": "DIGEST"}),
     "/ask": (Role.REQUESTER, {"text": "set server.timeout to 31 in config/app.yaml", "repo": "web"}),
-    "/first-steps/ask": (Role.REQUESTER, {}),
+    "/first-steps/ask": (Role.VIEWER, {}),  # this home has no sample, which is said first
     "/queue/pause": (Role.OPERATOR, {"reason": "x"}),
     "/queue/resume": (Role.OPERATOR, {}),
-    "/queue/move": (Role.OPERATOR, {"number": "1", "to": "first", "reason": "x"}),
+    "/queue/move": (Role.OPERATOR, {"task": "1", "to": "first", "reason": "x"}),
     "/queue/what-if": (Role.OPERATOR, {}),
     "/endpoints/drain": (Role.OPERATOR, {"endpoint": "x", "reason": "x"}),
     "/endpoints/resume": (Role.OPERATOR, {"endpoint": "x"}),
     "/policy/check": (Role.OPERATOR, {}),
     "/policy/explain": (Role.VIEWER, {"text": "set server.timeout to 31 in config/app.yaml", "repo": "web"}),
-    "/schedules/change": (Role.REQUESTER, {"schedule": "x", "to": "pause"}),
+    "/schedules/change": (Role.VIEWER, {"schedule": "x", "do": "pause"}),  # there is none called x, which is said first
     "/sessions/revoke": (Role.VIEWER, {"session": "ses_x"}),
     "/passkeys/register-options": (Role.VIEWER, {}),
     "/passkeys/register": (Role.VIEWER, {"name": "x", "credential": "{}"}),
@@ -51,8 +51,16 @@ FORMS = {
     "/sign-out": (Role.VIEWER, {}),
 }
 """Every form, the role that it needs, and what it sends; a form without a case fails the test below."""
+CHANGES = {
+    "/together",
+    "/tasks/{number}/comments/send",
+    *(f"/tasks/{{number}}/{step}" for step in ("approve", "reject", "reply", "cancel", "retry", "undo", "merge")),
+}
+"""The forms after which the task is not what the other forms are about."""
+PAGES = {"/queue/what-if": Role.OPERATOR, "/tasks/{number:int}/comment": Role.REQUESTER}
+"""The pages that not every role sees."""
 WITHOUT_SESSION = {"/sign-in", "/sign-in/password", "/sign-in/passkey", "/sign-in/passkey-options"}
-REFUSED = re.compile(r"has the role [a-z]+; this needs the role|is not a maintainer or an operator")
+REFUSED = re.compile(r"has the role [a-z]+; this needs the role|is not a maintainer or an operator|only maintainers and the operator")
 
 
 @pytest_asyncio.fixture
@@ -79,12 +87,11 @@ async def test_every_page_is_shown_to_every_role_and_every_form_refuses_the_lowe
     for method, path in sorted(paths_of(window)):
         if method == "GET" and path != "/news":
             response = await visit.get(re.sub(r"\{[a-z0-9]+(:[a-z]+)?\}", "1", path))
-            assert response.status_code in (200, 400, 404, 409), (role, path)
+            expected = (200, 400, 404, 409) if role >= PAGES.get(path, Role.VIEWER) else (403,)
+            assert response.status_code in expected, (role, path)
     for path, (needed, fields) in sorted(FORMS.items()):
-        if path == "/sign-out" or (role >= needed and path in ("/tasks/{number}/approve", "/tasks/{number}/reply")):
-            continue  # they would change what the next form is about
-        if role >= needed and path == "/tasks/{number}/reject":
-            continue
+        if path == "/sign-out" or (role >= needed and path in CHANGES):
+            continue  # it would change what the next form is about
         sent = {key: value.replace("DIGEST", digest) for key, value in fields.items()}
         response = await visit.post(path.replace("{number}", "1"), {"csrf": visit.csrf, **sent})
         assert response.status_code < 500, (role, path)
