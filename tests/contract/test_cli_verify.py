@@ -73,8 +73,8 @@ def test_what_nobody_forged_is_proven(forged, number):
 
 
 ONE_MORE = (
-    "INSERT INTO approvals SELECT number, digest, 'max', revision, verdict, surface, reason, at_ms "
-    "FROM approvals WHERE number = 1"
+    "INSERT INTO approvals (number, digest, person, revision, verdict, surface, reason, at_ms) "
+    "SELECT number, digest, 'max', revision, verdict, surface, reason, at_ms FROM approvals WHERE number = 1"
 )
 ONE_TURN_MORE = (
     "INSERT INTO turns SELECT number, 2, revision, 'bo', surface, text, NULL, at_ms FROM turns WHERE number = 1"

@@ -105,7 +105,7 @@ def test_after_kill_9_of_worker_and_engine_only_what_was_not_answered_is_asked(h
         with_model(home, engine)
         home.quicken()
         worker = home.start("ask", ASK, "--repo", "web", "--as", "ana", "--wait")
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while engine.asked < 4:
             assert time.monotonic() < until, worker.poll()
             time.sleep(0.01)
@@ -114,7 +114,7 @@ def test_after_kill_9_of_worker_and_engine_only_what_was_not_answered_is_asked(h
         worker.communicate()
         port = engine.port
     with running_engine(second, port=port) as heir:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while (task := home.document("show", 1))["state"] != "staged":  # its lease runs out, then its job waits a while
             assert time.monotonic() < until, task["state"]
             assert home.call("worker", "--drain").code == 0
