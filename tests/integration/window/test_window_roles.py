@@ -60,7 +60,9 @@ CHANGES = {
 PAGES = {"/queue/what-if": Role.OPERATOR, "/tasks/{number:int}/comment": Role.REQUESTER}
 """The pages that not every role sees."""
 WITHOUT_SESSION = {"/sign-in", "/sign-in/password", "/sign-in/passkey", "/sign-in/passkey-options"}
-REFUSED = re.compile(r"has the role [a-z]+; this needs the role|is not a maintainer or an operator|only maintainers and the operator")
+REFUSED = re.compile(
+    r"has the role [a-z]+; this needs the role|is not a maintainer or an operator|only maintainers and the operator"
+)
 
 
 @pytest_asyncio.fixture
