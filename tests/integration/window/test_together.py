@@ -51,7 +51,7 @@ async def test_low_risk_tasks_are_approved_in_one_sitting_with_a_receipt_each_an
     assert done.status_code == 200
     assert "2 of 4 approved" in done.text
     assert "is revision 1 of #2, superseded by ana&#39;s revision 2" in done.text
-    assert "ot all of the diff of #4 was shown to you yet" in done.text
+    assert "all of the diff of #4 was shown to you yet" in done.text
     for number in (1, 3):
         await settled(window, State.PUBLISHED, number)
         document = await app.documents.document(number)
