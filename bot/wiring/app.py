@@ -11,13 +11,14 @@ from bot.configuration.config import Config
 from bot.configuration.home import Home
 from bot.configuration.live_settings import LiveSettings
 from bot.wiring.host import LazySandboxes
+from bot.wiring.operating_services import OperatingServices
+from bot.wiring.task_services import TaskServices
 from core.log import log
 from core.ports.executor import Executor
 from core.ports.forge import FollowedForge, Forge
 from core.ports.interpretation import Interpreter
 from core.ports.reporting import Milestones
 from core.ports.repository import Repository
-from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
 
 if TYPE_CHECKING:
@@ -25,42 +26,13 @@ if TYPE_CHECKING:
     from bot.integrations.webhooks.hooks import Hook
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
-    from bot.wiring.what_if import WhatIfs
     from core.model.errors import Problem
-    from core.queue.lease_client import LeaseClient
-    from core.services.accounts import Accounts
-    from core.services.api_responses import ApiResponses
-    from core.services.api_tokens import ApiTokens
-    from core.services.approvals import Approvals
-    from core.services.attention import Attention
-    from core.services.budgets import Budgets
-    from core.services.conversations import Conversations
     from core.services.diff_comments import DiffComments
-    from core.services.endpoint_health import EndpointHealth
-    from core.services.home_checks import HomeChecks
-    from core.services.identities import Identities
-    from core.services.insight import Insight
-    from core.services.inventory import Inventory
-    from core.services.joint_approvals import JointApprovals
-    from core.services.passkey_approvals import PasskeyApprovals
-    from core.services.passkeys import Passkeys
-    from core.services.possible_steps import PossibleSteps
-    from core.services.queries import Queries
-    from core.services.queue_control import QueueControl
-    from core.services.queue_history import QueueHistory
-    from core.services.queue_statistics import QueueStatistics
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
-    from core.services.scheduler_weights import SchedulerWeights
     from core.services.schedules import Schedules
-    from core.services.spending_report import SpendingReport
     from core.services.staged_diffs import StagedDiffs
-    from core.services.task_document import TaskDocuments
-    from core.services.task_search import TaskSearch
-    from core.services.task_work import TaskWorks
-    from core.services.web_sessions import WebSessions
-    from core.services.webhooks import Webhooks
     from lanes.forge.github.client import GitHubClient
     from lanes.forge.github.forge import GitHubForge
     from lanes.sandbox import Sandbox
@@ -75,7 +47,7 @@ class LoggedMilestones:
         log.debug("reached", point=point, **facts)
 
 
-class App:
+class App(TaskServices, OperatingServices):
     """One opened home. Everything is built, and its modules imported, on first use.
 
     `settings` and `config` come from one snapshot, which is reloaded as a whole when a file changes. Services and
@@ -92,28 +64,10 @@ class App:
         sandbox: Callable[[str], Sandbox | Problem],
     ) -> None:
         """`sandbox` returns the sandbox of a kind, or why this host has none."""
-        self.home = home
-        self.settings = settings
-        self.database = database
-        self.milestones = milestones
+        super().__init__(home, settings, database, milestones)
         self.sandbox = sandbox
         self._models: ModelAdapters | None = None
         self._github: GitHubClient | None = None
-
-    @property
-    def config(self) -> Config:
-        """countersign.yaml in force now."""
-        return self.settings.config()
-
-    @property
-    def location(self) -> Location:
-        """Where the database is."""
-        return self.database.location
-
-    @cached_property
-    def files(self) -> ArtifactFiles:
-        """The files of artifacts."""
-        return ArtifactFiles(self.home.artifacts)
 
     # -- services ---------------------------------------------------------------------------------------------
 
@@ -134,92 +88,6 @@ class App:
         return RequestPreview(self.database, self.settings, self.executors, self.repository)
 
     @cached_property
-    def approvals(self) -> Approvals:
-        """Approvals and rejections."""
-        from core.services.approvals import Approvals
-
-        return Approvals(self.database, self.settings, self.milestones)
-
-    @cached_property
-    def joint_approvals(self) -> JointApprovals:
-        """Approving several low-risk diffs in one sitting."""
-        from core.services.joint_approvals import JointApprovals
-
-        return JointApprovals(self.database, self.settings, self.approvals, self.web_sessions)
-
-    @cached_property
-    def budgets(self) -> Budgets:
-        """Extending the budgets of tasks that ask for it."""
-        from core.services.budgets import Budgets
-
-        return Budgets(self.database, self.settings, self.milestones)
-
-    @cached_property
-    def attention(self) -> Attention:
-        """Whose turn it is."""
-        from core.services.attention import Attention
-
-        return Attention(self.database, self.settings)
-
-    @cached_property
-    def steps(self) -> PossibleSteps:
-        """Which steps beside verdicts a person can take on a task."""
-        from core.services.possible_steps import PossibleSteps
-
-        return PossibleSteps(self.database, self.settings)
-
-    @cached_property
-    def web_sessions(self) -> WebSessions:
-        """Sign-in links and sessions of browsers."""
-        from core.services.web_sessions import WebSessions
-
-        return WebSessions(self.database, self.settings)
-
-    @cached_property
-    def accounts(self) -> Accounts:
-        """Local accounts with passwords."""
-        from core.services.accounts import Accounts
-
-        return Accounts(self.database, self.settings)
-
-    @cached_property
-    def passkeys(self) -> Passkeys:
-        """The passkeys of people."""
-        from core.services.passkeys import Passkeys
-        from core.signing import Keys
-
-        return Passkeys(self.database, self.settings, Keys(self.home.keys))
-
-    @cached_property
-    def passkey_approvals(self) -> PasskeyApprovals:
-        """Approvals that the approver's passkey signs."""
-        from core.services.passkey_approvals import PasskeyApprovals
-        from core.signing import Keys
-
-        return PasskeyApprovals(self.database, self.passkeys, self.approvals, Keys(self.home.keys))
-
-    @cached_property
-    def queries(self) -> Queries:
-        """Queries of tasks, events and the queue."""
-        from core.services.queries import Queries
-
-        return Queries(self.database, self.settings, self.files)
-
-    @cached_property
-    def queue_control(self) -> QueueControl:
-        """Pausing and resuming the queue."""
-        from core.services.queue_control import QueueControl
-
-        return QueueControl(self.database, self.settings)
-
-    @cached_property
-    def inventory(self) -> Inventory:
-        """Model servers and the hosts of workers."""
-        from core.services.inventory import Inventory
-
-        return Inventory(self.database, self.settings, lambda: self.config.endpoint_kinds)
-
-    @cached_property
     def schedules(self) -> Schedules:
         """Recurring requests."""
         from bot.schedule.recurrence import read_recurrence
@@ -227,55 +95,6 @@ class App:
         from core.services.schedules import Schedules
 
         return Schedules(self.database, self.settings, read_recurrence, RequestCheck(self))
-
-    @cached_property
-    def webhooks(self) -> Webhooks:
-        """Deliveries of events to webhooks and other receivers."""
-        from core.services.webhooks import Webhooks
-
-        return Webhooks(self.database)
-
-    @cached_property
-    def spending(self) -> SpendingReport:
-        """What models cost."""
-        from core.services.spending_report import SpendingReport
-
-        return SpendingReport(self.database)
-
-    @cached_property
-    def queue_history(self) -> QueueHistory:
-        """What the queue did, for the simulator."""
-        from core.services.queue_history import QueueHistory
-
-        return QueueHistory(self.database)
-
-    @cached_property
-    def queue_statistics(self) -> QueueStatistics:
-        """What the queue and the model servers did, for `stats`."""
-        from core.services.queue_statistics import QueueStatistics
-
-        return QueueStatistics(self.database)
-
-    @cached_property
-    def insight(self) -> Insight:
-        """What happened in the last days, for the page of insights."""
-        from core.services.insight import Insight
-
-        return Insight(self.database)
-
-    @cached_property
-    def scheduler_weights(self) -> SchedulerWeights:
-        """The weights of the live scheduler."""
-        from core.services.scheduler_weights import SchedulerWeights
-
-        return SchedulerWeights(self.database, self.settings)
-
-    @cached_property
-    def home_checks(self) -> HomeChecks:
-        """Data for `stats`, `doctor` and `verify`."""
-        from core.services.home_checks import HomeChecks
-
-        return HomeChecks(self.database)
 
     @cached_property
     def diffs(self) -> StagedDiffs:
@@ -292,73 +111,17 @@ class App:
         return DiffComments(self.database, self.settings, self.requests)
 
     @cached_property
-    def documents(self) -> TaskDocuments:
-        """Documents with everything about a task, for people who may see it."""
-        from core.services.task_document import TaskDocuments
-
-        return TaskDocuments(self.database, self.settings)
-
-    @cached_property
-    def task_works(self) -> TaskWorks:
-        """What was worked on tasks."""
-        from core.services.task_work import TaskWorks
-
-        return TaskWorks(self.database, self.settings)
-
-    @cached_property
     def comparisons(self) -> RevisionComparisons:
         """Comparisons of two revisions of a task."""
         from core.services.revision_comparison import RevisionComparisons
 
         return RevisionComparisons(self.database, self.files, self.repository)
 
-    @cached_property
-    def what_ifs(self) -> WhatIfs:
-        """What the queue would do on other endpoints."""
-        from bot.wiring.what_if import WhatIfs
-
-        return WhatIfs(self.queue_history)
-
     async def verified(self, number: int) -> Sequence[dict[str, Any]]:
         """The checks of a task's receipt, as `countersign verify` prints them; raises `NotFoundError`."""
         from bot.verification.verify import verify_task
 
         return await verify_task(self, number, None)
-
-    @cached_property
-    def identities(self) -> Identities:
-        """The people that accounts on surfaces belong to."""
-        from core.services.identities import Identities
-
-        return Identities(self.database, self.settings)
-
-    @cached_property
-    def task_search(self) -> TaskSearch:
-        """The list of tasks, filtered and searched."""
-        from core.services.task_search import TaskSearch
-
-        return TaskSearch(self.database)
-
-    @cached_property
-    def api_tokens(self) -> ApiTokens:
-        """The tokens of the API."""
-        from core.services.api_tokens import ApiTokens
-
-        return ApiTokens(self.database, self.settings)
-
-    @cached_property
-    def api_responses(self) -> ApiResponses:
-        """The responses of the API that are repeated for a repeated request."""
-        from core.services.api_responses import ApiResponses
-
-        return ApiResponses(self.database)
-
-    @cached_property
-    def conversations(self) -> Conversations:
-        """Which tasks each conversation is about."""
-        from core.services.conversations import Conversations
-
-        return Conversations(self.database)
 
     # -- the configuration in force ---------------------------------------------------------------------------
 
@@ -465,21 +228,6 @@ class App:
         from lanes.forge.github.forge import GitHubForge
 
         return {"github": GitHubForge(hub)}
-
-    @cached_property
-    def lease_client(self) -> LeaseClient:
-        """Waits for model leases on behalf of this process."""
-        from core.queue.lease_client import LeaseClient
-        from core.services.model_leases import ModelLeaseBook
-
-        return LeaseClient(ModelLeaseBook(self.database))
-
-    @cached_property
-    def _endpoint_health(self) -> EndpointHealth:
-        """Which endpoints may be asked; it outlives a change of the configuration."""
-        from core.services.endpoint_health import EndpointHealth
-
-        return EndpointHealth(self.database)
 
 
 @asynccontextmanager
