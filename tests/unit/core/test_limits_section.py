@@ -91,5 +91,5 @@ def test_what_a_limit_may_not_say_is_named_with_its_line(tmp_path, entry, part):
 def test_a_limit_of_a_lane_that_is_not_there_is_named(tmp_path):
     limits = limits_of(tmp_path, "few: {lane: [docs, nope], running: 1}")
     check_lanes(tmp_path, limits, {"docs", "nope"})
-    with pytest.raises(ConfigError, match=r"limits\.few\.lane: there is no lane called 'nope'"):
+    with pytest.raises(ConfigError, match=r"limits\.few\.lane: 'nope' is not a lane"):
         check_lanes(tmp_path, limits, {"docs", "code"})
