@@ -28,7 +28,7 @@ def changes(before: str, after: str) -> list[str]:
     ]
 
 
-@settings(max_examples=2000 if campaign.WHOLE else 60, deadline=None)
+@settings(max_examples=2000 if campaign.WHOLE else 40, deadline=None)
 @given(rules_of(), rules_of(), people_of, lanes_of, lanes_of, st.lists(requests, min_size=20, max_size=40))
 def test_every_request_that_is_decided_differently_is_of_a_kind_with_a_witness(
     rules, others, people, lanes, other_lanes, asked
