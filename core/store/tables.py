@@ -37,12 +37,7 @@ class TaskRow(Row, table=True):
         Index("tasks_by_requester", "requester", "number"),
         Index("tasks_of_requester", "requester", "created_ms"),
         Index("tasks_by_creation", "created_ms", "number"),
-        Index(
-            "tasks_by_after",
-            "after",
-            sqlite_where=text("after IS NOT NULL"),
-            postgresql_where=text("after IS NOT NULL"),
-        ),
+        Index("tasks_by_after", "after", sqlite_where=text("after IS NOT NULL")),  # see `_partial`
         {"sqlite_autoincrement": True},
     )
 

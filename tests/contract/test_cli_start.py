@@ -56,3 +56,12 @@ def test_help_loads_nothing_heavy():
 def test_help_is_hardly_slower_than_importing_click():
     ratios = [_seconds(str(SCRIPT), "--help") / _seconds(sys.executable, "-c", "import click") for _ in range(7)]
     assert statistics.median(ratios) < GRACE, f"a start costs {statistics.median(ratios):.1f} imports of click"
+
+
+def test_a_home_on_sqlite_is_opened_without_the_dialect_of_postgresql():
+    code = (
+        "import bot.wiring.app, core.store.database, sys; sys.modules = {n.replace('.', '_'): 0 for n in sys.modules}"
+    )
+    loaded = _loaded_by(code)
+    assert "core_store_tables" in loaded
+    assert "sqlalchemy_dialects_postgresql" not in loaded
