@@ -120,7 +120,7 @@ class ChangedDecision:
 def changed_decisions(before: PolicyVersion, after: PolicyVersion) -> list[ChangedDecision]:
     """Every kind of request that the two versions decide differently.
 
-    Raises `policies.part_witnesses.TooManyCombinationsError` if their globs combine in too many ways.
+    Raises `policies.witness_search.TooManyCombinationsError` if their globs combine in too many ways.
     """
     versions = (before, after)
     requests = list(_requests(versions))

@@ -6,24 +6,19 @@ characters that no pattern names are all alike. So the search is finite, and it 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from policies.globs import fold
+from policies.witness_search import witnesses
 
-MAX_STATES: Final = 20_000
 _OTHERS: Final = "xyzqwvjk0"
 """Characters to stand for those that no pattern names."""
 
 Token = Callable[[str], bool] | None
 """Whether a character fits at this place of a pattern; None for a star."""
 _Positions = frozenset[int]
-
-
-class TooManyCombinationsError(ValueError):
-    """The patterns combine in too many ways to look at each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +94,7 @@ def part_witnesses(parts: Iterable[str], folded: Iterable[str] = ()) -> list[str
     """
     patterns = [PartPattern.of(part) for part in dict.fromkeys(parts)]
     patterns += [PartPattern.of(part, is_folded=True) for part in dict.fromkeys(folded)]
-    alphabet = _alphabet(patterns)
-    start = tuple(pattern.start() for pattern in patterns)
-    seen, queue = set[tuple[_Positions, ...]](), deque([("", start)])  # the start is no name yet
-    found: dict[tuple[bool, ...], str] = {}
-    while queue:
-        name, state = queue.popleft()
-        if name and name not in {".", ".."}:
-            found.setdefault(tuple(p.accepts(at) for p, at in zip(patterns, state, strict=True)), name)
-        for char in alphabet:
-            following = tuple(p.step(at, char) for p, at in zip(patterns, state, strict=True))
-            if following not in seen:
-                seen.add(following)
-                queue.append((name + char, following))
-        if len(seen) > MAX_STATES:
-            raise TooManyCombinationsError
-    return list(found.values())
+    return witnesses(patterns, _alphabet(patterns), never=frozenset({".", ".."}))
 
 
 def _alphabet(patterns: Sequence[PartPattern]) -> list[str]:

@@ -9,16 +9,15 @@ or names as Windows reads them, none is.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from policies.globs import compiled, compiled_deny, fold
-from policies.part_witnesses import TooManyCombinationsError, part_witnesses
+from policies.part_witnesses import part_witnesses
+from policies.witness_search import witnesses
 
-MAX_STATES: Final = 20_000
 _STARS: Final = "**"
 _Rule = Sequence[re.Pattern[str] | None]
 
@@ -64,21 +63,7 @@ def path_witnesses(write: Iterable[str], deny: Iterable[str]) -> list[str]:
     plain = (part for walk in walks if not walk.is_deny for part in _parts(walk.pattern))
     folded = (part for walk in walks if walk.is_deny for part in _parts(fold(walk.pattern)))
     names = part_witnesses(plain, folded)
-    start = tuple(walk.start() for walk in walks)
-    seen, queue = set[tuple[tuple[int, ...], ...]](), deque([("", start)])  # the start is no path yet
-    found: dict[tuple[bool, ...], str] = {}
-    while queue:
-        path, state = queue.popleft()
-        if path:
-            found.setdefault(tuple(walk.accepts(at) for walk, at in zip(walks, state, strict=True)), path)
-        for name in names:
-            following = tuple(walk.step(at, name) for walk, at in zip(walks, state, strict=True))
-            if following not in seen:
-                seen.add(following)
-                queue.append((f"{path}/{name}" if path else name, following))
-        if len(seen) > MAX_STATES:
-            raise TooManyCombinationsError
-    return list(found.values())
+    return witnesses(walks, names, "/")
 
 
 def _parts(pattern: str) -> list[str]:

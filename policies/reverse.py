@@ -46,9 +46,9 @@ def permissions(version: PolicyVersion, people: Iterable[str], paths: tuple[str,
     return sorted(found, key=lambda each: (each.lane, each.requirements.rule, each.requesters))
 
 
-def refusals(version: PolicyVersion, person: str, paths: tuple[str, ...]) -> list[str]:
-    """Why a person may not change `paths` in one lane or another; each reason once."""
-    refused = (decision for _, decision in _decisions(version, [person], paths) if decision.effect is Effect.DENY)
+def refusals(version: PolicyVersion, people: Iterable[str], paths: tuple[str, ...]) -> list[str]:
+    """Why these people may not change `paths` in one lane or another; each reason once."""
+    refused = (decision for _, decision in _decisions(version, people, paths) if decision.effect is Effect.DENY)
     return list(dict.fromkeys(decision.reason for decision in refused))
 
 

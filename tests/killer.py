@@ -124,7 +124,7 @@ class LateSweeper(Sweeper):
 
 
 @dataclass(frozen=True, slots=True)
-class LateDuty:
+class SleepingDuty:
     """A duty that begins when its worker was stopped and woken."""
 
     duty: BackgroundDuty
@@ -206,7 +206,7 @@ def _sleepwalker(app: App) -> Worker:
     worker.sweeper = LateSweeper(
         sweeper.database, sweeper.settings, sweeper.reconciler, sweeper.worker, sweeper.wake, woken=woken
     )
-    worker.duties = tuple(LateDuty(duty, woken) for duty in worker.duties)
+    worker.duties = tuple(SleepingDuty(duty, woken) for duty in worker.duties)
     worker.settings = _one_slot(worker.settings)
     return worker
 

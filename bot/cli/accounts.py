@@ -17,15 +17,16 @@ def accounts() -> None:
 
 @accounts.command()
 @click.argument("person")
+@json_option
 @click.pass_obj
-def add(context: CliContext, person: str) -> int:
+def add(context: CliContext, person: str, as_json: bool) -> int:
     """Add an account for PERSON; the password is asked for, or read from standard input."""
     password = read_password()
 
     async def work() -> int:
         async with context.open() as app:
             await app.accounts.add(person, password, operator(app, None))
-        click.echo(f"{person} may sign in with this password.")
+        print_json({"added": person}) if as_json else click.echo(f"{person} may sign in with this password.")
         return 0
 
     return run(work())
@@ -33,15 +34,18 @@ def add(context: CliContext, person: str) -> int:
 
 @accounts.command("set-password")
 @click.argument("person")
+@json_option
 @click.pass_obj
-def set_password(context: CliContext, person: str) -> int:
+def set_password(context: CliContext, person: str, as_json: bool) -> int:
     """Set PERSON's password, which ends their sessions."""
     password = read_password()
 
     async def work() -> int:
         async with context.open() as app:
             await app.accounts.set_password(person, password, operator(app, None))
-        click.echo(f"The password of {person} is set; their sessions have ended.")
+        print_json({"changed": person}) if as_json else click.echo(
+            f"The password of {person} is set; their sessions have ended."
+        )
         return 0
 
     return run(work())
@@ -71,14 +75,15 @@ def list_accounts(context: CliContext, as_json: bool) -> int:
 
 @accounts.command()
 @click.argument("person")
+@json_option
 @click.pass_obj
-def remove(context: CliContext, person: str) -> int:
+def remove(context: CliContext, person: str, as_json: bool) -> int:
     """Remove PERSON's account, which ends their sessions; links and passkeys work on."""
 
     async def work() -> int:
         async with context.open() as app:
             await app.accounts.remove(person, operator(app, None))
-        click.echo(f"{person} can no longer sign in with a password.")
+        print_json({"removed": person}) if as_json else click.echo(f"{person} can no longer sign in with a password.")
         return 0
 
     return run(work())

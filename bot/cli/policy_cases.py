@@ -63,10 +63,9 @@ def _content(path: Path, *, may_be_missing: bool) -> bytes:
 
 async def _recorded(app: App, number: int) -> bytes:
     """The decision on a task as a case; raises `PermanentError` if it cannot be decided again."""
-    from core.services.decision_replay import DecisionReplay
     from policies.case_text import case_text
 
-    replayed = await DecisionReplay(app.database, app.executors).decision(app.settings(), number)
+    replayed = await app.decision_replay.decision(app.settings(), number)
     if replayed.after is None:
         raise PermanentError("undecidable", f"#{number} cannot be decided again: {replayed.reason}")
     return case_text(replayed, replayed.after).encode()

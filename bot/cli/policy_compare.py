@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from policies.reverse import LanePermission
 
 _MOST_PATHS: Final = 3
+_MOST_REASONS: Final = 10
 
 policy_option = click.option(
     "--policy",
@@ -38,7 +39,7 @@ def diff(context: CliContext, proposed: Path, as_json: bool) -> int:
     """Show every kind of request that a proposed policy would decide differently, each with an example."""
     from bot.configuration.policy_versions import proposed_snapshot, version_of
     from policies.compare import changed_decisions
-    from policies.part_witnesses import TooManyCombinationsError
+    from policies.witness_search import TooManyCombinationsError
 
     async def work() -> int:
         async with context.open() as app:
@@ -63,21 +64,19 @@ def diff(context: CliContext, proposed: Path, as_json: bool) -> int:
 @click.pass_obj
 def who(context: CliContext, path: str, repo: str | None, as_json: bool) -> int:
     """Show who may ask for a change of PATH, in which lane, and who must approve it."""
-    from bot.configuration.policy_versions import version_of
     from core.model.repository_path import PathError, check_path
     from policies.reverse import permissions, refusals
 
     try:
         check_path(path)
     except PathError as error:
-        raise UsageError("bad_path", str(error).rstrip("."), "Name a path from the repository's root.") from error
+        raise UsageError("bad_path", str(error).rstrip(".")) from error
 
     async def work() -> int:
-        async with context.open() as app:
-            version = _in_repository(version_of(app.settings.snapshot(), app.executors()), repo)
+        version = await _version(context, repo)
         people = sorted(version.people.by_name)
         found = permissions(version, people, (path,))
-        reasons = refusals(version, people[0], (path,)) if people and not found else []
+        reasons = refusals(version, people, (path,)) if not found else []
         document = {"path": path, "lanes": [permission_document(each) for each in found], "refusals": reasons}
         print_json(document) if as_json else _print_who(document, version)
         return 0
@@ -92,12 +91,10 @@ def who(context: CliContext, path: str, repo: str | None, as_json: bool) -> int:
 @click.pass_obj
 def can(context: CliContext, person: str, repo: str | None, as_json: bool) -> int:
     """Show what PERSON may ask for, in which lanes, and what they may approve and merge."""
-    from bot.configuration.policy_versions import version_of
     from policies.reverse import permissions
 
     async def work() -> int:
-        async with context.open() as app:
-            version = _in_repository(version_of(app.settings.snapshot(), app.executors()), repo)
+        version = await _version(context, repo)
         named = version.people.named(person)
         every = permissions(version, sorted(version.people.by_name))
         document = {
@@ -159,8 +156,12 @@ def permission_document(each: LanePermission) -> dict[str, Any]:
     }
 
 
-def _in_repository(version: PolicyVersion, repository: str | None) -> PolicyVersion:
-    """The version for one repository; raises `UsageError` if there is none of that name."""
+async def _version(context: CliContext, repository: str | None) -> PolicyVersion:
+    """The policy in force, for one repository if it is named; raises `UsageError` if there is none of that name."""
+    from bot.configuration.policy_versions import version_of
+
+    async with context.open() as app:
+        version = version_of(app.settings.snapshot(), app.executors())
     if repository is None:
         return version
     if repository not in version.repositories:
@@ -238,7 +239,7 @@ def _print_who(document: Mapping[str, Any], version: PolicyVersion) -> None:
     path = visible(document["path"])
     if not document["lanes"]:
         click.echo(f"No one may change {path}.")
-        for reason in document["refusals"]:
+        for reason in document["refusals"][:_MOST_REASONS]:
             click.echo(f"  {visible(reason)}")
         return
     click.echo(f"{path} may be changed")

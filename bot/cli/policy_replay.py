@@ -36,7 +36,6 @@ _MOST_ROWS: Final = 20
 def replay(context: CliContext, proposed: Path, since: str | None, as_json: bool) -> int:
     """Decide every past task again under a proposed policy, and show what would be different. Changes nothing."""
     from bot.configuration.policy_versions import proposed_snapshot
-    from core.services.decision_replay import DecisionReplay
 
     begin = parse_time(since, past=True)
 
@@ -45,7 +44,7 @@ def replay(context: CliContext, proposed: Path, since: str | None, as_json: bool
         rows: list[dict[str, Any]] = []
         async with context.open() as app:
             settings = proposed_snapshot(proposed, app.settings.snapshot()).settings
-            async for decision in DecisionReplay(app.database, app.executors).decisions(settings, begin):
+            async for decision in app.decision_replay.decisions(settings, begin):
                 counts[decision.verdict.value] += 1
                 if decision.verdict.value != "same":
                     rows.append(_document(decision))

@@ -19,15 +19,19 @@ _KEYS: Final = {"person", "credential_id", "public_key", "rp_id", "origins"}
 
 def read_trusted(path: Path) -> tuple[TrustedPasskey, ...]:
     """The passkeys in a file that the verifier trusts; raises `UsageError` for a file of another form."""
+    mend = "Get it from the person: their name, at the top of the pages, then Passkeys, then Public key."
     try:
-        raw = path.read_bytes()[: MAX_BYTES + 1]
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError("bad_passkey_file", f"{path} cannot be read: {error.strerror}", mend) from error
+    try:
         if len(raw) > MAX_BYTES:
             raise ValueError(f"it is larger than {MAX_BYTES} bytes")
         entries = json.loads(raw)["passkeys"]
         return tuple(map(_trusted, entries))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        mend = "Get it from the person: their name, at the top of the pages, then Passkeys, then Public key."
-        raise UsageError("bad_passkey_file", f"{path} is not a file of passkeys ({error})", mend) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError("bad_passkey_file", f"{path} is not a file of passkeys", mend) from error
 
 
 def _trusted(entry: Mapping[str, Any]) -> TrustedPasskey:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
+    from core.services.decision_replay import DecisionReplay
     from core.services.diff_comments import DiffComments
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
@@ -95,6 +96,13 @@ class App(TaskServices, OperatingServices):
         from core.services.schedules import Schedules
 
         return Schedules(self.database, self.settings, read_recurrence, RequestCheck(self))
+
+    @cached_property
+    def decision_replay(self) -> DecisionReplay:
+        """Past decisions, decided again."""
+        from core.services.decision_replay import DecisionReplay
+
+        return DecisionReplay(self.database, self.executors)
 
     @cached_property
     def diffs(self) -> StagedDiffs:

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.globs import Globs, check
-from policies.part_witnesses import TooManyCombinationsError, part_witnesses
+from policies.part_witnesses import part_witnesses
 from policies.path_classes import path_witnesses
+from policies.witness_search import TooManyCombinationsError
 
 pytestmark = pytest.mark.law
 
@@ -50,6 +51,6 @@ def test_the_shortest_names_that_two_stars_share_are_found():
 
 
 def test_patterns_that_combine_in_too_many_ways_are_refused(monkeypatch):
-    monkeypatch.setattr("policies.part_witnesses.MAX_STATES", 500)
+    monkeypatch.setattr("policies.witness_search.MAX_STATES", 500)
     with pytest.raises(TooManyCombinationsError):
         part_witnesses(f"*{'?' * n}{chr(97 + n)}*{chr(110 + n)}*" for n in range(12))

@@ -38,5 +38,5 @@ def test_a_person_who_may_do_nothing_is_told_why(rules, people, lanes):
     law = version(rules, people, lanes)
     for person in people.by_name:
         if lanes and not permissions(law, [person], ("docs/a.md",)):
-            asks = refusals(law, person, ("docs/a.md",))
+            asks = refusals(law, [person], ("docs/a.md",))
             assert asks
