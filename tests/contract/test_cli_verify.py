@@ -233,3 +233,14 @@ def test_guard_12_what_was_forged_before_publishing_is_not_published(home: CliHo
     fallen = home.document("show", 1)
     assert (fallen["state"], fallen["pull_request"]) == ("failed", None)
     assert "no event records that max approved" in fallen["error"]["message"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff", b"[]", b'{"passkeys": [{}]}', b"a" * 2_000_000])
+def test_a_file_without_public_keys_is_named_in_a_sentence_and_proves_nothing(merged_home: CliHome, tmp_path, content):
+    file = tmp_path / "keys.json"
+    if content is not None:
+        file.write_bytes(content)
+    said = merged_home.call("verify", 1, "--passkey", file)
+    assert said.code == 2
+    assert str(file) in said.sentence()
+    assert "Errno" not in said.sentence()
