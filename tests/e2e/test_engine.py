@@ -55,7 +55,7 @@ def with_model(home: CliHome, engine: Engine) -> str:
     name = f"llama/{engine.name}"
     config = home.root / "countersign.yaml"
     models = f"models:\n  llama: {{kind: openai, url: {engine.url!r}, context_tokens: 131072}}\n"
-    config.write_text(f"{config.read_text()}\n{models}interpreter: {{models: [{name}], patience_s: 60}}\n")
+    config.write_text(f"{config.read_text()}\n{models}interpreter: {{models: [{name}], patience_s: 600}}\n")
     (home.root / "lanes" / "code.yaml").write_text(
         f'name: code\ndescribe: any file\nwrite: ["**"]\nexecutor: ollama\nmodels: [{name}]\nchecks: {CHECK}\n'
     )
@@ -107,7 +107,7 @@ def test_after_kill_9_of_worker_and_engine_only_what_was_not_answered_is_asked(h
         worker = home.start("ask", ASK, "--repo", "web", "--as", "ana", "--wait")
         until = time.monotonic() + 180
         while engine.asked < 4:
-            assert time.monotonic() < until, worker.poll()
+            assert time.monotonic() < until, (home.document("show", 1), engine.log.read_text(errors="replace")[-4000:])
             time.sleep(0.01)
         worker.kill()
         engine.kill()

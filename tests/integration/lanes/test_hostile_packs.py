@@ -152,13 +152,16 @@ async def test_a_remote_that_sends_something_else_than_it_said_is_refused(server
 
 
 async def test_an_index_that_lies_is_not_believed(bare, tmp_path):
-    """The remote's own index gives another object's bytes for a file; what arrives is named by its bytes."""
+    """The remote's own index gives a file's bytes for every object; what arrives is named by its bytes."""
     origin.git("repack", "-adq", at=bare)
+    readme = bytes.fromhex(origin.line("rev-parse", "main:README.md", at=bare))
     index = next((bare / "objects" / "pack").glob("*.idx"))
     raw = bytearray(index.read_bytes())
     objects = int.from_bytes(raw[8 + 255 * 4 : 8 + 256 * 4], "big")
-    at = 8 + 256 * 4 + objects * 24  # the offsets, after the ids and the checksums
-    raw[at : at + 4 * objects] = raw[at : at + 4] * objects
+    ids = 8 + 256 * 4
+    offsets = ids + objects * 24  # after the ids and the checksums
+    file = offsets + (raw.index(readme, ids) - ids) // 20 * 4
+    raw[offsets : offsets + 4 * objects] = raw[file : file + 4] * objects
     index.chmod(0o644)
     index.write_bytes(raw)
     with pytest.raises(PermanentError) as caught:
