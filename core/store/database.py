@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
@@ -35,11 +36,7 @@ FULL_BYTES = 256 * 1024
 """A disk with less free space counts as full, because writing one page may need several."""
 _TRIES = 6
 _RETRYABLE_SQLSTATES = ("40001", "40P01", "08", "25P03", "57P01", "57P02", "57P03", "55P03")
-_NOW = {
-    # julianday rather than unixepoch('subsec'), which SQLite before 3.42 lacks
-    "sqlite": "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
-    "postgresql": "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
-}
+_NOW = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)")
 
 
 class Database:
@@ -104,9 +101,11 @@ class Database:
         return await self._tried(lambda: single.first_row(prepared, values, lock), nullcontext())
 
     async def _now_ms(self, session: AsyncSession) -> int:
-        """The database's clock, which all hosts share, in UTC milliseconds."""
-        row = await session.execute(text(_NOW[self.engine.dialect.name]))
-        return int(row.scalar_one())
+        """The database's clock, which all hosts share, in UTC milliseconds; that of a SQLite file is this host's."""
+        if not self.location.is_sqlite:
+            return int((await session.execute(_NOW)).scalar_one())
+        await session.connection()  # begins the transaction: a writer reads the clock once it has the lock
+        return round(time.time() * 1000)
 
     async def close(self) -> None:
         """Close all connections."""
