@@ -18,7 +18,7 @@ from core.queue.heartbeat import Heartbeat
 from core.queue.reconciler import Reconciler
 from core.queue.runner import Runner
 from core.queue.sweep_leader import Sweeper
-from core.services.idle_looks import IdleLooks
+from core.services.idle_looks import LONGEST_S, IdleLooks
 from core.store import jobs, leaders, queue_queries, workers
 from core.store.tables import WorkerRow
 from core.store.unit_of_work import Tx, reads, writes
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 IMPATIENT_POLL_S = 0.05
 """How often a worker looks for jobs if a caller waits for its work."""
+IMPATIENT_LOOK_S = 0.5
+"""After how long such a worker looks even if nothing was committed: the wait of a job may be over."""
 
 MAX_WAITING_FOR_MODELS = 100
 """How many jobs of one worker may wait for models; each has a coroutine, and its claim."""
@@ -63,7 +65,7 @@ class Worker:
         self.claimer = Claimer(self.database, node, id, self.settings)
         self.heartbeat = Heartbeat(self.database, self.settings, self.runner, reconciler, id)
         self.sweeper = Sweeper(self.database, self.settings, reconciler, id, self.runner.wake.set)
-        self._idle = IdleLooks(context.database)
+        self._idle, self._until = IdleLooks(context.database), IdleLooks(context.database, IMPATIENT_LOOK_S)
         self.duties, self._jobs_waiting_for_models = duties, jobs_waiting_for_models
         self._is_awaited = False
 
@@ -77,6 +79,7 @@ class Worker:
         worker was declared dead.
         """
         self._is_awaited = until is not None or drain
+        self._idle.longest_s = IMPATIENT_LOOK_S if self._is_awaited else LONGEST_S
         await self._register()
         try:
             await self.runner.engine.start()
@@ -105,7 +108,7 @@ class Worker:
         while not self.runner.is_stopping:
             if self._is_awaited and self.runner.unwritten is not None:
                 raise self.runner.unwritten
-            if until is not None and await until():
+            if until is not None and await self._until.unless_idle(until):
                 break
             job = await self._claim() if self._has_slot(slots) else None
             if job is not None:
@@ -124,8 +127,6 @@ class Worker:
 
     async def _claim(self) -> Job | None:
         try:
-            if self._is_awaited:
-                return await self.claimer.claim()
             return await self._idle.unless_idle(self.claimer.claim)
         except TransientError as error:
             if self._is_awaited:
@@ -140,7 +141,7 @@ class Worker:
         """
         if self.runner.job_ids or await self.reconciler.sweep(self.id) or await self._any_running():
             return False
-        job = await self._claim()  # another worker may have made one ready meanwhile
+        job = await self.claimer.claim()  # another worker may have made one ready meanwhile
         if job is not None:
             self.runner.begin(job)
         return job is None
