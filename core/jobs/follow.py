@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
+from core.jobs.merge_check import MERGE_DIFFERS, made_merge
 from core.model.approval import QuorumStatus
 from core.model.decision import ApprovalRequirements, RequiredCheck
 from core.model.errors import Kind, Problem
@@ -73,6 +74,10 @@ async def _record_end(context: JobContext, job: Job, task: Task, snapshot: PullR
     problem = None
     if theirs.state == "merged" and theirs.head != ours.head:
         problem = _moved(task, theirs, "was merged by hand")
+    elif theirs.state == "merged":
+        published = await context.database.read(lambda tx: tasks.revision_of(tx, task.number, ours.revision))
+        found, problem = await made_merge(context, task, published, snapshot.merged_as)
+        body |= found
     outcome = JobOutcome(
         changes={"error": None, "expires_ms": None},
         pull_request=replace(ours, state=theirs.state),
@@ -120,6 +125,7 @@ def _may_merge(task: Task, snapshot: PullRequestSnapshot, requirements: Approval
         and requirements.merge.auto
         and task.state is State.PUBLISHED
         and task.pull_request is not None
+        and not (task.error is not None and task.error.code == MERGE_DIFFERS)  # it was tried, and needs a person
         and snapshot.pull_request.head == task.pull_request.head
         and snapshot.mergeable is True
         and not snapshot.objections

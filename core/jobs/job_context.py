@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from core.model.errors import LostClaimError, PermanentError, Problem
 from core.model.job import Job, JobKind, JobState
@@ -27,6 +27,8 @@ from core.store.git_objects import PACK, bring_objects
 from core.store.tables import ArtifactRow
 from core.store.transition import NOTHING_MORE, OwedWork, record_refused_reply, take_step
 from core.store.unit_of_work import Tx, reads, writes
+
+T = TypeVar("T")
 
 OVER = {"over": True}
 """The output of a step after which the job needs no further step."""
@@ -219,7 +221,7 @@ JobStep = Callable[[JobContext, Job, StepOutput], Awaitable[StepOutput]]
 """One step of a job. It may run more than once, so it looks for its own earlier effect before it acts."""
 
 
-def needed(value: str | None, what: str) -> str:
+def needed(value: T | None, what: str) -> T:
     """`value`, which an earlier step must have left; raises `PermanentError` if it is missing."""
     if not value:
         raise PermanentError("incomplete", f"the task has no {what}", "Reply to it to start again.")

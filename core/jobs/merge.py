@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from core.jobs.follow import published_approval, unmet_condition
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
+from core.jobs.merge_check import made_merge, planned_merge
 from core.jobs.pull_request_text import inert, task_for_forge
 from core.model.decision import ApprovalRequirements
 from core.model.errors import ConflictError, Kind, Problem
@@ -34,26 +35,36 @@ async def merge(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutp
         return OVER
     published = await context.database.read(lambda tx: tasks.revision_of(tx, task.number, pull_request.revision))
     requirements = requirements_now(context.settings(), task, published)[1]
+    onto = None
     if current.state != "merged":  # else an earlier attempt merged it, and nothing is left to check (F11)
         problem = await _not_approved(context, task, pull_request)
         problem = problem or await _not_green(context, task, repository, requirements)
+        if problem is None:
+            planned = await planned_merge(context, task, needed(published, "published revision"), pull_request.head)
+            onto, problem = planned.onto, planned.problem
         if problem is not None:
             await context.fail(job, problem)
             return OVER
     message = f"Merge #{task.number}: {inert(task_for_forge(task, context.guard.leaks).title)}\n"
     await context.confirm(job)
     method = requirements.merge.method if requirements else "merge"
-    merged = await forge.merge(repository, pull_request, message, method)
+    merged = await forge.merge(repository, pull_request, message, method, onto)
     context.milestones.reached("merge.forge_merged", number=job.number)
     return {"merged": merged}
 
 
 async def record_merge(context: JobContext, job: Job, outputs: StepOutput) -> StepOutput:
-    """Commit that the task is merged."""
+    """Commit that the task is merged, with the problem if the forge merged something else than was compared."""
     task = await context.task_for(job)
-    assert task.pull_request is not None
-    merged = replace(task.pull_request, state="merged")
-    outcome = JobOutcome(changes={"error": None}, pull_request=merged, body={"commit": outputs["merged"]})
+    pull_request = needed(task.pull_request, "pull request")
+    published = await context.database.read(lambda tx: tasks.revision_of(tx, task.number, pull_request.revision))
+    found, problem = await made_merge(context, task, published, outputs["merged"])
+    outcome = JobOutcome(
+        changes={"error": None},
+        pull_request=replace(pull_request, state="merged"),
+        body={"commit": outputs["merged"], **found},
+        problem=problem,
+    )
     await context.finish(job, Fact.MERGED, outcome)
     return OVER
 

@@ -42,11 +42,18 @@ class Forge(Protocol):
         """The pull request with the state and the head that the forge has now."""
 
     async def merge(
-        self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
+        self,
+        repository: Repository,
+        pull_request: PullRequest,
+        message: str,
+        method: str = "merge",
+        onto: str | None = None,
     ) -> str:
         """Merge if its head is still `pull_request.head`, and return the merge commit's id.
 
-        `method` is merge, squash or rebase. Raises `ConflictError` if the head moved or the merge does not apply.
+        `method` is merge, squash or rebase. A forge that can do so merges only into the commit `onto`, and raises
+        `TransientError` if the target branch moved on; others may merge into a newer one. Raises `ConflictError` if the
+        head moved or the merge does not apply.
         """
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:

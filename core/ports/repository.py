@@ -82,5 +82,11 @@ class Repository(Protocol):
     async def unpack(self, pack: bytes) -> None:
         """Add the objects of a pack that `pack` returned."""
 
+    async def parent_of(self, commit: str) -> str:
+        """The first parent of a commit; raises `PermanentError` for one without parents."""
+
+    async def merged_tree(self, onto: str, head: str) -> str:
+        """The tree of merging commit `head` into commit `onto`, as git merges lines; raises `ConflictError`."""
+
     async def revert(self, commit: str, onto: str) -> str:
         """The tree of `onto` with the change of `commit` reverted; raises `PermanentError` on a conflict."""

@@ -89,14 +89,19 @@ class LocalForge:
         return await _do(repository, _look, as_git(repository), pull_request)
 
     async def merge(
-        self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
+        self,
+        repository: Repository,
+        pull_request: PullRequest,
+        message: str,
+        method: str = "merge",
+        onto: str | None = None,
     ) -> str:
-        """Merge if the head is still `pull_request.head`; the id of the new tip of the target branch."""
+        """Merge if the head is still `pull_request.head` and the target at `onto`; the id of the target's new tip."""
         if method not in METHODS:
             raise PermanentError(
                 "merge_method", f"{method[:40]!r} is not a merge method", "Use merge, squash or rebase."
             )
-        return await _do(repository, _merge, as_git(repository), pull_request, message, method)
+        return await _do(repository, _merge, as_git(repository), pull_request, message, method, onto)
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:
         """Close without merging, and delete the branch unless someone else moved it."""
@@ -170,19 +175,21 @@ def _look(git: GitRepository, pull_request: PullRequest) -> PullRequest:
     return _pull_request(bare, replace(record, head=head))
 
 
-def _merge(git: GitRepository, pull_request: PullRequest, message: str, method: str) -> str:
+def _merge(git: GitRepository, pull_request: PullRequest, message: str, method: str, onto: str | None) -> str:
     bare = Bare(git.spec.url)
     _, record = _read_record(bare, pull_request)
     if record.state == "closed":
         raise ConflictError("closed", f"Pull request {record.number} is closed", "Ask for it again.")
     if record.state == "merged" and record.merge_commit:
         return record.merge_commit
-    merged = _merge_now(git, bare, pull_request, message, method)
+    merged = _merge_now(git, bare, pull_request, message, method, onto)
     _update(git, bare, pull_request, lambda record: replace(record, state="merged", merge_commit=merged))
     return merged
 
 
-def _merge_now(git: GitRepository, bare: Bare, pull_request: PullRequest, message: str, method: str) -> str:
+def _merge_now(
+    git: GitRepository, bare: Bare, pull_request: PullRequest, message: str, method: str, onto: str | None
+) -> str:
     """The commit that merges the head: an existing one, from before a crash or by someone else, or a new one."""
     store, head = git.store, pull_request.head
     for _ in range(_ATTEMPTS):
@@ -190,6 +197,8 @@ def _merge_now(git: GitRepository, bare: Bare, pull_request: PullRequest, messag
         tip = git.remote.fetch_tip(record.into)
         if (merged := _find_merge(bare, replace(record, head=head), tip)) is not None:
             return merged
+        if onto not in (None, tip):
+            raise TransientError("target_moved", f"{record.into} of {git.spec.name} moved on", retry_after_s=1)
         _check_mergeable(bare, record, head)
         if not store.has(head):
             git.remote.fetch(f"{check_own_branch(record.branch)}:refs/heads-seen/{record.number}")

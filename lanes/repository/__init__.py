@@ -121,6 +121,14 @@ class GitRepository:
         """Add the objects of a pack from `pack`."""
         await self._do(self.store.unpack, pack)
 
+    async def parent_of(self, commit: str) -> str:
+        """The first parent of a commit; raises `PermanentError` for one without parents."""
+        return await self._do(self.store.first_parent, commit)
+
+    async def merged_tree(self, onto: str, head: str) -> str:
+        """The tree of merging commit `head` into commit `onto`; raises `ConflictError` with the paths that conflict."""
+        return await self._do(merging.merge, self.store, onto, head)
+
     async def revert(self, commit: str, onto: str) -> str:
         """The tree of `onto` with the change of `commit` reverted."""
         return await self._do(merging.revert, self.store, commit, onto)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from core.model.errors import ConflictError, CountersignError, NotFoundError, PermanentError
+from core.model.errors import ConflictError, CountersignError, NotFoundError, PermanentError, TransientError
 from core.model.place import Place
 from core.model.task import PullRequest
 from core.ports.forge import CommitStatus, ForgeCheck, PullRequestDraft, PullRequestSnapshot
@@ -36,6 +36,8 @@ class MemoryForge:
     attached: dict[int, dict[str, bytes]] = field(default_factory=dict)
     methods: list[str] = field(default_factory=list)
     looks: int = 0
+    overtaken: list[Callable[[], object]] = field(default_factory=list)
+    """What others do just before the next merges."""
 
     async def push(self, repository: MemoryRepository, branch: str, commit: str, expected: str | None) -> None:
         self._fail()
@@ -73,7 +75,12 @@ class MemoryForge:
         return replace(found, head=self.branches.get(pull_request.branch, found.head))
 
     async def merge(
-        self, repository: MemoryRepository, pull_request: PullRequest, message: str, method: str = "merge"
+        self,
+        repository: MemoryRepository,
+        pull_request: PullRequest,
+        message: str,
+        method: str = "merge",
+        onto: str | None = None,
     ) -> str:
         self._fail()
         if method not in METHODS:
@@ -83,9 +90,13 @@ class MemoryForge:
         if found.state == "closed" or head != pull_request.head:
             raise ConflictError("head_moved", f"{pull_request.branch} is not as it was")
         if found.state == "open":
+            if self.overtaken:
+                self.overtaken.pop(0)()
+            if onto not in (None, repository.main):
+                raise TransientError("target_moved", "main moved on", retry_after_s=0.01)
             self.methods.append(method)
             pushed = repository.commits[head]
-            tree = _joined(repository, pushed)
+            tree = await repository.merged_tree(repository.main, head)
             repository.main = repository.commit(Commit(tree, repository.main, message, pushed.at))
             self.pulls[pull_request.branch] = replace(found, state="merged")
         self._lose()
@@ -127,8 +138,12 @@ class MemoryForge:
         self.attached[pull_request.number] = dict(files)
         return f"memory://files/{pull_request.number}"
 
-    def end_by_hand(self, branch: str, state: str) -> None:
+    async def end_by_hand(self, repository: MemoryRepository, branch: str, state: str) -> None:
         """Someone merges or closes it at the forge."""
+        if state == "merged":
+            pushed = repository.commits[self.branches[branch]]
+            tree = await repository.merged_tree(repository.main, self.branches[branch])
+            repository.main = repository.commit(Commit(tree, repository.main, "by hand", pushed.at))
         self.pulls[branch] = replace(self.pulls[branch], state=state)
 
     def _pull(self, pull_request: PullRequest) -> PullRequest:
@@ -143,18 +158,3 @@ class MemoryForge:
     def _lose(self) -> None:
         if self.deaf:
             raise self.deaf.pop(0)
-
-
-def _joined(repository: MemoryRepository, pushed: Commit) -> str:
-    """The tree of main with what `pushed` changed of its parent; raises `ConflictError` where both changed a file."""
-    before, after = (repository.trees[tree] for tree in (repository.commits[pushed.parent].tree, pushed.tree))
-    files = dict(repository.trees[repository.commits[repository.main].tree])
-    for path in {*before, *after}:
-        if before.get(path) == after.get(path) or files.get(path) == after.get(path):
-            continue
-        if files.get(path) != before.get(path):
-            raise ConflictError("merge_conflict", f"{path} changed on both sides")
-        files.pop(path, None)
-        if path in after:
-            files[path] = after[path]
-    return repository.add(files)

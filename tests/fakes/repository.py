@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from core.model.change import ABSENT, FOLDER, REGULAR, Change, FileChange
-from core.model.errors import PermanentError
+from core.model.errors import ConflictError, PermanentError
 from core.ports.repository import Commit, RepositorySpec
 
 Tree = dict[str, bytes]
@@ -112,6 +112,22 @@ class MemoryRepository:
 
     async def unpack(self, pack: bytes) -> None:
         self.add({path: content.encode("latin-1") for path, content in json.loads(pack).items()})
+
+    async def parent_of(self, commit: str) -> str:
+        return _there(self.commits, commit).parent
+
+    async def merged_tree(self, onto: str, head: str) -> str:
+        pushed = _there(self.commits, head)
+        before, after, files = self._files_at(pushed.parent), self._files_of(pushed.tree), dict(self._files_at(onto))
+        for path in {*before, *after}:
+            if before.get(path) == after.get(path) or files.get(path) == after.get(path):
+                continue
+            if files.get(path) != before.get(path):
+                raise ConflictError("merge_conflict", f"{path} changed on both sides")
+            files.pop(path, None)
+            if path in after:
+                files[path] = after[path]
+        return self.add(files)
 
     async def revert(self, commit: str, onto: str) -> str:
         taken = _there(self.commits, commit)

@@ -51,16 +51,24 @@ class GitHubForge:
         )
 
     async def merge(
-        self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
+        self,
+        repository: Repository,
+        pull_request: PullRequest,
+        message: str,
+        method: str = "merge",
+        onto: str | None = None,
     ) -> str:
-        """Merge if the head is still `pull_request.head`; the merge commit's id."""
+        """Merge if the head is still `pull_request.head`; the merge commit's id.
+
+        GitHub takes no commit to merge into: the target branch is looked at just before, and may still move.
+        """
         if method not in _METHODS:
             raise PermanentError(
                 "merge_method", f"{method[:40]!r} is not a merge method", "Use merge, squash or rebase."
             )
         spec = repository.spec
         return await self.client.at(
-            spec, lambda repo: pulls.merge_pull(repo, pull_request, spec.branch, message, method)
+            spec, lambda repo: pulls.merge_pull(repo, pull_request, spec.branch, message, method, onto)
         )
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:

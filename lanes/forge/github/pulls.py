@@ -103,7 +103,9 @@ def cut_body(body: str) -> str:
     return body if len(body) <= BODY_CHARS else body[: BODY_CHARS - len(_CUT)] + _CUT
 
 
-def merge_pull(repo: Repository, pull_request: PullRequest, into: str, message: str, method: str) -> str:
+def merge_pull(
+    repo: Repository, pull_request: PullRequest, into: str, message: str, method: str, onto: str | None = None
+) -> str:
     """Merge if the head is still ours; the merge commit. Succeeds if it was merged with our head already (F11)."""
     pull = repo.get_pull(pull_request.number)
     if (merge_commit := _find_merge(pull, pull_request)) is not None:
@@ -114,6 +116,8 @@ def merge_pull(repo: Repository, pull_request: PullRequest, into: str, message: 
         raise branch_moved(pull_request.branch, pull_request.head, pull.head.sha)
     if pull.base.ref != into:
         raise _other_base(pull, into)
+    if onto is not None and repo.get_git_ref(f"heads/{into}").object.sha != onto:
+        raise TransientError("target_moved", f"{into} of {repo.full_name} moved on", retry_after_s=1)
     title, _, rest = message.strip().partition("\n")
     try:
         merge = pull.merge(commit_message=rest.strip(), commit_title=title, merge_method=method, sha=pull_request.head)

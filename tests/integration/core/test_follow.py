@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from core.model.errors import PermanentError, TransientError
 from core.model.lifecycle import State
 from core.ports.forge import ForgeCheck
 from core.ports.repository import Commit
-from core.store import cards, jobs, queue_queries
+from core.store import cards, events, jobs, queue_queries
 from core.store.database import Database
 from tests import builders, campaign
 from tests.builders import ANA, LEE
@@ -48,6 +49,21 @@ async def look(hub: WorkerHarness, number: int) -> None:
 def head_of(hub: WorkerHarness) -> str:
     (head,) = hub.forge.branches.values()
     return head
+
+
+def push_to_main(hub: WorkerHarness, files: dict[str, bytes]) -> str:
+    """Someone pushes files to the target branch; returns its tip."""
+    tip = hub.repository.main
+    tree = hub.repository.add({**hub.repository.trees[hub.repository.commits[tip].tree], **files})
+    hub.repository.main = hub.repository.commit(Commit(tree, tip, "more", hub.repository.commits[tip].at))
+    return hub.repository.main
+
+
+async def approved_files(hub: WorkerHarness, number: int) -> dict[str, bytes]:
+    """The files of the staged diff, as approved."""
+    staged = (await hub.task(number)).current.staged
+    tree = hub.repository.trees[staged.tree]
+    return {change.shown_path: tree[change.shown_path] for change in staged.changes}
 
 
 def move(hub: WorkerHarness, content: str = "tampered") -> str:
@@ -155,7 +171,7 @@ async def test_merging_by_hand_waits_for_the_checks_that_the_rule_requires(hub):
 async def test_a_pull_request_that_ends_by_hand_ends_the_task(hub, state, end):
     number = await hub.publish()
     (branch,) = hub.forge.branches
-    hub.forge.end_by_hand(branch, state)
+    await hub.forge.end_by_hand(hub.repository, branch, state)
     await look(hub, number)
     task = await hub.task(number)
     assert (task.state, task.pull_request.state, task.error) == (end, state, None)
@@ -166,10 +182,52 @@ async def test_a_merge_by_hand_of_other_bytes_says_so(hub):
     number = await hub.publish()
     move(hub)
     (branch,) = hub.forge.branches
-    hub.forge.end_by_hand(branch, "merged")
+    await hub.forge.end_by_hand(hub.repository, branch, "merged")
     await look(hub, number)
     task = await hub.task(number)
     assert (task.state, task.error.code) == (State.MERGED, "head_moved")
+
+
+async def test_a_merge_of_more_or_less_than_was_countersigned_says_so(hub):
+    """Whoever made it, and though its head is the approved one."""
+    number = await hub.publish()
+    (branch,) = hub.forge.branches
+    push_to_main(hub, await approved_files(hub, number))
+    await hub.forge.end_by_hand(hub.repository, branch, "merged")
+    await look(hub, number)
+    task = await hub.task(number)
+    assert (task.state, task.error.code) == (State.MERGED, "merged_differently")
+    assert "config/app.yaml is as approved there already" in task.error.message
+
+
+async def test_what_merges_by_itself_is_what_was_countersigned_or_nothing(hub):
+    hub.policy.terms = builders.terms(merge=ON_GREEN)
+    number = await hub.publish()
+    before = push_to_main(hub, await approved_files(hub, number))
+    hub.forge.checks = [GREEN]
+    for _ in range(2):
+        await look(hub, number)
+        task = await hub.task(number)
+        assert (task.state, task.error.code) == (State.PUBLISHED, "merge_differs")
+    assert (hub.repository.main, hub.forge.methods) == (before, [])
+    assert (await hub.kinds(number)).count("task.merge_asked") == 1, "it is not tried again and again"
+
+
+async def test_a_merge_that_a_push_came_before_is_compared_again(hub):
+    """The target moves between the comparison and the merge: the forge refuses, and the next attempt compares anew."""
+    number = await hub.publish()
+    hub.forge.overtaken = [lambda: push_to_main(hub, {"other.txt": b"more"})]
+    await hub.requests.merge(number, LEE)
+    assert await hub.work_until(number, State.MERGED, State.FAILED) is State.MERGED
+    merged = [
+        event
+        for event in await hub.database.read(lambda tx: events.chain_of(tx, number))
+        if event.kind == "task.merged"
+    ]
+    body = json.loads(merged[0].body)
+    staged = (await hub.task(number)).current.staged
+    assert body["onto"] != staged.base
+    assert body["approved"] == staged.digest != body["digest"]
 
 
 @pytest.mark.parametrize(("state", "end"), [("merged", State.MERGED), ("closed", State.CLOSED)])
@@ -179,7 +237,7 @@ async def test_an_ending_by_hand_ends_the_revision_that_is_under_way_too(hub, st
     await hub.drain()
     assert await hub.state(number) is State.STAGED
     (branch,) = hub.forge.branches
-    hub.forge.end_by_hand(branch, state)
+    await hub.forge.end_by_hand(hub.repository, branch, state)
     await look(hub, number)
     assert await hub.state(number) is end
 
@@ -213,7 +271,7 @@ async def test_a_forge_that_is_down_is_looked_at_until_it_is_back(hub):
     number = await hub.publish()
     hub.forge.faults = [TransientError("down", "down", retry_after_s=0.05)] * 12
     (branch,) = hub.forge.branches
-    hub.forge.end_by_hand(branch, "closed")
+    await hub.forge.end_by_hand(hub.repository, branch, "closed")
     await nudge(hub.database, number)
     assert await hub.work_until(number, State.CLOSED) is State.CLOSED
 

@@ -48,7 +48,12 @@ class Binder:
         return replace(pull_request, state=state, head=head)
 
     async def merge(
-        self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
+        self,
+        repository: Repository,
+        pull_request: PullRequest,
+        message: str,
+        method: str = "merge",
+        onto: str | None = None,
     ) -> str:
         raise PermanentError("by_hand", "This forge merges nothing", f"git merge {pull_request.branch}")
 
