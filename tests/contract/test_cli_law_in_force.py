@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.homes import CliHome
+from tests.homes import FILES, CliHome
 
 pytestmark = pytest.mark.law
 
@@ -78,3 +78,23 @@ def test_guard_08_it_holds_for_a_command_lane_at_publishing_and_merging(scripted
     assert merged.code != 0
     assert why in merged.err, merged
     assert scripted.git("rev-parse", "main") == main
+
+
+def test_what_merges_is_what_was_countersigned(home: CliHome):
+    """Others change another file, then the same one: the first merge is made, the second is not, though git could."""
+    text = 'replace "- first" with "- the first" in CHANGELOG.md'
+    first, second = home.published(), home.published(text)
+    home.commit({"src/a.py": "print(2)\n"})
+    assert home.document("merge", first["number"])["state"] == "merged"
+    assert home.call("verify", first["number"]).code == 0
+
+    main = home.commit({"CHANGELOG.md": FILES["CHANGELOG.md"].replace("# Changelog", "# All changes")})
+    refused = home.call("merge", second["number"])
+    assert refused.code == 5, refused
+    assert "CHANGELOG.md was changed there since it was approved" in refused.err
+    assert home.git("rev-parse", "main") == main
+
+    again = home.document("reply", second["number"], f"start over: {text}", "--as", "ana", "--wait")
+    home.document("approve", again["number"], again["staged"]["digest"], "--as", "lee", "--wait")
+    assert home.document("merge", second["number"])["state"] == "merged"
+    assert home.git("show", "main:CHANGELOG.md").startswith("# All changes")

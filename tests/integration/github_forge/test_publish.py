@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from core.model.errors import ConflictError, PermanentError
+from core.model.errors import ConflictError, PermanentError, TransientError
 from core.ports.forge import CommitStatus, ForgeCheck
 from tests.integration.github_forge.conftest import BRANCH, NAME, commit, proposal, published
 
@@ -77,6 +77,17 @@ async def test_a_merge_that_does_not_apply_changes_nothing(hub, forge, hub_repo)
         assert caught.value.problem.code == "merge_conflict"
     assert await hub_repo.fetch_base() == before
     assert (await forge.poll(hub_repo, pull)).state == "open"
+
+
+async def test_a_merge_into_another_commit_than_was_compared_waits_for_the_next_attempt(hub, forge, hub_repo):
+    pull = await published(forge, hub_repo)
+    compared = await hub_repo.fetch_base()
+    tip = hub.push(NAME, "main", {"src/other.py": "print('other')\n"}, "lee")
+    with pytest.raises(TransientError) as caught:
+        await forge.merge(hub_repo, pull, "m", onto=compared)
+    assert caught.value.problem.code == "target_moved"
+    assert await hub_repo.fetch_base() == tip
+    assert await forge.merge(hub_repo, pull, "m", onto=tip)
 
 
 async def test_a_merge_that_github_protects_waits_for_its_check(hub, forge, hub_repo):
