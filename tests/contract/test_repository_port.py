@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.model.errors import CountersignError, PermanentError
+from core.model.errors import ConflictError, CountersignError, PermanentError
 from core.ports.repository import Commit, Repository, RepositorySpec
 from lanes.repository import GitRepository
 from tests.fakes.repository import MemoryRepository
@@ -188,3 +188,16 @@ async def test_a_commit_is_taken_back_unless_the_same_lines_changed_since(store)
     clash = await store.commit(await store.tree({**beside, "src/a.py": b"print(3)\n"}), later)
     with pytest.raises(PermanentError):
         await store.repository.revert(done, clash)
+
+
+async def test_a_merge_is_computed_without_being_made(store):
+    base = await store.repository.fetch_base()
+    head = await store.commit(await store.with_changes(**{"src/a.py": b"print(2)\n"}), base)
+    moved = await store.commit(await store.with_changes(**{"README.md": b"# Other\n"}), base)
+    both = await store.with_changes(**{"src/a.py": b"print(2)\n", "README.md": b"# Other\n"})
+    assert await store.repository.merged_tree(moved, head) == both
+    assert await store.repository.parent_of(head) == base
+    assert await store.repository.fetch_base() == base
+    clash = await store.commit(await store.with_changes(**{"src/a.py": b"print(3)\n"}), base)
+    with pytest.raises(ConflictError):
+        await store.repository.merged_tree(clash, head)
