@@ -62,6 +62,7 @@ def push_to_main(hub: WorkerHarness, files: dict[str, bytes]) -> str:
 async def approved_files(hub: WorkerHarness, number: int) -> dict[str, bytes]:
     """The files of the staged diff, as approved."""
     staged = (await hub.task(number)).current.staged
+    assert staged is not None
     tree = hub.repository.trees[staged.tree]
     return {change.shown_path: tree[change.shown_path] for change in staged.changes}
 

@@ -24,10 +24,24 @@ def change(old: Files, new: Files) -> Change:
     return Change("web", "0" * 40, "1" * 40, tuple(entry(path, old.get(path), new.get(path)) for path in paths))
 
 
-def entry(path: str, old: str | None, new: str | None) -> FileChange:
-    modes = [ABSENT if text is None else REGULAR for text in (old, new)]
-    hashes = [None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in (old, new)]
-    return FileChange(path.encode(), *modes, None, None, *hashes, len(old or ""), len(new or ""), 0, 0)
+def entry(path: str, old: str | None, new: str | None, mode: str = REGULAR) -> FileChange:
+    return FileChange(
+        path=path.encode(),
+        old_mode=ABSENT if old is None else REGULAR,
+        mode=ABSENT if new is None else mode,
+        old_blob=None,
+        new_blob=None,
+        old_sha256=sha256(old),
+        new_sha256=sha256(new),
+        old_size=len(old or ""),
+        new_size=len(new or ""),
+        added=0,
+        removed=0,
+    )
+
+
+def sha256(text: str | None) -> str | None:
+    return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 @given(base=FILES, approved=FILES, main=FILES, merged=FILES)
@@ -56,8 +70,4 @@ def test_the_difference_names_the_path(main, merged, words):
 
 def test_a_mode_is_part_of_what_was_approved():
     plain = change({"a": "1"}, {"a": "2"})
-    (file,) = plain.files
-    executable = FileChange(
-        file.path, file.old_mode, "100755", None, None, file.old_sha256, file.new_sha256, 1, 1, 0, 0
-    )
-    assert merge_difference(plain, Change("web", plain.base, plain.tree, (executable,)))
+    assert merge_difference(plain, Change("web", plain.base, plain.tree, (entry("a", "1", "2", "100755"),)))
