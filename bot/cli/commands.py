@@ -10,6 +10,7 @@ import click
 
 from bot.cli import (
     accounts,
+    audit,
     decisions,
     home,
     interrupted,
@@ -94,6 +95,7 @@ GROUPS = (
     sim,
     weights,
     verify,
+    audit,
     home,
 )
 for group in GROUPS:

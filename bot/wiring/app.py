@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
+    from core.services.audit_trail import AuditTrail
     from core.services.decision_replay import DecisionReplay
     from core.services.diff_comments import DiffComments
     from core.services.request_preview import RequestPreview
@@ -103,6 +104,13 @@ class App(TaskServices, OperatingServices):
         from core.services.decision_replay import DecisionReplay
 
         return DecisionReplay(self.database, self.executors)
+
+    @cached_property
+    def audit_trail(self) -> AuditTrail:
+        """All events, for those who audit the home."""
+        from core.services.audit_trail import AuditTrail
+
+        return AuditTrail(self.database)
 
     @cached_property
     def diffs(self) -> StagedDiffs:

@@ -118,6 +118,17 @@ async def since_with_task(
     return [(_event(row), repo, RepositoryScope.from_json(scope)) for row, repo, scope in rows]
 
 
+async def numbers_between(tx: Tx, since_ms: int, until_ms: int) -> tuple[int, ...]:
+    """The numbers that have an event from `since_ms` on and before `until_ms`, in order."""
+    rows = await tx.session.exec(
+        select(EventRow.number)
+        .where(col(EventRow.at_ms) >= since_ms, col(EventRow.at_ms) < until_ms)
+        .distinct()
+        .order_by(col(EventRow.number))
+    )
+    return tuple(rows)
+
+
 async def count_by_kind(tx: Tx, since_ms: int) -> dict[str, int]:
     """The number of events of each kind since `since_ms`."""
     rows = await tx.session.execute(

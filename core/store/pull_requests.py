@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Final
 
 from sqlmodel import col, select
 
@@ -10,6 +11,9 @@ from core.model.job import ACTIVE, JobKind
 from core.model.task import PullRequest, Task
 from core.store.tables import JobRow, PullRequestRow
 from core.store.unit_of_work import Tx
+
+_MOST_PARAMETERS: Final = 500
+"""Of one statement; SQLite before 3.32 allows 999."""
 
 
 async def save(tx: Tx, task: Task, pull_request: PullRequest) -> None:
@@ -52,6 +56,16 @@ async def followed_at(tx: Tx, repositories: Iterable[str], pull: int | None, com
     elif commit is not None:
         query = query.where(PullRequestRow.head == commit)
     return list(await tx.session.exec(query))
+
+
+async def numbers_of_heads(tx: Tx, heads: Collection[str]) -> tuple[int, ...]:
+    """The tasks whose pull request has one of these commits as its head, in order."""
+    found: set[int] = set()
+    wanted = sorted(set(heads))
+    for at in range(0, len(wanted), _MOST_PARAMETERS):
+        part = wanted[at : at + _MOST_PARAMETERS]
+        found.update(await tx.session.exec(select(PullRequestRow.number).where(col(PullRequestRow.head).in_(part))))
+    return tuple(sorted(found))
 
 
 def pull_request_of(row: PullRequestRow) -> PullRequest:

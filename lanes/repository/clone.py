@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from core.model.change import Change
 from core.model.errors import NotFoundError
@@ -17,8 +20,26 @@ from lanes.repository.store import Store
 from lanes.repository.tree_comparison import compare_trees
 from lanes.repository.tree_writing import write_tree
 
+_LANDED: Final = "%H%x1f%P%x1f%ct%x1f%an%x1f%s"
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The object id of the empty tree, which every git repository has."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandedCommit:
+    """A commit on a branch's own line: its parents, when it was committed, its author's name and its first line."""
+
+    id: str
+    parents: tuple[str, ...]
+    at: datetime
+    author: str
+    subject: str
+
+    @classmethod
+    def parse(cls, line: bytes) -> LandedCommit:
+        """The commit of a line in the format `_LANDED`."""
+        oid, parents, at, author, subject = line.decode("utf-8", "replace").split("\x1f", 4)
+        return cls(oid, tuple(parents.split()), datetime.fromtimestamp(int(at), UTC), author, subject)
 
 
 class Clone(Store):
@@ -73,6 +94,19 @@ class Clone(Store):
         if self.git.run("cat-file", "-e", f"{check_oid(commit)}^{{commit}}", ok=(0, 1, 128)).code:
             return False
         return self.git.run("merge-base", "--is-ancestor", check_oid(commit), check_oid(tip), ok=(0, 1)).code == 0
+
+    async def landed(self, tip: str, since: datetime) -> tuple[LandedCommit, ...]:
+        """The commits that came onto the branch of `tip` from `since` on, by its first parents, oldest first.
+
+        Times are the committers' own word, as git stores them.
+        """
+        return await asyncio.to_thread(guarded, self.spec.name, lambda: self._landed(tip, since))
+
+    def _landed(self, tip: str, since: datetime) -> tuple[LandedCommit, ...]:
+        options = ("--first-parent", "--reverse", "--no-commit-header", f"--format=tformat:{_LANDED}%x00")
+        found = self.git.run("rev-list", *options, f"--since={int(since.timestamp())}", check_oid(tip)).out
+        lines = (line.lstrip(b"\n") for line in found.split(b"\0"))
+        return tuple(LandedCommit.parse(line) for line in lines if line)
 
     async def merge_problem(self, commit: str, head: str) -> str | None:
         """Why `commit` differs from a merge, squash or rebase of `head`; None when it does not."""
