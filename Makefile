@@ -238,7 +238,7 @@ counterparts: $(VENV)/.base
 	command -v bwrap >/dev/null || missing=bubblewrap; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	for p in podman runc catatonit; do command -v $$p >/dev/null || [ -x /usr/sbin/$$p ] || missing="$$missing $$p"; done; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	for p in chromium jq; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] || apt_install $$missing || \
 		echo "Not on this machine: $$missing (Debian's names). Their tests skip until it is installed."; \
 	$(BIN)/python -m tests.counterparts
