@@ -20,6 +20,7 @@ from bot.cli import (
     models,
     passkeys,
     people,
+    picking,
     plugins,
     policy,
     queue,
@@ -74,6 +75,7 @@ def countersign(ctx: click.Context, home: str | None, server: str | None, token_
 
 GROUPS = (
     requests,
+    picking,
     decisions,
     schedules,
     running,

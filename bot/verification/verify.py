@@ -126,6 +126,8 @@ def _differences_from_receipt(rows: AuditRows, predicate: Predicate) -> Iterator
         yield "the turns differ from the receipt"
     if [approval.to_json() for approval in rows.counted] != predicate["approvals"]:
         yield "the approvals differ from the receipt"
+    if [part.to_json() for part in revision.basis.picked] != predicate.get("picked", []):
+        yield "the choices of parts differ from the receipt"
     if stored["guard"] != predicate["staged"]["guard"]:
         yield "the guard's report differs from the receipt"
     if {**stored, "guard": None} != {**predicate["staged"], "guard": None}:
