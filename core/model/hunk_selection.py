@@ -7,6 +7,7 @@ fit those bytes are refused (security.md 80).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from typing import Final
 
 from core.model.change import ABSENT, FileChange, show_path
 from core.model.errors import PermanentError
-from core.model.part_selection import part_id
 
 _INDEX: Final = re.compile(rb"^index ([0-9a-f]{40})\.\.([0-9a-f]{40})(?: [0-7]{6})?$")
 _HEADING: Final = re.compile(rb"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
+
+ID_DIGITS: Final = 20
+"""Hex digits of a part's id: 80 bits, as many as a typed digest needs."""
+_DOMAIN: Final = b"countersign-part-v1"
 
 Spans = Mapping[tuple[str, str], tuple["HunkSpan", ...]]
 """The hunks of each pair of blobs (old, new) that a diff compares."""
@@ -38,7 +42,7 @@ class SelectedHunks:
     """One selectable part: the hunk `span` of a file, or (None) the whole file.
 
     `number` counts from 1 through the whole change: files in the order of their paths' bytes, hunks in line order.
-    `id` and `file_id`, that of all parts of the file together, are those of `part_selection.part_id`.
+    `id` and `file_id`, that of all parts of the file together, are those of `part_id`.
     """
 
     number: int
@@ -91,6 +95,28 @@ def _span(heading: re.Match[bytes]) -> HunkSpan:
     old_begin = old - (old_count > 0)
     new_begin = new - (new_count > 0)
     return HunkSpan(old_begin, old_begin + old_count, new_begin, new_begin + new_count)
+
+
+def part_id(file: FileChange, span: HunkSpan | None) -> str:
+    """The id of a hunk of `file`, or (None) of the whole file: a hash of its path, modes, contents and positions.
+
+    Another change, or another division into hunks, has other ids. So an id that is not among those of the staged diff
+    is refused and never matched to the nearest part. Every field is preceded by its length.
+    """
+    where = b"whole" if span is None else b"%d %d %d %d" % (span.old_begin, span.old_end, span.new_begin, span.new_end)
+    fields = (
+        _DOMAIN,
+        file.path,
+        file.old_mode.encode(),
+        file.mode.encode(),
+        (file.old_sha256 or "").encode(),
+        (file.new_sha256 or "").encode(),
+        where,
+    )
+    hasher = hashlib.sha256()
+    for field in fields:
+        hasher.update(len(field).to_bytes(8, "big") + field)
+    return hasher.hexdigest()[:ID_DIGITS]
 
 
 def parts_of(files: Iterable[FileChange], spans: Spans) -> tuple[SelectedHunks, ...]:

@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from core.model.event import canonical_sha256
 from core.model.stored import StoredObject
-
-if TYPE_CHECKING:
-    from core.model.change import FileChange
-    from core.model.hunk_selection import HunkSpan
-
-ID_DIGITS: Final = 20
-"""Hex digits of a part's id: 80 bits, as many as a typed digest needs."""
-_DOMAIN: Final = b"countersign-part-v1"
-
-
-def part_id(file: FileChange, span: HunkSpan | None) -> str:
-    """The id of a hunk of `file`, or (None) of the whole file: a hash of its path, modes, contents and positions.
-
-    Another change, or another division into hunks, has other ids. So an id that is not among those of the staged diff
-    is refused and never matched to the nearest part. Every field is preceded by its length.
-    """
-    where = b"whole" if span is None else b"%d %d %d %d" % (span.old_begin, span.old_end, span.new_begin, span.new_end)
-    fields = (
-        _DOMAIN,
-        file.path,
-        file.old_mode.encode(),
-        file.mode.encode(),
-        (file.old_sha256 or "").encode(),
-        (file.new_sha256 or "").encode(),
-        where,
-    )
-    hasher = hashlib.sha256()
-    for field in fields:
-        hasher.update(len(field).to_bytes(8, "big") + field)
-    return hasher.hexdigest()[:ID_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
