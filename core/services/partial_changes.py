@@ -18,6 +18,7 @@ from core.rules.basis import stale_parts
 from core.rules.visibility import visible_task
 from core.services.requests import Requests
 from core.services.staged_diffs import StagedContent, StagedDiffs
+from core.store import tasks
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads
 
@@ -83,14 +84,23 @@ class PartialChanges:
     ) -> Task:
         """Begin the revision that has only the parts that `choice` keeps; `digest` is the diff that it is about.
 
-        Without effect, raises `ConflictError` if that diff is not current, `UsageError` or `NotFoundError` for a choice
-        that keeps nothing or names something else, and `RefusedError` for a person who may neither reply nor approve.
+        A choice that was accepted under the same `dedup` counts once. Raises `ConflictError` if that diff is not
+        current, `UsageError` or `NotFoundError` for a choice that keeps nothing or names something else, and
+        `RefusedError` for a person who may neither reply nor approve; then nothing happens to the task.
         """
+        if dedup is not None and (known := await self._picked_already(number, actor, dedup)) is not None:
+            return known
         await self.requests.check_speaking(number, actor, picks=True)
         staged = await self.parts_of(number, actor)
         if digest is not None and (len(digest) < TYPED_DIGITS or not staged.digest.startswith(digest.lower())):
             raise stale_parts(number)
         return await self.requests.pick(number, staged.selected(choice.numbers(staged.parts)), actor, dedup, origin)
+
+    @reads
+    async def _picked_already(self, tx: Tx, number: int, actor: Actor, dedup: str) -> Task | None:
+        """The task if this message was accepted before: it was delivered, or its form was sent, a second time."""
+        is_known = await tasks.task_of_message(tx, actor.surface or "", dedup) == number
+        return await visible_task(tx, number, actor) if is_known else None
 
     @reads
     async def _task(self, tx: Tx, number: int, actor: Actor) -> Task:
