@@ -42,7 +42,7 @@ def _row(file: DiffFile, parts: Sequence[tuple[SelectedHunks, HunkSpan]], hunk: 
     part, _ = parts[max(0, bisect_right(begins, (first.old or first.new) - 1) - 1)]
     row = Markup(
         '<tr class=hunk><td colspan=4><label class=tick><input type=checkbox form={} name={} value="{}" '
-        'aria-label="{}: {}"><span>Hunk {}</span></label></td>\n'
+        'aria-label="{}: {}"><span>{}</span></label></td>\n'
     )
     where = part.label.rpartition(", ")[2]
-    return str(row.format(FORM_ID, FIELD, part.id, file.path, where, where))
+    return str(row.format(FORM_ID, FIELD, part.id, file.path, where, where.capitalize()))

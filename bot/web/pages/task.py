@@ -35,11 +35,15 @@ MAX_EVENTS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class PickConsequence:
-    """Who could approve what a visitor leaves of a diff: `people`, of whom it needs `count`, or (`own`) they too."""
+    """Who could approve what a visitor leaves of a diff: `people`, of whom it needs `count`, or (`own`) they too.
+
+    `is_author` says whether they are an author of the diff already.
+    """
 
     people: tuple[str, ...]
     count: int
     own: bool
+    is_author: bool
 
     @property
     def is_dead_end(self) -> bool:
@@ -198,7 +202,8 @@ def _after_pick(document: TaskDocument, person: str) -> PickConsequence | None:
     if needs is None or requirements is None:
         return None
     own = requirements.self_approve and person in needs.of
-    return PickConsequence(tuple(each for each in needs.of if each != person), needs.count, own)
+    others = tuple(each for each in needs.of if each != person)
+    return PickConsequence(others, needs.count, own, is_author=person in document.task.authors)
 
 
 async def _may_speak(site: SiteContext, number: int, session: WebSession, *, picks: bool = False) -> bool:

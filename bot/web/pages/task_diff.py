@@ -42,8 +42,8 @@ class FileTreeEntry:
 class DiffPart:
     """One part of a diff on a page; `number` counts from 0. `shown` are the parts that the visitor has seen now.
 
-    `marks_moved` is false for a diff that is too long to search it for moved lines. `has_parts` says whether only a part
-    of it could be kept, `picks` whether it has checkboxes for that.
+    `marks_moved` is false for a diff that is too long to search it for moved lines. `has_parts` says whether some of it
+    could be kept alone, `picks` whether it has checkboxes for that.
     """
 
     number: int
