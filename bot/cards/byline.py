@@ -11,6 +11,7 @@ from bot.cards.parts import WORKING
 from bot.cards.safe import one_line
 from bot.cards.times import ago, until
 from core.model.lifecycle import State
+from core.model.part_selection import picked_words
 
 _MAX_NAMED: Final = 6
 """People named before the rest become "others"."""
@@ -75,10 +76,7 @@ def _parameters(document: Mapping[str, Any]) -> list[str]:
 
 def _picked(document: Mapping[str, Any]) -> list[str]:
     """Of which revisions it is only a part, and who chose it."""
-    return [
-        f"{part['kept']} of {part['total']} parts of revision {part['revision']}, chosen by {part['person']}"
-        for part in document.get("picked") or ()
-    ]
+    return [picked_words(part) for part in document.get("picked") or ()]
 
 
 def _made_by(document: Mapping[str, Any]) -> list[str]:

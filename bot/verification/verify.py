@@ -75,6 +75,7 @@ async def verify_task(
     checks.append(passkey_check(predicate, Keys(app.home.keys).key_id(), trusted))
     checks.append(_rows(stored, predicate))
     checks.append(_patch(stored, predicate))
+    checks.extend(await _parts(app, stored, predicate))
     checks.extend(await _trees(app, stored.task, predicate, clone))
     checks.extend(await _merged(app, stored, predicate, clone))
     return checks
@@ -156,6 +157,15 @@ def _patch(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
     if stored_sha256 != staged_sha256:
         return _bad("patch", "the stored diff is not the one made at staging", _MODIFIED)
     return _ok("patch", "the stored diff is the one made at staging")
+
+
+async def _parts(app: VerifySources, stored: StoredTask, predicate: Predicate) -> list[VerifyCheck]:
+    """What git says of the choices of parts that led to the change."""
+    if not predicate.get("picked"):
+        return []
+    from bot.verification.parts_check import parts_checks
+
+    return await parts_checks(app.repository(stored.task.repo or ""), stored.revisions, predicate)
 
 
 def _approvals(predicate: Predicate) -> VerifyCheck:

@@ -53,6 +53,11 @@ class PickedPart:
         hashed = canonical_sha256(sorted(selection.ids))
         return cls(revision, selection.digest, person, len(selection.ids), selection.total, hashed)
 
+    @property
+    def words(self) -> str:
+        """The choice in words, as cards and pull requests have it."""
+        return picked_words(self.to_json())
+
     def to_json(self) -> dict[str, Any]:
         """The choice as events, receipts and the task document have it."""
         return {name: getattr(self, name) for name in self.__slots__}
@@ -69,6 +74,11 @@ class PickedPart:
             total=stored["total"],
             ids_sha256=stored["ids_sha256"],
         )
+
+
+def picked_words(part: Mapping[str, Any]) -> str:
+    """A choice as `PickedPart.to_json` has it, in words."""
+    return f"{part['kept']} of {part['total']} parts of revision {part['revision']}, chosen by {part['person']}"
 
 
 def numbers_in_words(numbers: Iterable[int]) -> str:

@@ -68,10 +68,11 @@ def _requests(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
 
 
 def _picks(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
-    """Every choice of parts that the revision builds on was made by that person, of that diff."""
+    """Every choice of parts that the revision builds on was made by that person, of a diff that was staged."""
     made = [(event.person, body["picked"]) for event, body in recorded if "picked" in body]
+    staged = {(b.get("revision"), b.get("digest")) for event, b in recorded if event.kind in STAGING_EVENTS}
     for part in rows.revision.basis.picked:
-        if (part.person, part.to_json()) not in made:
+        if (part.person, part.to_json()) not in made or (part.revision, part.digest) not in staged:
             yield f"no event records that {part.person} kept those parts of revision {part.revision}"
 
 

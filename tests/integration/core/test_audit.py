@@ -101,6 +101,7 @@ async def test_a_choice_of_parts_that_no_event_records_is_named(database, by, is
         basis = Basis((1,), picked=(replace(made, person=by),))
         await tasks.save_revision(tx, number, 1, {"basis": basis.to_json()})
         body = {"text": "pick 1", "picked": made.to_json()}
+        await events.append(tx, number=number, kind="task.staged", body={"revision": 1, "digest": "d" * 64})
         await events.append(tx, number=number, kind="task.replied", person="lee", body=body)
 
     async def audit(tx: Tx) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ FORMS = {
 CHANGES = {
     "/together",
     "/tasks/{number}/comments/send",
+    "/tasks/{number}/pick",
     *(f"/tasks/{{number}}/{step}" for step in ("approve", "reject", "reply", "cancel", "retry", "undo", "merge")),
 }
 """The forms after which the task is not what the other forms are about."""
