@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 
 from core.model.lifecycle import State
-from tests.window import open_window
+from tests.window import chromium, open_window
 
 pytestmark = [pytest.mark.window, pytest.mark.xdist_group("window")]
 
@@ -112,3 +112,23 @@ async def test_what_is_ticked_is_left_out_and_a_requester_is_told_who_approves(w
     content = await window.served.app.diffs.content(document.task)
     odd = next(file for file in content.change.files if file.path == b"src/n.txt")
     assert await content.blob(odd.new_blob) == b"odd \xff\r\nno end"
+
+
+async def test_with_scripts_the_box_of_a_file_shows_what_it_means_for_its_hunks(window):
+    async with chromium(viewport={"width": 1280, "height": 900}) as page:
+        await page.goto(f"{window.origin}/sign-in/{await window.link('lee')}")
+        await page.click("text=Sign in >> nth=-1")
+        await page.goto(f"{window.origin}/tasks/1")
+        await page.click("#to-pick")
+        file, hunks = page.get_by_label("src/a.py: the whole file"), page.locator("tr.hunk input")
+        await file.check()
+        assert [await hunks.nth(n).is_checked() for n in range(await hunks.count())] == [True, True]
+        assert await hunks.first.is_disabled()
+        await file.uncheck()
+        assert [await hunks.nth(n).is_checked() for n in range(await hunks.count())] == [False, False]
+        await page.keyboard.press("n")
+        await page.keyboard.press("x")
+        assert await hunks.first.is_checked()
+        await page.click("text=Keep only these")
+        await page.wait_for_url("**/tasks/1")
+    assert [file["path"] for file in (await staged(window, 2)).task.staged.files] == ["src/a.py"]
