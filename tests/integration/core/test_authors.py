@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.model.errors import ConflictError
 from core.model.intent import Intent, Unclear
 from core.model.lifecycle import State
 from core.model.task import Basis
@@ -256,3 +257,11 @@ async def test_guard_17_a_rule_that_lets_people_approve_their_own_lets_the_picke
     await harness.requests.pick(number, part_selection(digest), LEE)
     await harness.drain()
     assert await may_approve(harness, number, LEE) == ""
+
+
+async def test_parts_of_another_diff_change_nothing_even_if_it_came_between(harness):
+    number, digest = await harness.stage(ASK)
+    with pytest.raises(ConflictError, match="not the current diff"):
+        await harness.requests.pick(number, part_selection("f" * 64), LEE)
+    task = await harness.task(number)
+    assert (task.revision, task.staged.digest, task.current.basis.picked) == (1, digest, ())
