@@ -78,6 +78,8 @@ _QUEUE = _object(
     needs_worker={"type": "boolean"},
 )
 
+_PICKED = _object(revision=_COUNT, digest=_DIGEST, person=_TEXT, kept=_COUNT, total=_COUNT, ids_sha256=_DIGEST)
+
 _TASK = _object(
     number=_COUNT,
     state={"enum": [state.value for state in State]},
@@ -97,6 +99,7 @@ _TASK = _object(
     making=_or_null(_MAKING),
     model=_or_null(_object(name=_TEXT, words=_TEXT)),
     parameters={"type": "object"},
+    picked=_list(_PICKED),
     read_by=_TEXT,
     error=_or_null(_ERROR),
 )
@@ -132,6 +135,7 @@ _PREDICATE = _object(
 )
 # receipts of older versions lack these, so they are described and not required
 _PREDICATE["properties"]["needs"] = _or_null(_NEEDS)
+_PREDICATE["properties"]["picked"] = _list(_PICKED)
 _PREDICATE["properties"]["parameters"] = {"type": "object"}
 _PREDICATE["properties"]["making"] = _object(executor=_TEXT, usage=_list(_SPENT))
 _PREDICATE["properties"]["decision"]["properties"]["lane_version"] = _or_null(_COUNT)

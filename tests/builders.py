@@ -18,6 +18,7 @@ from core.model.job_order import NodeView, rank_ms_of
 from core.model.lane import Lane
 from core.model.lifecycle import State
 from core.model.limits import Limit
+from core.model.part_selection import PartSelection
 from core.model.person import People, Person
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
 from core.model.task import PullRequest, Task
@@ -50,6 +51,11 @@ def people(**roles: str) -> People:
 def terms(count: int = 1, **others: Any) -> ApprovalRequirements:
     """One approval of a maintainer who did not write it, unless told otherwise."""
     return ApprovalRequirements(**{"rule": "small-changes", "count": count, "approvers": ("maintainer",), **others})
+
+
+def part_selection(digest: str) -> PartSelection:
+    """One part of two of the diff `digest`; a fake executor does not ask which."""
+    return PartSelection(digest, ("1a2b3c4d5e" * 2,), 2, "1")
 
 
 def lane(name: str = "config", **others: Any) -> Lane:

@@ -1,4 +1,4 @@
-"""The byline of a card: who asked, where, since when, and how the change is made."""
+"""The byline of a card: who asked, where, since when, how the change is made, and of what it is a part."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bot.cards.parts import WORKING
 from bot.cards.safe import one_line
 from bot.cards.times import ago, until
 from core.model.lifecycle import State
+from core.model.part_selection import picked_words
 
 _MAX_NAMED: Final = 6
 """People named before the rest become "others"."""
@@ -32,7 +33,7 @@ def byline_facts(document: Mapping[str, Any], state: State, now: datetime) -> tu
         facts += queue_facts(queue)
     if state is State.RUNNING:
         facts += _progress(queue)
-    facts += [*_parameters(document), *_made_by(document)]
+    facts += [*_parameters(document), *_made_by(document), *_picked(document)]
     if document.get("read_by"):
         facts.append(f"read by {one_line(document['read_by'], 80)}")
     if document.get("priority"):
@@ -71,6 +72,11 @@ def _parameters(document: Mapping[str, Any]) -> list[str]:
     parameters = document.get("parameters") or {}
     settings = [f"{one_line(name, 40)}={one_line(str(value), 60)}" for name, value in parameters.items()]
     return [f"with {', '.join(settings)}"] if settings else []
+
+
+def _picked(document: Mapping[str, Any]) -> list[str]:
+    """Of which revisions it is only a part, and who chose it."""
+    return [picked_words(part) for part in document.get("picked") or ()]
 
 
 def _made_by(document: Mapping[str, Any]) -> list[str]:

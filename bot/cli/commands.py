@@ -21,6 +21,7 @@ from bot.cli import (
     models,
     passkeys,
     people,
+    picking,
     plugins,
     policy,
     queue,
@@ -75,6 +76,7 @@ def countersign(ctx: click.Context, home: str | None, server: str | None, token_
 
 GROUPS = (
     requests,
+    picking,
     decisions,
     schedules,
     running,

@@ -1,4 +1,4 @@
-"""The commands ask, reply, extend, pick, show, why and list."""
+"""The commands ask, reply, extend, show, why and list."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cards.safe import visible, visible_lines
+from bot.cards.safe import visible_lines
 from bot.cli.context import (
     NUMBER,
     SURFACE,
@@ -157,36 +157,6 @@ def show(context: CliContext, number: int, part: str | None, as_json: bool) -> i
 
 @click.command()
 @click.argument("number", type=NUMBER)
-@click.argument("selection", metavar="[WHAT]", default="")
-@as_option
-@wait_option
-@json_option
-@click.pass_obj
-def pick(context: CliContext, number: int, selection: str, person: str | None, wait: bool, as_json: bool) -> int:
-    """Keep only some hunks or files of the staged diff: "1,3-5", "docs/a.md", "not 2"; without WHAT, list them."""
-    on_interrupt(f"#{number} is as it was")
-
-    async def work() -> int:
-        from bot.messaging.hunk_picker import HunkPicker
-
-        async with context.open() as app:
-            hunks = HunkPicker(app.documents, app.requests, app.repository)
-            if not selection:
-                parts = await hunks.parts_of(number)
-                if as_json:
-                    print_json({"task": number, "parts": [{"n": part.number, "label": part.label} for part in parts]})
-                else:
-                    click.echo("\n".join(visible(part.label) for part in parts))
-                return 0
-            revised = hunks.pick(number, selection, speaker(app, person))
-            await uninterrupted(revised, lambda _: f"your selection from #{number} is saved and {GOES_ON}")
-            return await follow(app, number, wait=wait, as_json=as_json)
-
-    return run(work())
-
-
-@click.command()
-@click.argument("number", type=NUMBER)
 @click.option("--tokens", type=click.IntRange(1, MOST_TOKENS), help="How many tokens more.")
 @click.option("--steps", type=click.IntRange(1, 1_000_000), help="How many answers of the model more.")
 @click.option("--usd", type=click.FloatRange(0, 1_000_000, min_open=True), help="How many dollars more.")
@@ -288,7 +258,7 @@ def list_(
     return run(work())
 
 
-COMMANDS = (ask, reply, extend, show, why, pick, list_)
+COMMANDS = (ask, reply, extend, show, why, list_)
 
 
 def parse_pairs(assignments: tuple[str, ...]) -> dict[str, str]:

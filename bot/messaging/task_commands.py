@@ -11,17 +11,18 @@ from bot.cards.safe import visible
 from bot.interpret.courtesy import is_courtesy
 from bot.interpret.grammar import NotUnderstood, parse
 from bot.messaging.command_actor import CommandActor
-from bot.messaging.hunk_picker import HunkPicker
 from bot.messaging.task_choice import TaskCommand
 from bot.messaging.task_views import TaskViews
 from bot.surfaces.port import Response
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.budget import NOTHING, Spending
 from core.model.errors import UsageError
+from core.model.part_choice import PartChoice
 from core.model.place import Place
 from core.model.staged_diff import TYPED_DIGITS, short_digest
 from core.services.approvals import Approvals
 from core.services.budgets import Budgets
+from core.services.partial_changes import PartialChanges
 from core.services.requests import Requests
 
 MOST_PARTS: Final = 60
@@ -35,7 +36,7 @@ class TaskCommands:
     requests: Requests
     approvals: Approvals
     views: TaskViews
-    hunks: HunkPicker
+    parts: PartialChanges
     budgets: Budgets
 
     async def carry_out(self, speaker: CommandActor, command: TaskCommand, number: int, context: str) -> Response:
@@ -106,9 +107,10 @@ class TaskCommands:
     async def _pick(self, speaker: CommandActor, number: int, hunks: str) -> Response:
         """Keep only the named hunks of the staged diff; if none is named, list them."""
         if not hunks:
-            parts = await self.hunks.parts_of(number, speaker.actor)
-            return Response("\n".join(visible(part.label) for part in parts[:MOST_PARTS]))
-        await self.hunks.pick(number, hunks, speaker.actor, speaker.dedup, speaker.origin)
+            staged = await self.parts.parts_of(number, speaker.actor)
+            return Response("\n".join(visible(part.label) for part in staged.parts[:MOST_PARTS]))
+        choice, actor = PartChoice(hunks), speaker.actor
+        await self.parts.pick(number, choice, actor, dedup=speaker.dedup, origin=speaker.origin)
         return Response()
 
     async def _approve_typed(self, speaker: CommandActor, number: int, digest: str | None) -> Response:

@@ -75,6 +75,7 @@ async def verify_task(
     checks.append(passkey_check(predicate, Keys(app.home.keys).key_id(), trusted))
     checks.append(_rows(stored, predicate))
     checks.append(_patch(stored, predicate))
+    checks.extend(await _parts(app, stored, predicate))
     checks.extend(await _trees(app, stored.task, predicate, clone))
     checks.extend(await _merged(app, stored, predicate, clone))
     return checks
@@ -126,6 +127,8 @@ def _differences_from_receipt(rows: AuditRows, predicate: Predicate) -> Iterator
         yield "the turns differ from the receipt"
     if [approval.to_json() for approval in rows.counted] != predicate["approvals"]:
         yield "the approvals differ from the receipt"
+    if [part.to_json() for part in revision.basis.picked] != predicate.get("picked", []):
+        yield "the choices of parts differ from the receipt"
     if stored["guard"] != predicate["staged"]["guard"]:
         yield "the guard's report differs from the receipt"
     if {**stored, "guard": None} != {**predicate["staged"], "guard": None}:
@@ -154,6 +157,15 @@ def _patch(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
     if stored_sha256 != staged_sha256:
         return _bad("patch", "the stored diff is not the one made at staging", _MODIFIED)
     return _ok("patch", "the stored diff is the one made at staging")
+
+
+async def _parts(app: VerifySources, stored: StoredTask, predicate: Predicate) -> list[VerifyCheck]:
+    """What git says of the choices of parts that led to the change."""
+    if not predicate.get("picked"):
+        return []
+    from bot.verification.parts_check import parts_checks
+
+    return await parts_checks(app.repository(stored.task.repo or ""), stored.revisions, predicate)
 
 
 def _approvals(predicate: Predicate) -> VerifyCheck:

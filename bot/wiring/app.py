@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from core.services.audit_trail import AuditTrail
     from core.services.decision_replay import DecisionReplay
     from core.services.diff_comments import DiffComments
+    from core.services.partial_changes import PartialChanges
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
@@ -118,6 +119,13 @@ class App(TaskServices, OperatingServices):
         from core.services.staged_diffs import StagedDiffs
 
         return StagedDiffs(self.database, self.files, self.repository)
+
+    @cached_property
+    def partial_changes(self) -> PartialChanges:
+        """Keeping some parts of staged diffs."""
+        from core.services.partial_changes import PartialChanges
+
+        return PartialChanges(self.database, self.requests, self.diffs)
 
     @cached_property
     def diff_comments(self) -> DiffComments:

@@ -17,7 +17,6 @@ from bot.messaging.card_builder import CardBuilder
 from bot.messaging.card_delivery import CardDelivery
 from bot.messaging.channel_scopes import ChannelScopes, announcement_places
 from bot.messaging.command_dispatcher import CommandDispatcher
-from bot.messaging.hunk_picker import HunkPicker
 from bot.messaging.identities import IdentityDirectory
 from bot.messaging.inbox import DurableInbox
 from bot.messaging.inbox_consumer import InboxConsumer
@@ -136,10 +135,9 @@ def _commands(
         builder=builder,
         surfaces=surfaces,
     )
-    hunks = HunkPicker(app.documents, app.requests, app.repository)
     return CommandDispatcher(
         requests=app.requests,
-        task_commands=TaskCommands(app.requests, app.approvals, views, hunks, app.budgets),
+        task_commands=TaskCommands(app.requests, app.approvals, views, app.partial_changes, app.budgets),
         views=views,
         conversations=app.conversations,
         task_choice=TaskChoice(app.conversations),

@@ -27,7 +27,7 @@ from core.model.lifecycle import Fact
 from core.model.provenance import CheckResult, Provenance
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
 from core.model.task import Revision, Task
-from core.model.workflow import EDIT, WorkflowPart, awaited, part_after
+from core.model.workflow import WorkflowPart, awaited, part_after
 from core.ports.executor import Executor, ExecutorResult, WorkOrder, reads_in
 from core.ports.repository import Commit, Repository
 from core.store import jobs, tasks
@@ -82,7 +82,7 @@ async def _produce(context: JobContext, job: Job, task: Task) -> None:
     base, start_tree = await _start_of(context, repository, task)
     context.milestones.reached("change.fetched", number=job.number, base=base)
     await context.confirm(job)  # a run of the executor may be long and expensive
-    executor = _executor(context, lane, _intent(task))
+    executor = context.executor_of(lane, _intent(task))
     if _asks_models(context, lane, task):
         lane = await within_budgets(context, job, lane, task)
     discussion = await _discussion_for(context, task, executor, lane)
@@ -246,11 +246,6 @@ async def _with_earlier_provenance(context: JobContext, task: Task, provenance: 
     if earlier is None or earlier.staged is None or earlier.provenance is None:
         return provenance
     return provenance.on_top_of(earlier.provenance)
-
-
-def _executor(context: JobContext, lane: Lane, intent: Intent) -> Executor:
-    """The lane's executor; work on existing trees needs git alone, whatever the lane's executor is."""
-    return context.executors[EDIT if intent.needs_git_alone else lane.executor]
 
 
 def _intent(task: Task) -> Intent:

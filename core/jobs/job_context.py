@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from core.model.errors import LostClaimError, PermanentError, Problem
+from core.model.intent import Intent
 from core.model.job import Job, JobKind, JobState
+from core.model.lane import Lane
 from core.model.lifecycle import TRANSITIONS, Fact, State
 from core.model.place import Place
 from core.model.task import PullRequest, Task
 from core.model.turn import SYSTEM, Actor
+from core.model.workflow import EDIT
 from core.ports.executor import Executor
 from core.ports.forge import FollowedForge, Forge
 from core.ports.interpretation import Interpreter
@@ -69,6 +72,14 @@ class JobContext:
         """Raise `LostClaimError` if the claim is lost; called right before every effect outside (F26)."""
         if not await self.database.read(lambda tx: jobs.has_claim(tx, job)):
             raise LostClaimError("lost_claim", f"job {job.id} was taken over or cancelled")
+
+    def executor_of(self, lane: Lane, intent: Intent) -> Executor:
+        """The lane's executor; work on existing trees needs git alone, whatever the lane's executor is.
+
+        Parts of a workflow's change stay with its executor, which knows the steps that check them.
+        """
+        is_part_of_workflow = intent.keeps_parts and bool(lane.steps)
+        return self.executors[EDIT if intent.needs_git_alone and not is_part_of_workflow else lane.executor]
 
     def followed_of(self, repository: Repository) -> FollowedForge | None:
         """The repository's forge as one where others act too; None for one where only Countersign does."""

@@ -131,14 +131,14 @@ async def _commit(
     if question is not None:
         await _ask(context, job, intent, question)
         return
-    needs = frozenset(lane.needs) if intent.needs_git_alone else context.executors[lane.executor].needs(lane)
+    needs = frozenset(lane.needs) if intent.revert_of else context.executor_of(lane, intent).needs(lane)
     owed = OwedWork(needs=needs, after=task.after, write_set=lane.write)
     await context.finish(job, Fact.PLANNED, JobOutcome(changes=changes, revision=revision, body=body, owed=owed))
 
 
 async def _title(context: JobContext, task: Task, settings: Settings, intent: Intent) -> str:
-    """The task's title: from its last turn, whatever the revision builds on; an undo keeps its own."""
-    if intent.revert_of:
+    """The task's title: from its last turn, whatever the revision builds on; an undo and a part keep it."""
+    if intent.needs_git_alone:
         return task.title
     *earlier, last = task.current.basis.turns
     if not earlier:

@@ -56,11 +56,12 @@ def body_of(task: Task, staged: StagedDiff, turns: Iterable[Turn], approvals: It
     files = "\n".join(map(_file_line, staged.files))
     warnings = [f for f in staged.guard.findings if f.verdict is GuardVerdict.WARN]
     warning_lines = "".join(f"\n- {inert(f.check)}: {inert(f.detail)}" for f in warnings)
+    parts = "".join(f"{inert(part.words)}.\n\n" for part in task.current.basis.picked)
     approvers = ", ".join(f"{a.person} ({a.surface}, {a.at:%Y-%m-%d %H:%M} UTC)" for a in approvals)
     return (
         f"{quoted_turns}\n\n"
         f"Lane **{task.current.lane}** by rule **{task.current.rule}**: {inert(task.current.reason)}\n\n"
-        f"{files}\n\n"
+        f"{parts}{files}\n\n"
         f"Digest `{staged.digest}` on base `{staged.base}`.\n"
         f"Countersigned by {approvers}.\n" + (f"\nThe guard warned:{warning_lines}\n" if warnings else "")
     )

@@ -82,7 +82,7 @@ async def _revisions_before_approval(tx: Tx, task: Task) -> list[int]:
     at: Revision | None = task.current
     while at is not None and (source := at.basis.continue_from) is not None:
         earlier = await tasks.revision_of(tx, task.number, source)
-        is_pick = at.intent is not None and at.intent.pick is not None
+        is_pick = at.intent is not None and at.intent.keeps_parts
         if earlier is None or (earlier.basis.passed == at.basis.passed and not is_pick):
             break
         numbers.append(source)

@@ -1,4 +1,4 @@
-"""Selecting parts of a staged change: what the parts are, how people name them, and the resulting file contents.
+"""Selecting parts of a staged change: what the parts are, and the resulting file contents.
 
 A part is a hunk of a text file whose mode and type stay the same, or else a whole file. Hunks are ranges of lines, read
 from git's headings alone; their contents come from the files' own bytes, never from diff text, and headings that do not
@@ -7,19 +7,21 @@ fit those bytes are refused (security.md 80).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from core.model.change import ABSENT, FileChange, show_path
-from core.model.errors import NotFoundError, PermanentError, UsageError
+from core.model.errors import PermanentError
 
-MAX_WORDS: Final = 1000
 _INDEX: Final = re.compile(rb"^index ([0-9a-f]{40})\.\.([0-9a-f]{40})(?: [0-7]{6})?$")
 _HEADING: Final = re.compile(rb"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
-_RANGE: Final = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", re.ASCII)
-_WORD: Final = re.compile(r'"([^"]*)"|“([^”]*)”|([^\s,"“”][^\s,]*)')
+
+ID_DIGITS: Final = 20
+"""Hex digits of a part's id: 80 bits, as many as a typed digest needs."""
+_DOMAIN: Final = b"countersign-part-v1"
 
 Spans = Mapping[tuple[str, str], tuple["HunkSpan", ...]]
 """The hunks of each pair of blobs (old, new) that a diff compares."""
@@ -40,11 +42,14 @@ class SelectedHunks:
     """One selectable part: the hunk `span` of a file, or (None) the whole file.
 
     `number` counts from 1 through the whole change: files in the order of their paths' bytes, hunks in line order.
+    `id` and `file_id`, that of all parts of the file together, are those of `part_id`.
     """
 
     number: int
     path: bytes
     span: HunkSpan | None
+    id: str
+    file_id: str
 
     @property
     def label(self) -> str:
@@ -92,71 +97,44 @@ def _span(heading: re.Match[bytes]) -> HunkSpan:
     return HunkSpan(old_begin, old_begin + old_count, new_begin, new_begin + new_count)
 
 
+def part_id(file: FileChange, span: HunkSpan | None) -> str:
+    """The id of a hunk of `file`, or (None) of the whole file: a hash of its path, modes, contents and positions.
+
+    Another change, or another division into hunks, has other ids. So an id that is not among those of the staged diff
+    is refused and never matched to the nearest part. Every field is preceded by its length.
+    """
+    where = b"whole" if span is None else b"%d %d %d %d" % (span.old_begin, span.old_end, span.new_begin, span.new_end)
+    fields = (
+        _DOMAIN,
+        file.path,
+        file.old_mode.encode(),
+        file.mode.encode(),
+        (file.old_sha256 or "").encode(),
+        (file.new_sha256 or "").encode(),
+        where,
+    )
+    hasher = hashlib.sha256()
+    for field in fields:
+        hasher.update(len(field).to_bytes(8, "big") + field)
+    return hasher.hexdigest()[:ID_DIGITS]
+
+
 def parts_of(files: Iterable[FileChange], spans: Spans) -> tuple[SelectedHunks, ...]:
     """The parts of a change, numbered; the same change and diff always give the same numbers."""
     parts: list[SelectedHunks] = []
     for file in sorted(files, key=lambda f: f.path):
         hunks = spans.get((file.old_blob or "", file.new_blob or ""), ()) if _differs_in_lines_only(file) else ()
-        before = len(parts)
         selectable = hunks if len(hunks) > 1 else (None,)
-        parts += [SelectedHunks(before + n, file.path, span) for n, span in enumerate(selectable, 1)]
+        file_id = part_id(file, None)
+        for number, span in enumerate(selectable, len(parts) + 1):
+            own = file_id if span is None else part_id(file, span)
+            parts.append(SelectedHunks(number, file.path, span, own, file_id))
     return tuple(parts)
 
 
 def _differs_in_lines_only(file: FileChange) -> bool:
     """Whether only lines differ: no mode, no type, nothing added or deleted, nothing binary."""
     return ABSENT not in (file.old_mode, file.mode) and file.old_mode == file.mode and file.added is not None
-
-
-def read_selection(what: str, parts: Sequence[SelectedHunks]) -> frozenset[int]:
-    """The numbers of the parts that people selected.
-
-    `what` is ``1,3-5``, ``docs/a.md``, ``docs/`` (everything in it) or ``all``; after ``not`` the same for parts to
-    leave out, and with nothing before it, all others. Raises `UsageError` or `NotFoundError` that list the parts.
-    """
-    words = [next(filter(None, groups), "") for groups in _WORD.findall(what)]
-    if not words or len(words) > MAX_WORDS:
-        raise UsageError("bad_pick", "nothing is selected", "Write for example 1,3-5 or a file's path.")
-    at = next((n for n, word in enumerate(words) if word.lower() in ("not", "without", "except", "but")), len(words))
-    included, excluded = words[:at], [word for word in words[at:] if word.lower() not in ("not", "except", "without")]
-    if at < len(words) and not excluded:
-        raise UsageError("bad_pick", "nothing follows `not`", "Write for example 1-5 not 3.")
-    all_numbers = frozenset(part.number for part in parts)
-    chosen = _numbers(included, parts) if included else all_numbers
-    chosen -= _numbers(excluded, parts)
-    if not chosen:
-        raise UsageError("bad_pick", "nothing would be left", "Pick at least one hunk, or reject the change.")
-    return chosen
-
-
-def _numbers(words: Sequence[str], parts: Sequence[SelectedHunks]) -> frozenset[int]:
-    chosen: set[int] = set()
-    for word in words:
-        if word.lower() in ("and", "but"):
-            continue
-        chosen |= _named(word, parts)
-    return frozenset(chosen)
-
-
-def _named(word: str, parts: Sequence[SelectedHunks]) -> set[int]:
-    """The parts that one word names; paths win over numbers, because a file may be called 12."""
-    paths = {part.number for part in parts if show_path(part.path) == word}
-    if not paths and word.endswith("/"):
-        paths = {part.number for part in parts if show_path(part.path).startswith(word)}
-    if paths:
-        return paths
-    if word.lower() == "all":
-        return {part.number for part in parts}
-    match = _RANGE.fullmatch(word)
-    if match is None:
-        names = ", ".join(dict.fromkeys(show_path(part.path) for part in parts[:20]))
-        raise NotFoundError(
-            "no_such_part", f"{word[:100]!r} is neither a hunk nor a file of this change", f"Files: {names}."
-        )
-    first, last = int(match[1]), int(match[2] or match[1])
-    if not 1 <= first <= last <= len(parts):
-        raise NotFoundError("no_such_part", f"{word} is not among the hunks", f"They are 1 to {len(parts)}.")
-    return set(range(first, last + 1))
 
 
 def subset(old: bytes, new: bytes, spans: Sequence[HunkSpan], picked: Iterable[HunkSpan]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 from core.model.edit_description import describe
 from core.model.edits import BumpPackage, Edit, ReplaceText, from_json, paths_named, to_json
 from core.model.masking import Mask, no_mask
+from core.model.part_selection import PartSelection
 from core.model.shorten import shortened
 from core.model.stored import StoredObject, StoredValueError
 
@@ -16,9 +17,9 @@ from core.model.stored import StoredObject, StoredValueError
 class Intent:
     """The edits that a text asks for, or none if only an executor can tell (a command, an agent).
 
-    `revert_of` is the commit to revert instead, `pick` the parts of the previous revision to keep (see
-    `core.model.hunk_selection`). `lane` is the lane that a model suggests among those that policy offers; `read_by`
-    names that model.
+    `revert_of` is the commit to revert instead, `selection` the parts of the previous revision to keep; `pick` are such
+    parts in the words of an older version (see `core.model.part_choice`). `lane` is the lane that a model suggests
+    among those that policy offers; `read_by` names that model.
     """
 
     text: str
@@ -27,11 +28,17 @@ class Intent:
     pick: str | None = None
     lane: str | None = None
     read_by: str = ""
+    selection: PartSelection | None = None
+
+    @property
+    def keeps_parts(self) -> bool:
+        """True if it keeps some parts of what is staged, and makes nothing new."""
+        return self.selection is not None or self.pick is not None
 
     @property
     def needs_git_alone(self) -> bool:
         """True for work on existing trees only: no model and no executor of the lane."""
-        return self.revert_of is not None or self.pick is not None
+        return self.revert_of is not None or self.keeps_parts
 
     @property
     def is_located(self) -> bool:
@@ -63,6 +70,7 @@ class Intent:
             "edits": [to_json(e) for e in self.edits],
             "revert_of": self.revert_of,
             "pick": self.pick,
+            "selection": self.selection.to_json() if self.selection else None,
             "lane": self.lane,
             "read_by": self.read_by,
         }
@@ -80,6 +88,7 @@ class Intent:
             edits=edits,
             revert_of=stored.get("revert_of"),
             pick=stored.get("pick"),
+            selection=PartSelection.from_json(stored["selection"]) if stored.get("selection") else None,
             lane=stored.get("lane"),
             read_by=stored.get("read_by", ""),
         )

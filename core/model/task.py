@@ -12,6 +12,7 @@ from core.model.decision import ApprovalRequirements
 from core.model.errors import Problem
 from core.model.intent import Intent
 from core.model.lifecycle import State
+from core.model.part_selection import PickedPart
 from core.model.place import EVERY_REPOSITORY, RepositoryScope
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
@@ -66,7 +67,7 @@ class Basis:
 
     `authors` wrote these turns, or their words were shown to the maker of the revision, in addition to its own author.
     `passed` is the approval step of the lane's workflow after which it continues; empty: it begins with the first step.
-    Only turns from number `since` on are shown to a model.
+    Only turns from number `since` on are shown to a model. `picked` are the choices of parts in it, in order.
     """
 
     turns: tuple[int, ...]
@@ -74,6 +75,7 @@ class Basis:
     authors: tuple[str, ...] = ()
     passed: str = ""
     since: int = 1
+    picked: tuple[PickedPart, ...] = ()
 
     def written_by(self, people: Iterable[str]) -> Basis:
         """The same basis with `people` among its authors."""
@@ -87,6 +89,7 @@ class Basis:
             "authors": list(self.authors),
             "passed": self.passed,
             "since": self.since,
+            "picked": [part.to_json() for part in self.picked],
         }
 
     @classmethod
@@ -99,6 +102,7 @@ class Basis:
             authors=tuple(stored.get("authors", ())),
             passed=stored.get("passed", ""),
             since=stored.get("since", 1),
+            picked=tuple(map(PickedPart.from_json, stored.get("picked", ()))),
         )
 
 

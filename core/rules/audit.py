@@ -45,7 +45,7 @@ def contradictions(rows: AuditRows, chain: Sequence[Event]) -> tuple[str, ...]:
     if (broken := broken_link(chain)) is not None:
         return (broken,)
     recorded = [(event, json.loads(event.body)) for event in chain]
-    checks = (_requests, _plan, _staging, _approvals, _state)
+    checks = (_requests, _picks, _plan, _staging, _approvals, _state)
     return tuple(found for check in checks for found in check(rows, recorded))
 
 
@@ -65,6 +65,15 @@ def _requests(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     for (event, body), turn in zip(turns, rows.turns, strict=False):
         if (event.person, body.get("text")) != (turn.person, turn.text):
             yield f"turn {turn.n} is not what {event.person} wrote"
+
+
+def _picks(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
+    """Every choice of parts that the revision builds on was made by that person, of a diff that was staged."""
+    made = [(event.person, body["picked"]) for event, body in recorded if "picked" in body]
+    staged = {(b.get("revision"), b.get("digest")) for event, b in recorded if event.kind in STAGING_EVENTS}
+    for part in rows.revision.basis.picked:
+        if (part.person, part.to_json()) not in made or (part.revision, part.digest) not in staged:
+            yield f"no event records that {part.person} kept those parts of revision {part.revision}"
 
 
 def _plan(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:

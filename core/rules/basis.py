@@ -8,6 +8,7 @@ from typing import Final
 from core.model.errors import ConflictError
 from core.model.intent import Intent
 from core.model.lifecycle import State
+from core.model.part_selection import PartSelection, PickedPart
 from core.model.task import Basis, Revision, Task
 from core.model.turn import TurnDraft
 from core.rules.planning import PARAMETER
@@ -67,16 +68,28 @@ async def _next(
     return (_continuing(continued, n) if continued else Basis((n,), since=current.basis.since)), None, {}
 
 
-async def picked_basis(tx: Tx, task: Task, what: str, n: int, picker: str) -> tuple[Basis, Intent, dict[str, object]]:
-    """What a selection of hunks builds on: the staged or published revision, in its lane.
+async def picked_basis(
+    tx: Tx, task: Task, selection: PartSelection, n: int, picker: str
+) -> tuple[Basis, Intent, dict[str, object]]:
+    """What a selection of parts builds on: the staged or published revision, in its lane.
 
-    A part can say what the whole did not, so the picker is an author of what remains (guard 17).
+    A part can say what the whole did not, so the picker is an author of what remains (guard 17). Raises `ConflictError`
+    if the parts are not those of that revision's diff.
     """
     continued = await _continued_revision(tx, task)
     if continued is None or continued.staged is None:
         raise ConflictError("nothing_staged", f"#{task.number} has nothing staged to pick from", "Look at its card.")
-    basis = _continuing(continued, n).written_by([picker])
-    return basis, Intent(f"pick {what}", pick=what), {"asked_lane": continued.lane}
+    if continued.staged.digest != selection.digest:
+        raise stale_parts(task.number)
+    onward = _continuing(continued, n).written_by([picker])
+    basis = replace(onward, picked=(*onward.picked, PickedPart.of(selection, continued.n, picker)))
+    return basis, Intent(f"pick {selection.words}", selection=selection), {"asked_lane": continued.lane}
+
+
+def stale_parts(number: int) -> ConflictError:
+    """The error for parts of a diff that is not current."""
+    mend = "Look at its card, and choose among the parts that it has now."
+    return ConflictError("stale_digest", f"that is not the current diff of #{number}", mend)
 
 
 async def _continued_revision(tx: Tx, task: Task) -> Revision | None:
@@ -89,7 +102,8 @@ async def _continued_revision(tx: Tx, task: Task) -> Revision | None:
 
 def _continuing(revision: Revision, n: int) -> Basis:
     """On top of `revision`, in the same part of its lane's workflow, with turn `n` alone."""
-    return Basis((n,), revision.n, _authors(revision), revision.basis.passed, revision.basis.since)
+    basis = revision.basis
+    return Basis((n,), revision.n, _authors(revision), basis.passed, basis.since, basis.picked)
 
 
 def _authors(revision: Revision) -> tuple[str, ...]:

@@ -42,8 +42,8 @@ def statement(
     """The in-toto statement (https://in-toto.io/Statement/v1) about the published commit.
 
     Its subject is the commit and its tree; its predicate is everything that led to it. The last event of `chain` ties
-    it to the task's history; `needs` is the quorum as it was counted. Receipts of older versions have no `parameters`,
-    `lane_version`, `making` and `needs`.
+    it to the task's history; `needs` is the quorum as it was counted; `picked` are the choices of parts that led to the
+    change. Receipts of older versions have no `parameters`, `lane_version`, `making`, `needs` and `picked`.
     """
     staged, pull_request = task.staged, published.pull_request
     assert staged is not None
@@ -64,6 +64,7 @@ def statement(
             "parameters": dict(task.parameters),
             "decision": _decision(task, chain),
             "making": _provenance(task),
+            "picked": [part.to_json() for part in task.current.basis.picked],
             "staged": staged.to_json(),
             "needs": needs.to_json() if needs else None,
             "approvals": [a.to_json() for a in approvals if a.digest == staged.digest],

@@ -190,7 +190,7 @@ class Approvals:
         )
         continued = replace(current.basis, continue_from=current.n, passed=current.provenance.awaits)
         basis = continued.written_by(current.authors)
-        intent = replace(current.intent, pick=None) if current.intent else None
+        intent = replace(current.intent, pick=None, selection=None) if current.intent else None
         n = task.revision + 1
         await tasks.begin_revision(tx, task.number, n, tx.now_ms, current.author, basis, intent)
         decided = {

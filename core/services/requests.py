@@ -11,6 +11,7 @@ from core.model.errors import ConflictError
 from core.model.intent import Intent
 from core.model.lifecycle import START, Fact, State, advance
 from core.model.limits import QueueKeys
+from core.model.part_selection import PartSelection
 from core.model.place import Place
 from core.model.role import Role
 from core.model.shorten import shortened
@@ -152,7 +153,7 @@ class Requests:
         is not allowed by policy. A job reads what only a model can read; its writer is notified at `origin` if that
         begins no revision. The task is shown there from now on, unless a card is there already.
         """
-        return await self._speak(number, TurnDraft(checked_text(text), actor, dedup, origin), pick=None)
+        return await self._speak(number, TurnDraft(checked_text(text), actor, dedup, origin), None)
 
     @reads
     async def check_speaking(self, tx: Tx, number: int, actor: Actor, *, picks: bool = False) -> None:
@@ -161,45 +162,55 @@ class Requests:
         await self._authorization.check_speaking(tx, task, actor, picks=picks)
 
     async def pick(
-        self, number: int, hunks: str, actor: Actor, dedup: str | None = None, origin: MessageOrigin = NOWHERE
+        self,
+        number: int,
+        selection: PartSelection,
+        actor: Actor,
+        dedup: str | None = None,
+        origin: MessageOrigin = NOWHERE,
     ) -> Task:
-        """Begin the next revision of a task with only some `hunks` of the staged one (see `hunk_selection`)."""
-        draft = TurnDraft(checked_text(f"pick {hunks}"), actor, dedup, origin)
-        return await self._speak(number, draft, pick=hunks)
+        """Begin the next revision of a task with only the selected parts (see `core.services.partial_changes`).
 
-    async def _speak(self, number: int, draft: TurnDraft, *, pick: str | None) -> Task:
+        Raises `ConflictError` if they are not parts of the current diff.
+        """
+        draft = TurnDraft(checked_text(f"pick {selection.words}"), actor, dedup, origin)
+        return await self._speak(number, draft, selection)
+
+    async def _speak(self, number: int, draft: TurnDraft, selection: PartSelection | None) -> Task:
         self._milestones.reached("reply.received", number=number)
-        task = await self._begin_next_revision(number, draft, pick=pick)
+        task = await self._begin_next_revision(number, draft, selection)
         self._milestones.reached("reply.committed", number=number)
         return task
 
     @writes
-    async def _begin_next_revision(self, tx: Tx, number: int, draft: TurnDraft, *, pick: str | None) -> Task:
+    async def _begin_next_revision(
+        self, tx: Tx, number: int, draft: TurnDraft, selection: PartSelection | None
+    ) -> Task:
         actor = draft.actor
         task = await visible_task(tx, number, actor, lock=True)
         if draft.dedup is not None and await tasks.task_of_message(tx, actor.surface or "", draft.dedup):
             return task
-        await self._authorization.check_speaking(tx, task, actor, picks=pick is not None)
+        await self._authorization.check_speaking(tx, task, actor, picks=selection is not None)
         n = len(await tasks.turns_of(tx, number)) + 1
         basis, intent, changes = (
             await next_basis(tx, self._settings(), task, draft, n)
-            if pick is None
-            else await picked_basis(tx, task, pick, n, actor.person or "")
+            if selection is None
+            else await picked_basis(tx, task, selection, n, actor.person or "")
         )
         await show_where_asked(tx, number, draft.origin)
-        if pick is None and self._reading is not None:
+        if selection is None and self._reading is not None:
             lane = str(changes.get("asked_lane") or task.asked_lane or "") or None
             if await self._reading.owe(tx, ProposedReply(task, draft, basis, n, lane)):
                 return task
         # policy decides for the author: a picker may perhaps not write in the lane, and a retry adds nothing
-        is_author = pick is None and (n in basis.turns or bool(changes.keys() - {"after"}))
+        is_author = selection is None and (n in basis.turns or bool(changes.keys() - {"after"}))
         author = actor.person or "" if is_author else task.current.author
         step = await take_step(
             tx,
             task,
             Fact.REPLIED,
             actor=actor,
-            body={"text": draft.text},
+            body={"text": draft.text} | ({"picked": basis.picked[-1].to_json()} if selection else {}),
             changes={**_OVER, "error": None, **changes},
             owed=OwedWork(person=author),
         )

@@ -73,6 +73,7 @@ class TaskDocument:
             "making": self._provenance(),
             "model": self._model(),
             "parameters": masked(dict(task.parameters), self.mask),
+            "picked": [part.to_json() for part in task.current.basis.picked],
             "read_by": task.current.intent.read_by if task.current.intent else "",
             "error": masked(task.error.to_json(), self.mask) if task.error else None,
         }

@@ -126,6 +126,8 @@ class CheckedExecutor:
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The inner executor's result with its check results."""
+        if order.intent.keeps_parts:
+            return await self._checked_part(order, repository)
         if not order.lane.checks or order.intent.needs_git_alone:
             return await self.inner.produce(order, repository)
         attempts = 1 + (order.lane.retries if self.can_repair(order.lane) else 0)
@@ -143,6 +145,16 @@ class CheckedExecutor:
             if not order.feedback:
                 break
         return ExecutorResult(order.start, files, provenance)
+
+    async def _checked_part(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
+        """The parts that a person kept, with check results of their own; no one is asked to repair them."""
+        result = await self.inner.produce(order, repository)
+        if not order.lane.checks:
+            return result
+        await order.progress(f"checking: {', '.join(check.name for check in order.lane.checks)}")
+        results, logs = await self.checks.run(order.lane, repository, result.tree)
+        checks = _latest((*result.provenance.checks, *results))
+        return ExecutorResult(result.tree, {**result.artifacts, **logs}, replace(result.provenance, checks=checks))
 
     def can_repair(self, lane: Lane) -> bool:
         """True if the inner executor, or a part of it that the lane uses, takes free text."""

@@ -11,7 +11,7 @@ from core.ports.executor import ExecutorResult, WorkOrder
 from core.ports.repository import Repository
 from lanes.executors.apply_edits import apply_edits
 from lanes.executors.errors import EditError
-from lanes.executors.pick import picked_tree
+from lanes.executors.pick import kept_tree
 from lanes.repository import as_git
 
 _KINDS: Final = {
@@ -42,8 +42,8 @@ class EditExecutor:
         git = as_git(repository)
         if order.intent.revert_of is not None:
             return ExecutorResult(await reverted_tree(order, repository), {})
-        if order.intent.pick is not None:
-            return ExecutorResult(await picked_tree(repository, order.base, order.start, order.intent.pick), {})
+        if order.intent.keeps_parts:
+            return ExecutorResult(await kept_tree(order, repository), {})
         if not order.intent.edits:
             raise PermanentError(
                 "not_understood",

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from core.model.change import ABSENT, GITLINK, Change, FileChange
 from core.model.errors import Kind, NotFoundError, PermanentError, UsageError
-from core.model.hunk_selection import HunkSpan, SelectedHunks, Spans, parts_of, read_selection, spans_of, subset
+from core.model.hunk_selection import HunkSpan, SelectedHunks, Spans, parts_of, spans_of, subset
+from core.model.part_choice import read_selection
+from core.model.part_selection import PartSelection
+from core.model.staged_diff import digest_of
+from core.ports.executor import WorkOrder
 from core.ports.repository import Repository
 from lanes.repository import as_git
 
@@ -28,8 +32,32 @@ async def read_selectable(repository: Repository, base: str, tree: str) -> Selec
     return SelectableChange(change, spans, parts_of(change.files, spans))
 
 
+async def kept_tree(order: WorkOrder, repository: Repository) -> str:
+    """The tree with the parts that an order keeps of the change that it starts from; raises `PermanentError`."""
+    selection, words = order.intent.selection, order.intent.pick
+    if selection is not None:
+        return await selected_tree(repository, order.base, order.start, selection)
+    assert words is not None
+    return await picked_tree(repository, order.base, order.start, words)
+
+
+async def selected_tree(repository: Repository, base: str, tree: str, selection: PartSelection) -> str:
+    """The tree of `base` with the parts `selection` of the change to `tree`.
+
+    Raises `PermanentError` if git has another change there than the one that was chosen from, or other parts in it.
+    """
+    selectable = await read_selectable(repository, base, tree)
+    change = selectable.change
+    by_id = {part.id: part.number for part in selectable.parts}
+    is_same = digest_of(change.repository, change.base, change.files) == selection.digest
+    if not is_same or not selection.ids or not by_id.keys() >= set(selection.ids):
+        mend = "Choose again among the parts that it has now."
+        raise PermanentError("other_parts", "the parts that were chosen are not those of the staged change", mend)
+    return await subset_tree(repository, selectable, {by_id[each] for each in selection.ids})
+
+
 async def picked_tree(repository: Repository, base: str, tree: str, selection: str) -> str:
-    """The tree of `base` with the selected parts of the change to `tree`; the result is deterministic.
+    """The tree of `base` with the parts that words name of the change to `tree`; the result is deterministic.
 
     Raises:
         PermanentError: The selection names nothing, or cannot be made: part of a submodule, or a file whose folder is

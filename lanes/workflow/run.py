@@ -10,20 +10,21 @@ from typing import Final
 from core.model.errors import CountersignError, Kind, PermanentError, Problem, WorkError
 from core.model.lane import Lane
 from core.model.model_lease import current_work, working_for
-from core.model.provenance import Provenance, summed
+from core.model.provenance import CheckResult, Provenance, summed
 from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep, values_of
 from core.ports.executor import Executor, ExecutorResult, WorkOrder
 from core.ports.repository import Repository
 from lanes.budget_pool import BudgetPool
 from lanes.executors.checks import CheckRunner
 from lanes.executors.names import STEPS, unknown_executor_message
+from lanes.executors.pick import kept_tree
 from lanes.repository import as_git
 from lanes.workflow import condition
 from lanes.workflow.cache import StepCache
 from lanes.workflow.fill import ReadSentence
 from lanes.workflow.merge import Changes, changes_of, merge_changes, predecessors
 from lanes.workflow.plan import ordered
-from lanes.workflow.step import StepResult, StepRunner, step_lane
+from lanes.workflow.step import StepResult, StepRunner, filled_lane, step_lane, with_step_prefix
 
 MAX_PARALLEL_STEPS: Final = 4
 """How many steps of one workflow run in parallel."""
@@ -76,6 +77,8 @@ class WorkflowExecutor:
         """The combined tree of all steps; raises `PermanentError` that names the step that failed."""
         lane = order.lane
         values = values_of(lane.name, lane.parameters, order.parameters)
+        if order.intent.keeps_parts:
+            return await self._checked_part(order, repository, values)
         steps, mending = self._steps_to_rerun(lane.steps, values) if order.feedback else (lane.steps, "")
         pool = await BudgetPool.open(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the pool first
         runner = StepRunner(
@@ -94,6 +97,21 @@ class WorkflowExecutor:
             ) from error
         except BaseExceptionGroup as group:
             raise _first_error(group) from group
+
+    async def _checked_part(
+        self, order: WorkOrder, repository: Repository, values: Mapping[str, str]
+    ) -> ExecutorResult:
+        """The parts that a person kept, judged by every step that only checks; a failing one blocks them."""
+        tree, files, results = await kept_tree(order, repository), dict[str, bytes](), list[CheckResult]()
+        for step in order.lane.steps:
+            if step.run != CHECK or not condition.parse(step.when).holds(values):
+                continue
+            await order.progress(f"step {step.name}")
+            judged, logs = await self.checks.run(filled_lane(order.lane, step, values), repository, tree)
+            checked = with_step_prefix(step.name, ExecutorResult(tree, logs, Provenance(checks=judged)))
+            results.extend(checked.provenance.checks)
+            files.update(checked.artifacts)
+        return ExecutorResult(tree, files, Provenance(checks=tuple(results)))
 
     def can_repair(self, lane: Lane) -> bool:
         """True if a step of the lane takes free text, so that it can react to a failing check."""

@@ -149,11 +149,11 @@ class StepRunner:
             message, mend = unknown_executor_message(step.run, self.executors), "Name one of these in the lane's file."
             raise PermanentError("no_executor", message, mend, kind=Kind.REFUSED)
         if not executor.reads:
-            return _with_step_prefix(step.name, await executor.produce(self._order(step, start), self.repository))
+            return with_step_prefix(step.name, await executor.produce(self._order(step, start), self.repository))
         async with self.pool.share(step.name) as budget:
             order = self._order(step, start)
             budgeted = replace(order, lane=replace(order.lane, budget=budget))
-            return _with_step_prefix(step.name, await executor.produce(budgeted, self.repository))
+            return with_step_prefix(step.name, await executor.produce(budgeted, self.repository))
 
     async def _run_check(self, step: WorkflowStep, start: str) -> ExecutorResult:
         """The unchanged tree, if the step's command succeeds on it."""
@@ -168,7 +168,7 @@ class StepRunner:
                     otherwise="Fix what it reports, or the steps before it. Your operator can read its log.",
                 )
                 raise WorkError("check_failed", f"it {result.detail}", mend, artifacts=logs)
-        return _with_step_prefix(step.name, ExecutorResult(start, logs, Provenance(checks=results)))
+        return with_step_prefix(step.name, ExecutorResult(start, logs, Provenance(checks=results)))
 
     async def _run_revert(self, step: WorkflowStep, start: str) -> str:
         """The tree without the change of one commit."""
@@ -202,13 +202,7 @@ class StepRunner:
         )
 
     def _lane(self, step: WorkflowStep) -> Lane:
-        lane = step_lane(self.order.lane, step)
-        command = fill.fill_command(step.name, step.command, self.values)
-        environment = tuple((name, fill.filled(text, self.values)) for name, text in lane.environment)
-        checks = lane.checks
-        if step.run == CHECK:
-            checks = (replace(checks[0], command=command),)
-        return replace(lane, command=command, environment=environment, checks=checks)
+        return filled_lane(self.order.lane, step, self.values)
 
     def _intent(self, step: WorkflowStep) -> Intent:
         text = fill.filled(step.do, self.values)
@@ -236,11 +230,20 @@ class StepRunner:
                 )
 
 
-def _with_step_prefix(step: str, result: ExecutorResult) -> ExecutorResult:
+def with_step_prefix(step: str, result: ExecutorResult) -> ExecutorResult:
     """The result with the step's name before its artifact names."""
     files = {f"{step}.{name}": content for name, content in result.artifacts.items()}
     checks = tuple(replace(check, artifact=f"{step}.{check.artifact}") for check in result.provenance.checks)
     return ExecutorResult(result.tree, files, replace(result.provenance, checks=checks))
+
+
+def filled_lane(lane: Lane, step: WorkflowStep, values: Mapping[str, str]) -> Lane:
+    """The lane as one step sees it (`step_lane`), with parameters substituted in its command and environment."""
+    own = step_lane(lane, step)
+    command = fill.fill_command(step.name, step.command, values)
+    environment = tuple((name, fill.filled(text, values)) for name, text in own.environment)
+    checks = (replace(own.checks[0], command=command),) if step.run == CHECK else own.checks
+    return replace(own, command=command, environment=environment, checks=checks)
 
 
 def step_lane(lane: Lane, step: WorkflowStep) -> Lane:

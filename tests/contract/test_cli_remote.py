@@ -82,6 +82,8 @@ def test_the_whole_path_works_from_another_machine_and_shows_what_the_home_shows
             ("list",),
             ("list", "--search", "timeout 31", "--person", "ana", "--json"),
             ("list", "--limit", "1"),
+            ("pick", number),
+            ("pick", number, "--json"),
             ("queue", "--json"),
             ("events", "--task", number, "--json"),
             ("show", number, "--receipt"),
@@ -100,6 +102,11 @@ def test_the_whole_path_works_from_another_machine_and_shows_what_the_home_shows
         )
         stale = remote.call("lee", "approve", number, "f" * 64, "--json")
         assert (stale.code, stale.json()["error"]["code"]) == (5, "stale_digest")
+        unknown = remote.call("lee", "pick", number, "--hunk", "0" * 20)
+        assert (unknown.code, unknown.sentence()) == (
+            6,
+            home_staged.call("pick", number, "--hunk", "0" * 20, "--as", "lee").sentence(),
+        )
         replied = remote.call("ana", "reply", number, "set server.timeout to 45 in config/app.yaml", "--wait", "--json")
         assert replied.json()["revision"] == 2
         again = remote.call("lee", "approve", number, replied.json()["staged"]["digest"], "--wait", "--json")

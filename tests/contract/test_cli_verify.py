@@ -244,3 +244,44 @@ def test_a_file_without_public_keys_is_named_in_a_sentence_and_proves_nothing(me
     assert said.code == 2
     assert str(file) in said.sentence()
     assert "Errno" not in said.sentence()
+
+
+def test_a_part_is_proven_to_be_exactly_what_was_chosen_and_another_choice_is_named(home, tmp_path):
+    asked = home.document(
+        "ask",
+        'set server.timeout to 30 in config/app.yaml; create config/b.json with "{}"',
+        "--repo",
+        "web",
+        "--as",
+        "ana",
+        "--wait",
+    )
+    first, _ = home.document("pick", 1)["parts"]
+    picked = home.document("pick", 1, "--leave-out", "--file", "config/b.json", "--as", "max", "--wait")
+    assert [(part["person"], part["kept"], part["total"]) for part in picked["picked"]] == [("max", 1, 2)]
+    assert picked["title"] == asked["title"]
+    digest = picked["staged"]["digest"]
+    assert home.document("approve", 1, digest, "--as", "lee", "--wait")["state"] == "published"
+    said = home.call("verify", 1, "--json").json()["checks"]
+    (parts,) = (check for check in said if check["name"] == "parts")
+    assert (parts["verdict"], parts["detail"]) == (
+        "ok",
+        "revision 2 is exactly 1 of 2 parts of revision 1, chosen by max: 1",
+    )
+    other = copy_home(home, tmp_path / "copy")
+    change_json(
+        other,
+        "revisions",
+        "intent",
+        "n = 2",
+        lambda intent: intent | {"selection": intent["selection"] | {"ids": [first["id"][::-1]]}},
+    )
+    assert failed(other) == {"parts": "the parts of revision 2 are not those that its event names"}
+    change_json(
+        home,
+        "revisions",
+        "basis",
+        "n = 2",
+        lambda basis: basis | {"picked": [basis["picked"][0] | {"person": "bo"}]},
+    )
+    assert "the choices of parts differ from the receipt" in failed(home)["rows"]

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.window, pytest.mark.xdist_group("window")]
 
 DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True, "is_mobile": True}
-PAGES = ("/", "/tasks", "/tasks/1", "/tasks/1?view=split", "/queue", "/endpoints", "/sessions")
+PAGES = ("/", "/tasks", "/tasks/1", "/tasks/1?view=split", "/tasks/1?pick=1", "/queue", "/endpoints", "/sessions")
 
 
 async def photograph(page, name: str) -> None:

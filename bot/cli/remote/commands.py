@@ -158,6 +158,22 @@ def _queue(context: CliContext, number: int | None, watches: bool, as_json: bool
     return 0
 
 
+def _pick(context: CliContext, number: int, selection: str, person: str | None, as_json: bool, **given: Any) -> int:
+    from bot.cli.picking import choice_of, print_parts
+
+    on_interrupt(f"check with `countersign show {number}` what it is")
+    choice = choice_of(selection, (*given["files"], *given["hunks"]), leaves_out=given["leaves_out"])
+    server = server_of(context)
+    listed = server.get(f"/tasks/{number}/parts").json()
+    if choice is None:
+        print_parts(listed, as_json=as_json)
+        return 0
+    named = {"leave_out" if choice.leaves_out else "keep": list(choice.names)} if choice.names else {"words": selection}
+    body = {"digest": given["digest"] or listed["digest"], **named, "as": person}
+    document = server.post(f"/tasks/{number}/picks", body).json()
+    return follow(server, document, wait=given["wait"], as_json=as_json)
+
+
 def _extend(context: CliContext, number: int, person: str | None, as_json: bool, **given: Any) -> int:
     on_interrupt(f"check with `countersign show {number}` whether it was extended")
     server = server_of(context)
@@ -223,6 +239,7 @@ def _events(context: CliContext, number: int | None, since: str | None, as_json:
 REMOTE: Final[Mapping[str, Callable[..., int]]] = {
     "ask": _ask,
     "reply": _reply,
+    "pick": _pick,
     "show": _show,
     "list": _list,
     "approve": _verdict("approvals"),

@@ -17,6 +17,8 @@ Person = Annotated[
     str | None,
     Field(alias="as", min_length=1, max_length=64, description="Who acts; only with a token of the operator."),
 ]
+Part = Annotated[str, Field(min_length=1, max_length=4096)]
+Parts = Annotated[list[Part], Field(max_length=10_000, description="Ids of parts, or paths of whole files.")]
 Parameters = Annotated[dict[str, str], Field(max_length=50, description="Parameters of the lane.")]
 
 
@@ -59,6 +61,17 @@ class Replying(Body):
 
     model_config = _with_example(text="make it 45 instead")
     text: Text
+    person: Person = None
+
+
+class Picking(Body):
+    """The parts of a staged diff to keep: those of `keep`, all except those of `leave_out`, or those of `words`."""
+
+    model_config = _with_example(digest="9c1e04ab77d2e85b1f36" + "0" * 44, keep=["4f0c1d9a77be20c3a5d1", "docs/a.md"])
+    digest: Annotated[str, Field(min_length=1, max_length=128, description="At least its first 20 hex digits.")]
+    keep: Parts = []
+    leave_out: Parts = []
+    words: Annotated[str, Field(max_length=MAX_TEXT, description="As people write it: 1,3-5 or docs/ not 4.")] = ""
     person: Person = None
 
 

@@ -96,6 +96,13 @@ def _summary() -> dict[str, Any]:
     )
 
 
+def _part() -> dict[str, Any]:
+    """A part of a staged diff."""
+    lines = _object(first=_COUNT, count=_COUNT)
+    hunk = _or_null(_object(old=lines, new=lines))
+    return _object(n=_COUNT, id=_TEXT, file=_TEXT, path=_TEXT, lines=hunk, label=_TEXT)
+
+
 def _schedule() -> dict[str, Any]:
     """A recurring request."""
     return _object(
@@ -133,6 +140,7 @@ def _schemas() -> dict[str, Any]:
     return {
         "Task": task,
         "TaskPage": _object(tasks=_list(_summary()), next_before=_or_null(_COUNT)),
+        "Parts": _object(task=_COUNT, revision=_COUNT, digest=_TEXT, parts=_list(_part())),
         "Artifacts": _object(artifacts=task["properties"]["artifacts"]),
         "EventPage": _object(events=_list(_document("event")), last_id=_COUNT),
         "Queue": _object(paused=pause, pauses=_list(open_object), jobs=_list(open_object), loading=open_object),

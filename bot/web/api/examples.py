@@ -48,6 +48,7 @@ _TASK: Final[dict[str, Any]] = {
     "making": None,
     "model": None,
     "parameters": {},
+    "picked": [],
     "read_by": "grammar",
     "error": None,
 }
@@ -77,6 +78,29 @@ _SCHEDULE: Final[dict[str, Any]] = {
 EXAMPLES: Final[dict[str, Any]] = {
     "Task": _TASK,
     "TaskPage": {"tasks": [_SUMMARY], "next_before": 12},
+    "Parts": {
+        "task": 12,
+        "revision": 1,
+        "digest": _DIGEST,
+        "parts": [
+            {
+                "n": 1,
+                "id": "4f0c1d9a77be20c3a5d1",
+                "file": "b07c55e1f93d4c20a8e6",
+                "path": "config/app.yaml",
+                "lines": {"old": {"first": 1, "count": 7}, "new": {"first": 1, "count": 8}},
+                "label": "1: config/app.yaml, lines 1-8",
+            },
+            {
+                "n": 2,
+                "id": "d2b91c0e6f5a48377c1b",
+                "file": "d2b91c0e6f5a48377c1b",
+                "path": "docs/a.md",
+                "lines": None,
+                "label": "2: docs/a.md",
+            },
+        ],
+    },
     "Artifacts": {"artifacts": _TASK["artifacts"]},
     "EventPage": {"events": [_EVENT], "last_id": 41},
     "Queue": {"paused": None, "pauses": [], "jobs": [], "loading": {}},

@@ -10,6 +10,7 @@ from core.services.approvals import Approvals
 from core.services.budgets import Budgets
 from core.services.home_checks import HomeChecks
 from core.services.inventory import Inventory
+from core.services.partial_changes import PartialChanges
 from core.services.queries import Queries
 from core.services.queue_control import QueueControl
 from core.services.request_preview import RequestPreview
@@ -60,6 +61,10 @@ class ApiServices(Protocol):
     @property
     def diffs(self) -> StagedDiffs:
         """Staged diffs."""
+
+    @property
+    def partial_changes(self) -> PartialChanges:
+        """Keeping some parts of staged diffs."""
 
     @property
     def budgets(self) -> Budgets:

@@ -7,15 +7,16 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from bot.web.api.bodies import Acting, Asking, Extending, Replying, time_of
+from bot.web.api.bodies import Acting, Asking, Extending, Picking, Replying, time_of
 from bot.web.api.documents import conditional, etag_of, rendered
 from bot.web.api.endpoint import actor_of, dedup_of, endpoint, json_response, person_of, services_of, token_of
 from bot.web.api.mount import PATH
 from bot.web.api.strict import StrictRoute
 from core.model.api_token import TokenScope
 from core.model.budget import Spending
-from core.model.errors import NotFoundError
+from core.model.errors import NotFoundError, UsageError
 from core.model.lifecycle import State
+from core.model.part_choice import PartChoice
 from core.model.search_query import MAX_QUERY_CHARS, SearchQuery
 from core.model.task import FailureRule
 from core.model.task_filter import TaskFilter
@@ -137,6 +138,25 @@ async def reply(request: Request, number: Number, body: Replying) -> Response:
     """Reply to a task: begins its next revision, at once or when a model has read it."""
     actor = person_of(request, body.person)
     await services_of(request).requests.reply(number, body.text, actor, dedup_of(request))
+    return (await rendered(request, number, actor)).response()
+
+
+@endpoint(router, "GET", "/tasks/{number}/parts", TokenScope.READ, {200: "Parts"})
+async def list_parts(request: Request, number: Number) -> Response:
+    """The parts of the staged diff: its hunks and whole files, with the ids that name them."""
+    staged = await services_of(request).partial_changes.parts_of(number, token_of(request).actor())
+    return json_response(staged.to_json())
+
+
+@endpoint(router, "POST", "/tasks/{number}/picks", TokenScope.REQUEST, {200: "Task"})
+async def pick(request: Request, number: Number, body: Picking) -> Response:
+    """Begin the revision that has only some parts of the staged diff; it is checked and approved anew."""
+    if sum(map(bool, (body.keep, body.leave_out, body.words))) != 1:
+        message = "one of `keep`, `leave_out` and `words` has to name parts"
+        raise UsageError("bad_pick", message, "Name them in one of the three.")
+    choice = PartChoice(body.words, tuple(body.keep or body.leave_out), leaves_out=bool(body.leave_out))
+    actor = person_of(request, body.person)
+    await services_of(request).partial_changes.pick(number, choice, actor, body.digest, dedup_of(request))
     return (await rendered(request, number, actor)).response()
 
 

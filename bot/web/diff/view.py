@@ -34,17 +34,40 @@ def no_margin(_file: DiffFile) -> Margin:
 
 
 @dataclass(frozen=True, slots=True)
+class FileTicks:
+    """The checkboxes of a file: the value of its own, empty for none, and the table row above each of its hunks."""
+
+    value: str = ""
+    row_above: Callable[[Hunk], str] = lambda _hunk: ""
+
+
+NO_TICKS: Final = FileTicks()
+
+
+def no_ticks(_file: DiffFile) -> FileTicks:
+    """No checkboxes."""
+    return NO_TICKS
+
+
+@dataclass(frozen=True, slots=True)
 class DiffFrame:
-    """What surrounds the lines of a diff on a page: the view, how gaps are expanded, and the margin of each file."""
+    """What surrounds the lines of a diff on a page.
+
+    The view, how gaps are expanded, and the margin and the checkboxes of each file.
+    """
 
     view: str
     gap_link: GapLink
     margin_of: Callable[[DiffFile], Margin] = no_margin
+    ticks_of: Callable[[DiffFile], FileTicks] = no_ticks
 
 
 @dataclass(frozen=True, slots=True)
 class FileView:
-    """A file of a part: its facts, and its rows as safe HTML; `odd_lines` counts lines with odd characters."""
+    """A file of a part: its facts, and its rows as safe HTML; `odd_lines` counts lines with odd characters.
+
+    `tick` is the value of its checkbox; without one there is none.
+    """
 
     file: DiffFile
     row: FileRow | None
@@ -52,6 +75,7 @@ class FileView:
     html: str
     is_cut: bool
     odd_lines: int
+    tick: str = ""
 
     @property
     def level(self) -> str:
@@ -80,17 +104,18 @@ def _spans(path: str, blob: bytes) -> Sequence[Sequence[tuple[int, int, str]]] |
 
 
 async def _view(content: StagedContent, part: Slice, row: FileRow | None, frame: DiffFrame) -> FileView:
-    file = part.file
+    file, ticks = part.file, frame.ticks_of(part.file)
     if not file.has_lines:
-        return FileView(file, row, await _notes(content, file, is_crlf=False), "", not part.is_whole, 0)
+        return FileView(file, row, await _notes(content, file, is_crlf=False), "", not part.is_whole, 0, ticks.value)
     lines = await read_lines(content, file)
     lines.margin = frame.margin_of(file)
     hunks = part.hunks()
     gaps = [_gap_row(file, gap, frame.gap_link) for gap in _gaps(part, hunks, len(lines.old))]
+    gaps = [*map(str.__add__, gaps, map(ticks.row_above, hunks)), *gaps[len(hunks) :]]
     html = rendered(lines, hunks, frame.view, gaps)
     odd = sum(1 for hunk in hunks for one in hunk if one.sign != KEPT and has_odd(lines.text(one)))
     notes = await _notes(content, file, is_crlf=lines.is_crlf)
-    return FileView(file, row, notes, html, not part.is_whole, odd)
+    return FileView(file, row, notes, html, not part.is_whole, odd, ticks.value)
 
 
 def rendered(lines: FileLines, hunks: Sequence[Hunk], view: str, gap_rows: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from bot.cards.build import build_card
 from bot.cards.model import Card
 from bot.cards.problem_text import problem_sentence
 from bot.cards.times import duration
-from bot.web.pages.task_diff import DiffPart, chosen_view, diff_part, masked_diff
+from bot.web.pages.task_diff import DiffPart, chosen_view, diff_part, masked_diff, picks_parts
 from bot.web.pages.task_files import downloadable
 from bot.web.pages.timeline import timeline_of
 from bot.web.site.relying_party import relying_party_of
@@ -34,6 +34,24 @@ MAX_EVENTS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class PickConsequence:
+    """Who could approve what a visitor leaves of a diff: `people`, of whom it needs `count`, or (`own`) they too.
+
+    `is_author` says whether they are an author of the diff already.
+    """
+
+    people: tuple[str, ...]
+    count: int
+    own: bool
+    is_author: bool
+
+    @property
+    def is_dead_end(self) -> bool:
+        """Whether fewer people are left than it needs."""
+        return len(self.people) + self.own < self.count
+
+
+@dataclass(frozen=True, slots=True)
 class Choices:
     """What a visitor can do with a task now, and why not the rest."""
 
@@ -47,6 +65,9 @@ class Choices:
     """How many passkeys of the visitor can sign an approval on this site."""
     needs_passkey: bool = False
     """Whether only a signed approval counts."""
+    may_pick: bool = False
+    after_pick: PickConsequence | None = None
+    """What picking parts means for who may approve them; with `may_pick`."""
 
 
 def router(site: SiteContext) -> APIRouter:
@@ -77,7 +98,9 @@ async def task_page(
     session = visitor_of(request).session
     choices = await choices_of(site, document, session, relying_party_of(request))
     drafts = await site.services.diff_comments.drafts(document.task.number, session.actor)
-    part, broken = await _part(site, request, document, card, _current(drafts, document) if choices.may_reply else None)
+    draft = _current(drafts, document) if choices.may_reply else None
+    picks = choices.may_pick and picks_parts(request)
+    part, broken = await _part(site, request, document, card, draft, picks=picks)
     values = await _facts(site, request, document, card)
     blocked = None
     if part is None and broken is None and document.task.staged is not None:
@@ -102,11 +125,11 @@ async def task_page(
 
 
 async def _part(
-    site: SiteContext, request: Request, document: TaskDocument, card: Card, draft: CommentDraft | None
+    site: SiteContext, request: Request, document: TaskDocument, card: Card, draft: CommentDraft | None, *, picks: bool
 ) -> tuple[DiffPart | None, Problem | None]:
     """The part of the diff, or why it cannot be shown; then it cannot be approved here either."""
     try:
-        return await diff_part(site, request, document.task, card, draft), None
+        return await diff_part(site, request, document.task, card, draft, picks=picks), None
     except CountersignError as error:
         if error.problem.kind is Kind.MISSING:
             raise
@@ -144,7 +167,7 @@ async def choices_of(
     if session.person is None:
         who = "You are signed in as the operator, who is not a person that decides."
         return Choices(False, False, False, who, (), may_extend=asks_for_budget)
-    may_reply = await _may_reply(site, task.number, session)
+    may_reply = await _may_speak(site, task.number, session)
     if asks_for_budget:
         return Choices(False, False, False, "", document.extenders, session.person in document.extenders)
     if task.state is not State.STAGED or task.staged is None:
@@ -160,13 +183,32 @@ async def choices_of(
         obstacle = obstacle or "A reply is being read, which may change the diff. Look again in a moment."
     passkeys = await site.services.passkeys.own(actor, party)
     needs_passkey = document.needs is not None and document.needs.step_up == PASSKEY
-    may = (not obstacle, rejecting is None, may_reply)
-    return Choices(*may, obstacle, others, passkeys=len(passkeys), needs_passkey=needs_passkey)
+    return Choices(
+        not obstacle,
+        rejecting is None,
+        may_reply,
+        obstacle,
+        others,
+        passkeys=len(passkeys),
+        needs_passkey=needs_passkey,
+        may_pick=await _may_speak(site, task.number, session, picks=True),
+        after_pick=_after_pick(document, session.person),
+    )
 
 
-async def _may_reply(site: SiteContext, number: int, session: WebSession) -> bool:
+def _after_pick(document: TaskDocument, person: str) -> PickConsequence | None:
+    """Who could approve what `person` leaves of the diff, of whom they become an author."""
+    needs, requirements = document.needs, document.task.current.requirements
+    if needs is None or requirements is None:
+        return None
+    own = requirements.self_approve and person in needs.of
+    others = tuple(each for each in needs.of if each != person)
+    return PickConsequence(others, needs.count, own, is_author=person in document.task.authors)
+
+
+async def _may_speak(site: SiteContext, number: int, session: WebSession, *, picks: bool = False) -> bool:
     try:
-        await site.services.requests.check_speaking(number, session.actor)
+        await site.services.requests.check_speaking(number, session.actor, picks=picks)
     except CountersignError:
         return False
     return True

@@ -32,8 +32,8 @@ def router(site: SiteContext) -> APIRouter:
             problem = await hidden_problem(site, number, digest, visitor)
             problem = problem or await _approve(site, request, number, digest, form.get("credential", ""))
         except CountersignError as error:
-            problem = _checked(error)
-        response = await _done(site, request, problem)
+            problem = problem_of(error)
+        response = await finished(site, request, problem)
         if problem is None and form.get("credential"):  # who proved more gets a new cookie
             secret = await site.services.web_sessions.rotate(visitor.session.id)
             set_cookie(request, response, secret, ABSOLUTE_S)
@@ -44,14 +44,14 @@ def router(site: SiteContext) -> APIRouter:
         digest = form.get("digest", "")
         if not reason:
             problem = Problem(Kind.USAGE, "no_reason", "a rejection needs a reason", "Say what is wrong with it.")
-            return await _done(site, request, problem)
+            return await finished(site, request, problem)
         try:
             problem_now = (
                 await site.services.approvals.reject(number, reason, visitor.session.actor, digest or "-")
             ).problem
         except CountersignError as error:
-            problem_now = _checked(error)
-        return await _done(site, request, problem_now)
+            problem_now = problem_of(error)
+        return await finished(site, request, problem_now)
 
     async def reply(request: Request, visitor: Visitor, form: Form) -> Response:
         number, text = task_number(request), form.get("text", "").replace("\r\n", "\n").strip()
@@ -60,8 +60,8 @@ def router(site: SiteContext) -> APIRouter:
         try:
             await site.services.requests.reply(number, text, visitor.session.actor, dedup)
         except CountersignError as error:
-            return await _done(site, request, _checked(error), text)
-        return await _done(site, request, None)
+            return await finished(site, request, problem_of(error), text)
+        return await finished(site, request, None)
 
     async def extend(request: Request, visitor: Visitor, form: Form) -> Response:
         number, question = task_number(request), form.get("question", "")
@@ -69,8 +69,8 @@ def router(site: SiteContext) -> APIRouter:
         try:
             await site.services.budgets.extend(number, visitor.session.actor, _amounts(form), asked)
         except CountersignError as error:
-            return await _done(site, request, _checked(error))
-        return await _done(site, request, None)
+            return await finished(site, request, problem_of(error))
+        return await finished(site, request, None)
 
     add_form(routes, "/tasks/{number:int}/approve", approve)
     add_form(routes, "/tasks/{number:int}/extend", extend)
@@ -118,14 +118,15 @@ async def hidden_problem(site: SiteContext, number: int, digest: str, visitor: V
     return Problem(Kind.CONFLICT, "not_shown", what, mend)
 
 
-def _checked(error: CountersignError) -> Problem:
+def problem_of(error: CountersignError) -> Problem:
     """The problem of an error that belongs on the task's page; one without a task is raised again."""
     if isinstance(error, NotFoundError) and error.problem.code in ("no_such_task", "not_here"):
         raise error
     return error.problem
 
 
-async def _done(site: SiteContext, request: Request, problem: Problem | None, reply: str = "") -> Response:
+async def finished(site: SiteContext, request: Request, problem: Problem | None, reply: str = "") -> Response:
+    """The task's page after a form: opened anew, or with the `problem` on top and what was typed kept."""
     if problem is None:
         return see_other(f"/tasks/{task_number(request)}")
     return await task_page(site, request, problem, STATUS[problem.kind], reply)

@@ -14,13 +14,15 @@ from bot.cards.parts import FileRow
 from bot.cards.reordering import count_reordered, reordering_warning
 from bot.web.diff.files import DiffFile, DividedDiff
 from bot.web.diff.rows_html import Gap
-from bot.web.diff.view import UNIFIED, VIEWS, DiffFrame, FileView, GapLink, view_part
+from bot.web.diff.view import UNIFIED, VIEWS, DiffFrame, FileView, GapLink, no_ticks, view_part
 from bot.web.pages.diff_margin import margins
+from bot.web.pages.part_ticks import PartTicks
 from bot.web.site.site_context import SiteContext, visitor_of
 from core.model.diff_comment import CommentDraft
 from core.model.errors import NotFoundError
 from core.model.risk import RiskLevel
 from core.model.task import Task
+from core.services.partial_changes import parts_in
 from core.services.staged_diffs import StagedContent
 from core.services.web_sessions import ShownParts
 
@@ -40,7 +42,8 @@ class FileTreeEntry:
 class DiffPart:
     """One part of a diff on a page; `number` counts from 0. `shown` are the parts that the visitor has seen now.
 
-    `marks_moved` is false for a diff that is too long to search it for moved lines.
+    `marks_moved` is false for a diff that is too long to search it for moved lines. `has_parts` says whether some of it
+    could be kept alone, `picks` whether it has checkboxes for that.
     """
 
     number: int
@@ -51,6 +54,8 @@ class DiffPart:
     warning: str
     shown: ShownParts
     marks_moved: bool = True
+    has_parts: bool = False
+    picks: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -75,6 +80,11 @@ def chosen_part(request: Request) -> int:
     return int(part) - 1 if part.isascii() and part.isdecimal() and 0 < len(part) < 7 else 0
 
 
+def picks_parts(request: Request) -> bool:
+    """Whether the visitor wants to keep only some parts, or just tried to."""
+    return request.query_params.get("pick") == "1" or request.url.path.endswith("/pick")
+
+
 async def divided(site: SiteContext, task: Task, card: Card) -> tuple[StagedContent, DividedDiff] | None:
     """The staged diff and its parts; None if nothing is staged or the guard blocked it."""
     content = await site.services.diffs.content(task)
@@ -85,11 +95,18 @@ async def divided(site: SiteContext, task: Task, card: Card) -> tuple[StagedCont
 
 
 async def diff_part(
-    site: SiteContext, request: Request, task: Task, card: Card, draft: CommentDraft | None = None
+    site: SiteContext,
+    request: Request,
+    task: Task,
+    card: Card,
+    draft: CommentDraft | None = None,
+    *,
+    picks: bool = False,
 ) -> DiffPart | None:
     """The part that a request asks for; records that the visitor was shown it. None without a diff to approve.
 
-    `draft` has the visitor's comments on the diff; without one they may not comment.
+    `draft` has the visitor's comments on the diff; without one they may not comment. With `picks` files and hunks have
+    checkboxes.
     """
     found = await divided(site, task, card)
     if found is None:
@@ -100,7 +117,8 @@ async def diff_part(
         raise NotFoundError("no_such_part", "the diff has no such part", "Begin with its first part.")
     rows = rows_of(card)
     link = gap_link(task.number, diff.digest, view)
-    frame = DiffFrame(view, link, margins(task.number, diff, view, draft))
+    ticks_of = PartTicks(parts_in(content)).of if picks else no_ticks
+    frame = DiffFrame(view, link, margins(task.number, diff, view, draft), ticks_of)
     files = await view_part(content, diff.parts[number], rows, frame)
     session = visitor_of(request).session.id
     if not is_prefetch(request):
@@ -108,7 +126,9 @@ async def diff_part(
     shown = await site.services.web_sessions.parts_shown(session, diff.digest)
     warning = reordering_warning(count_reordered(content.diff))
     tree = _tree(diff, rows)
-    return DiffPart(number, len(diff.parts), view, files, tree, warning, shown, diff.moved.was_searched)
+    has_parts = len(diff.files) > 1 or any(len(file.hunks) > 1 for file in diff.files)
+    whole = (number, len(diff.parts), view, files, tree, warning, shown, diff.moved.was_searched)
+    return DiffPart(*whole, has_parts=has_parts, picks=picks)
 
 
 def is_prefetch(request: Request) -> bool:

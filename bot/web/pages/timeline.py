@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from bot.cards.safe import one_line, visible_lines
 from core.model.event import Event
+from core.model.lifecycle import Fact
+from core.model.part_selection import PickedPart
 from core.model.staged_diff import short_digest
+from core.model.turn import Turn
 from core.services.task_document import TaskDocument
 
 MAX_ENTRIES: Final = 300
@@ -40,6 +43,8 @@ _PHRASES: Final = {
 }
 """Events that are shown, in words; turns and verdicts have entries of their own."""
 
+_REPLIED: Final = f"task.{Fact.REPLIED.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
@@ -55,8 +60,10 @@ class TimelineEntry:
 
 def timeline_of(document: TaskDocument, events: Iterable[Event]) -> list[TimelineEntry]:
     """The newest `MAX_ENTRIES` entries, the oldest first."""
+    events = list(events)
+    picks = {n: part for event in events if event.kind == _REPLIED for n, part in _picked(event)}
     turns = [
-        TimelineEntry(t.at, t.person, t.surface, _wrote(t.n, t.revision), visible_lines(t.text), is_quote=True)
+        TimelineEntry(t.at, t.person, t.surface, _wrote(t, picks.get(t.revision)), visible_lines(t.text), is_quote=True)
         for t in document.turns
     ]
     verdicts = [
@@ -74,8 +81,18 @@ def timeline_of(document: TaskDocument, events: Iterable[Event]) -> list[Timelin
     return sorted([*turns, *verdicts, *steps], key=lambda entry: entry.at)[-MAX_ENTRIES:]
 
 
-def _wrote(n: int, revision: int) -> str:
-    return "asked" if n == 1 else f"replied, which began revision {revision}"
+def _wrote(turn: Turn, part: PickedPart | None) -> str:
+    if turn.n == 1:
+        return "asked"
+    wrote = f"kept {part.kept} of {part.total} parts of revision {part.revision}" if part else "replied"
+    return f"{wrote}, which began revision {turn.revision}"
+
+
+def _picked(event: Event) -> Iterator[tuple[int, PickedPart]]:
+    """The revision that an event began, with the parts that it keeps; nothing for a reply in words."""
+    body: Mapping[str, Any] = json.loads(event.body)
+    if "picked" in body:
+        yield body["revision"], PickedPart.from_json(body["picked"])
 
 
 def _entry(event: Event) -> TimelineEntry:

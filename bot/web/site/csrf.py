@@ -18,6 +18,8 @@ FIELD: Final = "csrf"
 MAX_BYTES: Final = 256 * 1024
 """A reply may have 64 KiB of text, each byte of which may take three characters in a form."""
 MAX_FIELDS: Final = 50
+MAX_TICKS: Final = 5_000
+"""Fields of a form with checkboxes."""
 _WITHIN_S: Final = 20.0
 _FORM: Final = "application/x-www-form-urlencoded"
 
@@ -36,10 +38,10 @@ def check_origin(request: Request) -> None:
         raise RefusedError("other_origin", "this form was not sent by a page of Countersign", "Open the page again.")
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, many: str = "") -> dict[str, str]:
     """The fields of a form after `check_origin`; of a field that is sent twice, the last.
 
-    Raises `BodyError` for a body that is not such a form.
+    The values of the field `many` are joined by spaces. Raises `BodyError` for a body that is not such a form.
     """
     check_origin(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -47,14 +49,17 @@ async def read_form(request: Request) -> dict[str, str]:
         raise BodyError(415, "not_a_form", f"Send the form as {_FORM}.")
     body = await read_body(request, MAX_BYTES, _WITHIN_S)
     try:
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+        limit = MAX_TICKS if many else MAX_FIELDS
+        fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=limit)
     except ValueError as error:  # not UTF-8, or too many fields
         raise BodyError(400, "bad_form", "The form cannot be read.") from error
+    form = dict(fields)
+    return form | ({many: " ".join(value for name, value in fields if name == many)} if many else {})
 
 
-async def read_own_form(request: Request, cookie: str) -> dict[str, str]:
+async def read_own_form(request: Request, cookie: str, many: str = "") -> dict[str, str]:
     """Like `read_form`, and raises `RefusedError` unless the form has the session's token."""
-    form = await read_form(request)
+    form = await read_form(request, many)
     if not hmac.compare_digest(form.pop(FIELD, "").encode(), token_of(cookie).encode()):
         raise RefusedError("other_form", "this form is not from your session", "Open the page again.")
     return form

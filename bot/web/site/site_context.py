@@ -54,12 +54,15 @@ def task_number(request: Request) -> int:
     return number
 
 
-def add_form(router: APIRouter, path: str, action: FormAction) -> None:
-    """Register a form: `action` is called only if the visitor's own page sent it (see `csrf`)."""
+def add_form(router: APIRouter, path: str, action: FormAction, many: str = "") -> None:
+    """Register a form: `action` is called only if the visitor's own page sent it (see `csrf`).
+
+    It gets the values of the field `many`, such as those of checkboxes, joined by spaces.
+    """
 
     async def receive(request: Request) -> Response:
         visitor = visitor_of(request)
-        return await action(request, visitor, await read_own_form(request, visitor.cookie))
+        return await action(request, visitor, await read_own_form(request, visitor.cookie, many))
 
     router.add_api_route(path, receive, methods=["POST"], name=path)
 

@@ -69,6 +69,15 @@
     else open("reply", "textarea");
   };
   const tick = () => {
+    const row = document.querySelector("tr.here");
+    let above = row;
+    while (above && !above.classList.contains("hunk")) above = above.previousElementSibling;
+    const section = document.activeElement.closest("section.file");
+    const part = (above || section || document.createElement("i")).querySelector("input[name=part]");
+    if (part) {
+      part.click();
+      return;
+    }
     const card = document.activeElement.closest("article.card");
     const box = card && card.querySelector("input[type=checkbox]");
     if (box) box.click();
@@ -106,6 +115,14 @@
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
     write(link);
+  });
+  // The checkbox of a file shows what it means for its hunks; without scripts it counts for all of them too.
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("section.file > header input[name=part]")) return;
+    event.target.closest("section.file").querySelectorAll("tr.hunk input").forEach((box) => {
+      box.checked = event.target.checked;
+      box.disabled = event.target.checked;
+    });
   });
   // The inbox is replaced when something happens; what was ticked stays ticked.
   const ticked = new Set();

@@ -23,6 +23,7 @@ OWN, HIDDEN, ASKING = 1, 2, 3
 BODIES: dict[str, dict[str, Any]] = {
     "ask": {"text": "set server.timeout to 31 in config/app.yaml", "repo": "REPO"},
     "reply": {"text": "set server.timeout to 32 in config/app.yaml"},
+    "pick": {"digest": "0" * 20, "keep": ["0" * 20]},
     "approve": {"digest": "0" * 20},
     "move": {"to": "first"},
     "add_schedule": {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from core.model.event import canonical_sha256
 from core.model.lifecycle import State
+from core.model.part_selection import PickedPart
+from core.model.task import Basis
 from core.rules.audit import AuditRows, contradictions, forged_staging
 from core.store import events, tasks
 from core.store.database import Database
@@ -87,3 +90,24 @@ async def test_a_guard_report_that_was_changed_later_contradicts_the_event(datab
     stored = STAGED | {"guard": [FINDING]}
     found = await staging_contradictions(database, stored, [FINDING | {"verdict": "block"}])
     assert found == ("the guard's report on revision 1 was changed",)
+
+
+@pytest.mark.parametrize(("by", "is_forged"), [("lee", False), ("max", True)])
+async def test_a_choice_of_parts_that_no_event_records_is_named(database, by, is_forged):
+    number = await builders.put_task(database, State.STAGED)
+    made = PickedPart.of(builders.part_selection("d" * 64), 1, "lee")
+
+    async def pick(tx: Tx) -> None:
+        basis = Basis((1,), picked=(replace(made, person=by),))
+        await tasks.save_revision(tx, number, 1, {"basis": basis.to_json()})
+        body = {"text": "pick 1", "picked": made.to_json()}
+        await events.append(tx, number=number, kind="task.staged", body={"revision": 1, "digest": "d" * 64})
+        await events.append(tx, number=number, kind="task.replied", person="lee", body=body)
+
+    async def audit(tx: Tx) -> tuple[str, ...]:
+        task = await tasks.load(tx, number)
+        return contradictions(AuditRows(task, task.current, (), ()), await events.chain_of(tx, number))
+
+    await database.write(pick)
+    found = await database.read(audit)
+    assert (f"no event records that {by} kept those parts of revision 1" in found) is is_forged

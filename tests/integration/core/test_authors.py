@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.model.errors import ConflictError
 from core.model.intent import Intent, Unclear
 from core.model.lifecycle import State
 from core.model.task import Basis
@@ -17,7 +18,7 @@ from core.ports.interpretation import InterpretationContext
 from core.store import events, tasks
 from core.store.tables import RevisionRow
 from tests import campaign
-from tests.builders import ANA, BO, LEE, MAX, put_staged, put_task, terms
+from tests.builders import ANA, BO, LEE, MAX, part_selection, put_staged, put_task, terms
 from tests.worker_harness import WorkerHarness
 
 pytestmark = [pytest.mark.law, campaign.EITHER]
@@ -237,19 +238,30 @@ async def let_it_fail(services, number: int) -> None:
 
 
 async def test_guard_17_who_picks_is_an_author_of_what_is_left(harness):
-    number, _ = await harness.stage(ASK)
-    await harness.requests.pick(number, "all", LEE)
+    number, digest = await harness.stage(ASK)
+    await harness.requests.pick(number, part_selection(digest), LEE)
     await harness.drain()
     task = await harness.task(number)
     assert task.state is State.STAGED, task.error
     assert task.authors == {"ana", "lee"}
+    assert [(part.person, part.revision, part.kept, part.total) for part in task.current.basis.picked] == [
+        ("lee", 1, 1, 2)
+    ]
     assert await may_approve(harness, number, LEE) == "may_not_approve"
     assert await may_approve(harness, number, MAX) == ""
 
 
 async def test_guard_17_a_rule_that_lets_people_approve_their_own_lets_the_picker(harness):
     harness.policy.terms = terms(self_approve=True)
-    number, _ = await harness.stage(ASK)
-    await harness.requests.pick(number, "all", LEE)
+    number, digest = await harness.stage(ASK)
+    await harness.requests.pick(number, part_selection(digest), LEE)
     await harness.drain()
     assert await may_approve(harness, number, LEE) == ""
+
+
+async def test_parts_of_another_diff_change_nothing_even_if_it_came_between(harness):
+    number, digest = await harness.stage(ASK)
+    with pytest.raises(ConflictError, match="not the current diff"):
+        await harness.requests.pick(number, part_selection("f" * 64), LEE)
+    task = await harness.task(number)
+    assert (task.revision, task.staged.digest, task.current.basis.picked) == (1, digest, ())

@@ -20,6 +20,7 @@ from core.services.task_document import TaskDocuments
 from core.store import cards, inbox, messages, notes
 from core.store.database import Database
 from core.store.unit_of_work import Tx
+from tests.builders import part_selection
 from tests.clock import clock_ms, timed
 from tests.service_harness import ServiceHarness
 
@@ -50,7 +51,7 @@ async def card_of(database: Database, number: int) -> DeliveredCard:
     "call",
     [
         lambda services, number: services.requests.reply(number, "set b to 2 in x.yaml", OUTSIDER),
-        lambda services, number: services.requests.pick(number, "1", OUTSIDER),
+        lambda services, number: services.requests.pick(number, part_selection(DIGEST), OUTSIDER),
         lambda services, number: services.requests.check_speaking(number, OUTSIDER),
         lambda services, number: services.requests.cancel(number, OUTSIDER),
         lambda services, number: services.requests.merge(number, OUTSIDER),

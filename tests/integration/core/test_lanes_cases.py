@@ -111,10 +111,11 @@ async def test_lanes_03_a_reply_on_top_and_a_pick_keep_who_made_the_rest(spendin
     spending.executor.makings = [Provenance("edit")]
     await spending.requests.reply(number, "config/b.yaml = b: 2", ANA)
     await spending.drain()
-    making = (await spending.task(number)).current.provenance
+    current = (await spending.task(number)).current
+    making, digest = current.provenance, current.staged.digest
     assert (making.executor, making.usage[0].calls) == ("ollama, edit", 1)
     assert making.words == "part 1"
-    await spending.requests.pick(number, "1", ANA)
+    await spending.requests.pick(number, builders.part_selection(digest), ANA)
     await spending.drain()
     assert (await spending.task(number)).current.provenance.usage[0].calls == 2
 
@@ -145,8 +146,8 @@ async def test_lanes_03_a_pot_that_is_spent_pauses_the_work_behind_the_approval(
 
 
 async def test_lanes_03_a_pick_before_the_approval_does_not_fill_the_pot_again(spending):
-    number, _ = await spending.stage()
-    await spending.requests.pick(number, "1", ANA)
+    number, digest = await spending.stage()
+    await spending.requests.pick(number, builders.part_selection(digest), ANA)
     await spending.drain()
     await approve(spending, number)
     assert spending.executor.budgets[-1].tokens <= 1500

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from core.model.change import EXECUTABLE, REGULAR, SYMLINK
 from core.model.errors import NotFoundError, PermanentError, UsageError
-from core.model.hunk_selection import HunkSpan, SelectedHunks, lines_of, parts_of, read_selection, spans_of, subset
+from core.model.hunk_selection import HunkSpan, SelectedHunks, lines_of, parts_of, spans_of, subset
+from core.model.part_choice import read_selection
 from lanes.executors.pick import picked_tree, read_selectable, subset_tree
 from tests import campaign
 from tests.builders import added_file, file_change
@@ -197,11 +198,11 @@ def test_numbers_follow_paths_and_lines_whatever_order_they_come_in():
 
 
 PARTS = (
-    SelectedHunks(1, b"docs/a.md", HunkSpan(0, 1, 0, 1)),
-    SelectedHunks(2, b"docs/a.md", HunkSpan(5, 6, 5, 6)),
-    SelectedHunks(3, b"docs/b c.md", None),
-    SelectedHunks(4, b"src/x.py", None),
-    SelectedHunks(5, b"12", None),
+    SelectedHunks(1, b"docs/a.md", HunkSpan(0, 1, 0, 1), "1a" * 10, "fa" * 10),
+    SelectedHunks(2, b"docs/a.md", HunkSpan(5, 6, 5, 6), "2a" * 10, "fa" * 10),
+    SelectedHunks(3, b"docs/b c.md", None, "fb" * 10, "fb" * 10),
+    SelectedHunks(4, b"src/x.py", None, "fc" * 10, "fc" * 10),
+    SelectedHunks(5, b"12", None, "fd" * 10, "fd" * 10),
 )
 
 

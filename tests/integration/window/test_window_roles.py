@@ -24,6 +24,7 @@ FORMS = {
     "/tasks/{number}/sign-options": (Role.APPROVER, DIGEST),
     "/tasks/{number}/extend": (Role.APPROVER, {"question": "1"}),
     "/tasks/{number}/reject": (Role.APPROVER, {**DIGEST, "reason": "no"}),
+    "/tasks/{number}/pick": (Role.REQUESTER, {**DIGEST, "part": "0" * 20, "do": "keep"}),
     "/tasks/{number}/reply": (Role.REQUESTER, {"text": "instead set server.timeout to 31 in config/app.yaml"}),
     "/tasks/{number}/merge": (Role.APPROVER, {}),
     "/tasks/{number}/undo": (Role.REQUESTER, {}),
@@ -54,6 +55,7 @@ FORMS = {
 CHANGES = {
     "/together",
     "/tasks/{number}/comments/send",
+    "/tasks/{number}/pick",
     *(f"/tasks/{{number}}/{step}" for step in ("approve", "reject", "reply", "cancel", "retry", "undo", "merge")),
 }
 """The forms after which the task is not what the other forms are about."""

@@ -17,16 +17,18 @@ from core.model.errors import Kind, Problem
 from core.model.inbox import RecordedResponse
 from core.model.intent import Intent
 from core.model.lane import Limits
+from core.model.part_selection import PartSelection, PickedPart
 from core.model.place import Place
 from core.model.provenance import CheckResult, Provenance, Usage
 from core.model.stored import StoredValueError
 from core.model.task import Basis, PullRequest
 from core.model.turn import Actor, MessageOrigin, Question, TurnDraft
 
+SELECTION = PartSelection("d" * 64, ("1" * 20, "2" * 20), 3, "1,3")
 PLACE = Place("telegram", "-100", "7", private=True)
 VALUES: dict[str, Any] = {
-    "an intent": Intent("make it", (CreateFile("a.txt", "x"),), lane="docs", read_by="local/m"),
-    "what a revision builds on": Basis((1, 2), 1, ("ana",), "look", 2),
+    "an intent": Intent("make it", (CreateFile("a.txt", "x"),), lane="docs", read_by="local/m", selection=SELECTION),
+    "what a revision builds on": Basis((1, 2), 1, ("ana",), "look", 2, (PickedPart.of(SELECTION, 1, "lee"),)),
     "approval requirements": ApprovalRequirements(
         "r",
         2,
