@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.services.conversations import Conversations
     from core.services.identities import Identities
     from core.services.joint_approvals import JointApprovals
+    from core.services.live_output import LiveOutputs
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
     from core.services.possible_steps import PossibleSteps
@@ -43,6 +44,13 @@ class TaskServices(HomeParts):
         from core.services.joint_approvals import JointApprovals
 
         return JointApprovals(self.database, self.settings, self.approvals, self.web_sessions)
+
+    @cached_property
+    def live_outputs(self) -> LiveOutputs:
+        """The output of running work."""
+        from core.services.live_output import LiveOutputs
+
+        return LiveOutputs(self.database, self.settings)
 
     @cached_property
     def budgets(self) -> Budgets:

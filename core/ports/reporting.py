@@ -64,6 +64,30 @@ class MemoryUsage:
         return MemoryUsage(f"{self._name}/{name}" if self._name else name, self.entries)
 
 
+class OutputReporter(Protocol):
+    """Takes what the programs of a piece of work write, while they write it, for people who look; it may drop some."""
+
+    def add(self, name: str, chunk: bytes, /, secret: str = "") -> None:
+        """Take untrusted output of a program; `name` is that of the file in which all of it is kept later.
+
+        `secret` is a text that must not be shown, in addition to what the guard masks.
+        """
+
+    def part(self, name: str) -> OutputReporter:
+        """The reporter of one part of the work."""
+
+
+class IgnoredOutput:
+    """An `OutputReporter` for work that no one looks at."""
+
+    def add(self, _name: str, _chunk: bytes, /, secret: str = "") -> None:
+        """Drop the output."""
+
+    def part(self, _name: str) -> IgnoredOutput:
+        """Itself."""
+        return self
+
+
 class Milestones(Protocol):
     """Receives every point between two effects, in order; for progress, and for tests that stop there."""
 

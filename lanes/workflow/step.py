@@ -158,7 +158,7 @@ class StepRunner:
     async def _run_check(self, step: WorkflowStep, start: str) -> ExecutorResult:
         """The unchanged tree, if the step's command succeeds on it."""
         lane = self._lane(step)
-        results, logs = await self.checks.run(lane, self.repository, start)
+        results, logs = await self.checks.run(lane, self.repository, start, output=self.order.output.part(step.name))
         for result in results:
             if not result.passed:
                 mend = advise(
@@ -199,6 +199,7 @@ class StepRunner:
             journal=self.order.journal.part(step.name),
             progress=progress,
             usage=self.pool.reporter(step.name),
+            output=self.order.output.part(step.name),
         )
 
     def _lane(self, step: WorkflowStep) -> Lane:

@@ -16,6 +16,7 @@ from bot.cards.parts import ICONS
 from bot.cards.safe import one_line
 from bot.web.graphics.tree import Box, tree
 from bot.web.pages.job_bars import PHASES, job_bars, state_words
+from bot.web.pages.live_output import output_of
 from bot.web.pages.transcripts import TranscriptEntry, message_text, readable, shown_text
 from bot.web.site.site_context import SiteContext, task_number, visitor_of
 from core.model.lifecycle import State
@@ -46,6 +47,7 @@ def router(site: SiteContext) -> APIRouter:
     async def work(request: Request) -> Response:
         news = await site.services.queries.newest_event()
         values = await _values(site, request)
+        values["output"] = await output_of(site, request)
         return site.render.page(request, "work.html", **values, news=news)
 
     @routes.get("/tasks/{number:int}/work/now")

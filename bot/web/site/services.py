@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.services.insight import Insight
     from core.services.inventory import Inventory
     from core.services.joint_approvals import JointApprovals
+    from core.services.live_output import LiveOutputs
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
     from core.services.possible_steps import PossibleSteps
@@ -82,6 +83,10 @@ class SiteServices(Protocol):
     @property
     def inventory(self) -> Inventory:
         """Model servers and nodes."""
+
+    @property
+    def live_outputs(self) -> LiveOutputs:
+        """The output of running work."""
 
     @property
     def passkey_approvals(self) -> PasskeyApprovals:
