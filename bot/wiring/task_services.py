@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from core.services.passkeys import Passkeys
     from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
+    from core.services.run_comparison import RunComparisons
+    from core.services.step_times import StepTimes
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
     from core.services.task_work import TaskWorks
@@ -51,6 +53,20 @@ class TaskServices(HomeParts):
         from core.services.live_output import LiveOutputs
 
         return LiveOutputs(self.database, self.settings)
+
+    @cached_property
+    def step_times(self) -> StepTimes:
+        """When the steps of workflows ran."""
+        from core.services.step_times import StepTimes
+
+        return StepTimes(self.database)
+
+    @cached_property
+    def run_comparisons(self) -> RunComparisons:
+        """Two runs side by side."""
+        from core.services.run_comparison import RunComparisons
+
+        return RunComparisons(self.database, self.task_works)
 
     @cached_property
     def budgets(self) -> Budgets:

@@ -13,6 +13,7 @@ from core.jobs.live_output import JobOutput
 from core.jobs.no_change import no_change
 from core.jobs.progress import JobProgress
 from core.jobs.shared_run import SharesRun, keep_result, shares_run
+from core.jobs.step_times import JobStepTimes
 from core.jobs.usage import JobUsage
 from core.jobs.work_budget import pause_for_budget, within_budgets
 from core.model.advice import CommandName, Suggestion, advise
@@ -89,7 +90,8 @@ async def _produce(context: JobContext, job: Job, task: Task) -> None:
     discussion = await _discussion_for(context, task, executor, lane)
     output = JobOutput(context, job)
     order = _order(context, job, task, lane, base, start_tree, discussion)
-    order = replace(order, output=output, progress=JobProgress(context, job, output))
+    progress, times = JobProgress(context, job, output), JobStepTimes(context, job, lane.name)
+    order = replace(order, output=output, progress=progress, steps=times)
     if await shares_run(context, job, task, order, executor):
         return
     async with output.shown(), asyncio.timeout(lane.limits.wall_s + _GRACE_S):

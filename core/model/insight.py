@@ -36,6 +36,10 @@ class Measure(StrEnum):
     """By model: tokens as the count, dollars as the total."""
     LOAD = "load"
     """By endpoint: loads of models, and the seconds of those that were timed."""
+    WORKFLOW = "workflow"
+    """By lane: runs of its workflow, and the seconds from their first step to the end of their last."""
+    STEP = "step"
+    """By lane and step, as ``lane/step``: seconds that it added to a run that it decided; in bins."""
     DECISION = "decision"
     """By person: seconds from the staged diff to their verdict; in bins."""
 

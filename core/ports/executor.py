@@ -14,9 +14,11 @@ from core.model.turn import Turn
 from core.ports.journal import Journal, MemoryJournal
 from core.ports.reporting import (
     IgnoredOutput,
+    IgnoredSteps,
     MemoryUsage,
     OutputReporter,
     ProgressReporter,
+    StepReporter,
     UsageReporter,
     ignore_progress,
 )
@@ -46,6 +48,7 @@ class WorkOrder:
     usage: UsageReporter = field(default_factory=MemoryUsage)
     authors: tuple[str, ...] = ()
     output: OutputReporter = field(default_factory=IgnoredOutput)
+    steps: StepReporter = field(default_factory=IgnoredSteps)
 
 
 @dataclass(frozen=True, slots=True)

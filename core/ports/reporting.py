@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from core.model.provenance import Usage, summed
+from core.model.step_time import StepTime
 
 
 class ProgressReporter(Protocol):
@@ -86,6 +87,20 @@ class IgnoredOutput:
     def part(self, _name: str) -> IgnoredOutput:
         """Itself."""
         return self
+
+
+class StepReporter(Protocol):
+    """Takes when the steps of a workflow ran."""
+
+    async def report(self, position: int, step: StepTime, /) -> None:
+        """The step at `position` just ended; its times are those of any clock that counts milliseconds."""
+
+
+class IgnoredSteps:
+    """A `StepReporter` for work that no one looks at."""
+
+    async def report(self, _position: int, _step: StepTime, /) -> None:
+        """Drop the report."""
 
 
 class Milestones(Protocol):

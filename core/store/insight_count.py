@@ -13,6 +13,8 @@ from sqlmodel import col
 
 from core.model.insight import Figure, Measure, bin_of
 from core.model.job import JobKind, JobState
+from core.model.step_time import critical_path
+from core.store import step_times
 from core.store.forecast_tables import ModelLoadRow
 from core.store.lease_table import ModelLeaseRow
 from core.store.tables import ApprovalRow, EventRow, JobRow, SpendingRow
@@ -64,6 +66,7 @@ async def between(tx: Tx, from_ms: int, to_ms: int) -> list[Figure]:
     await _count_spending(tx, sums, from_ms, to_ms)
     await _count_loads(tx, sums, from_ms, to_ms)
     await _count_decisions(tx, sums, from_ms, to_ms)
+    await _count_steps(tx, sums, from_ms, to_ms)
     return sums.figures()
 
 
@@ -176,3 +179,11 @@ async def _count_decisions(tx: Tx, sums: _Sums, from_ms: int, to_ms: int) -> Non
     for person, decided_ms, staged_ms in rows:
         if staged_ms is not None:
             sums.add_time(Measure.DECISION, person, (decided_ms - staged_ms) / 1000)
+
+
+async def _count_steps(tx: Tx, sums: _Sums, from_ms: int, to_ms: int) -> None:
+    for lane, steps in await step_times.of_jobs_finished(tx, from_ms, to_ms):
+        begin_ms = min(step.started_ms for step in steps)
+        sums.add(Measure.WORKFLOW, lane, 1, (max(step.ended_ms for step in steps) - begin_ms) / 1000)
+        for step in critical_path(steps):
+            sums.add_time(Measure.STEP, f"{lane}/{step.name}", step.seconds)

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
+    from core.services.run_comparison import RunComparisons
     from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
+    from core.services.step_times import StepTimes
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
     from core.services.task_work import TaskWorks
@@ -123,6 +125,14 @@ class SiteServices(Protocol):
     @property
     def schedules(self) -> Schedules:
         """Recurring requests."""
+
+    @property
+    def run_comparisons(self) -> RunComparisons:
+        """Two runs side by side."""
+
+    @property
+    def step_times(self) -> StepTimes:
+        """When the steps of workflows ran."""
 
     @property
     def task_works(self) -> TaskWorks:
