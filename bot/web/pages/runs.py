@@ -14,8 +14,11 @@ from bot.cards.safe import one_line
 from bot.web.pages.insight import short_time
 from bot.web.site.site_context import MAX_NUMBER, SiteContext, task_number, visitor_of
 from core.model.errors import UsageError
+from core.model.provenance import CheckResult
 from core.services.run_comparison import RunFigures
 
+MAX_FILES: Final = 100
+"""The most files that are listed of one run."""
 _RUN: Final = re.compile(r"#?(\d{1,10})(?:\.(\d{1,6}))?", re.ASCII)
 
 
@@ -88,7 +91,7 @@ def sections_of(first: RunFigures, second: RunFigures) -> list[tuple[str, Sequen
     """The lines of the table, by section."""
 
     def line(label: str, value: Callable[[RunFigures], str]) -> ComparedLine:
-        return ComparedLine(label, value(first) or "–", value(second) or "–")
+        return ComparedLine(label, value(first), value(second))
 
     return [
         (
@@ -125,6 +128,14 @@ def sections_of(first: RunFigures, second: RunFigures) -> list[tuple[str, Sequen
     ]
 
 
+def _executor(run: RunFigures) -> str:
+    return one_line(run.revision.provenance.executor, 80) if run.revision.provenance else ""
+
+
+def _taken_over(run: RunFigures) -> str:
+    return f"{run.rescues} time{'' if run.rescues == 1 else 's'}" if run.rescues else ""
+
+
 def _time(seconds: float) -> str:
     return short_time(seconds) if seconds else ""
 
@@ -134,7 +145,7 @@ def _costs(first: RunFigures, second: RunFigures) -> list[ComparedLine]:
         of_model = {usage.model: usage for usage in run.costs}
         usage = run.total if model is None else of_model.get(model)
         if usage is None or not usage.calls:
-            return "–"
+            return ""
         usd = f", ${usage.usd:.4f}" if usage.usd is not None else ""
         return f"{usage.tokens:,} tokens in {usage.calls} call{'' if usage.calls == 1 else 's'}{usd}"
 
@@ -145,10 +156,7 @@ def _costs(first: RunFigures, second: RunFigures) -> list[ComparedLine]:
 
 def _checks(first: RunFigures, second: RunFigures) -> list[ComparedLine]:
     def own(run: RunFigures) -> dict[str, str]:
-        results = {
-            one_line(c.name, 80): f"{'✓ passed' if c.passed else '✗ failed'}, {short_time(c.wall_s)}"
-            for c in run.checks
-        }
+        results = {one_line(check.name, 80): _result(check) for check in run.checks}
         staged = run.revision.staged
         for finding in staged.guard.findings if staged is not None else ():
             if finding.verdict.value != "pass":
@@ -157,7 +165,11 @@ def _checks(first: RunFigures, second: RunFigures) -> list[ComparedLine]:
         return results
 
     one, other = own(first), own(second)
-    return [ComparedLine(name, one.get(name, "–"), other.get(name, "–")) for name in dict.fromkeys((*one, *other))]
+    return [ComparedLine(name, one.get(name, ""), other.get(name, "")) for name in dict.fromkeys((*one, *other))]
+
+
+def _result(check: CheckResult) -> str:
+    return f"{'✓ passed' if check.passed else '✗ failed'}, {short_time(check.wall_s)}"
 
 
 def _change(first: RunFigures, second: RunFigures) -> list[ComparedLine]:
@@ -165,19 +177,16 @@ def _change(first: RunFigures, second: RunFigures) -> list[ComparedLine]:
         staged = run.revision.staged
         if staged is None:
             return {}
-        files = {one_line(file.path, 200): _counts(file.added, file.removed) for file in staged.files[:MAX_FILES]}
-        added, removed = (sum(getattr(file, name) or 0 for file in staged.files) for name in ("added", "removed"))
+        shown = staged.files[:MAX_FILES]
+        files = {one_line(str(file["path"]), 200): _counts(file["added"], file["removed"]) for file in shown}
+        added, removed = (sum(file[name] or 0 for file in staged.files) for name in ("added", "removed"))
         many = len(staged.files)
-        return {"All files": f"{many} file{'' if many == 1 else 's'}, +{added} −{removed}", **files}
+        return {"All files": f"{many} file{'' if many == 1 else 's'}, +{added} -{removed}", **files}
 
     one, other = counts(first), counts(second)
-    lines = [ComparedLine(name, one.get(name, "–"), other.get(name, "–")) for name in dict.fromkeys((*one, *other))]
+    lines = [ComparedLine(name, one.get(name, ""), other.get(name, "")) for name in dict.fromkeys((*one, *other))]
     return lines or [ComparedLine("All files", "nothing staged", "nothing staged")]
 
 
-MAX_FILES: Final = 100
-"""The most files that are listed of one run."""
-
-
 def _counts(added: int | None, removed: int | None) -> str:
-    return "binary" if added is None else f"+{added} −{removed or 0}"
+    return "binary" if added is None else f"+{added} -{removed or 0}"
