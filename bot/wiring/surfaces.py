@@ -156,11 +156,12 @@ def _ticket_links(app: App, text: str) -> tuple[TicketLink, ...]:
 
 
 def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable[None]]]:
-    """The loops beside the surfaces: recurring requests and outbound webhooks."""
+    """The loops beside the surfaces: recurring requests, outbound webhooks and alerts."""
     from bot.integrations.tickets import TicketComments
     from bot.integrations.webhooks.client import CheckedClient
     from bot.integrations.webhooks.sender import WebhookSender
     from bot.schedule.clock import ScheduleClock, asker
+    from bot.wiring.alerts import alert_watch
 
     client = CheckedClient()
     comments = TicketComments(app.trackers, client)
@@ -169,7 +170,8 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     receivers = app.plugins().receivers(comments, mask)
     idle = IdleLooks(app.database)
     outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, idle=idle, mask=mask)
-    return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
+    schedules = ScheduleClock(app.schedules, asker(app.requests, scope_of))
+    return {"schedules": schedules.run, "webhooks": outbound.run, "alerts": alert_watch(app).run}
 
 
 def _web(

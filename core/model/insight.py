@@ -26,6 +26,8 @@ class Measure(StrEnum):
     """By code of the problem: tasks that failed."""
     WAIT = "wait"
     """By lane or kind of job: seconds from when it could run to its work, waits for models included; in bins."""
+    SURFACE_WAIT = "surface_wait"
+    """By the surface of the request: the same waits; in bins."""
     RUN = "run"
     """By lane or kind of job: seconds of its work; in bins."""
     MODEL_RUN = "model_run"

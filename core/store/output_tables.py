@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Index, Integer, Text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text
 from sqlmodel import Field
 
 from core.store.tables import Row, ms_column
@@ -75,3 +75,14 @@ class OpenIncidentRow(Row, table=True):
     kind: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     id: str
+
+
+class EndpointLookRow(Row, table=True):
+    """How often a model server was looked at within an hour, and how often it was up."""
+
+    __tablename__ = "endpoint_looks"
+
+    endpoint: str = Field(primary_key=True)
+    hour_ms: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    looks: int
+    up: int

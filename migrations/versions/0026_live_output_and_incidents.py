@@ -56,4 +56,11 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), primary_key=True),
         sa.Column("id", sa.String(), nullable=False),
     )
+    op.create_table(
+        "endpoint_looks",
+        sa.Column("endpoint", sa.String(), primary_key=True),
+        sa.Column("hour_ms", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("looks", sa.Integer(), nullable=False),
+        sa.Column("up", sa.Integer(), nullable=False),
+    )
     op.execute("INSERT INTO leaders (duty, until_ms) VALUES ('alerts', 0)")

@@ -12,6 +12,8 @@ from bot.surfaces.terminal.profile import ACCENT, TerminalProfile, detect_profil
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from core.model.objective import ObjectiveResult
+
 _Row = Mapping[str, Any]
 
 
@@ -39,6 +41,42 @@ def print_endpoint_figures(
             name = f"  {one_line(model['name'], 40)}"
             _add(profile, table, name, str(model["requests"]), "", str(model["loads"]), _loading(model["load_s"]))
     write_items(stream, profile, [profile.text((title, "bold")), table])
+
+
+def print_times(
+    stream: TextIO, title: str, counted: str, rows: Sequence[_Row], *, profile: TerminalProfile | None = None
+) -> None:
+    """Print medians and 95% quantiles by `name`, with a `count` of what is `counted` unless that is empty."""
+    profile = profile or detect_profile(stream)
+    table = _table(profile, "", *([counted] if counted else []), "p50", "p95")
+    for row in rows:
+        count = [str(row["count"])] if counted else []
+        _add(profile, table, one_line(row["name"], 40), *count, _seconds(row["p50_s"]), _seconds(row["p95_s"]))
+    write_items(stream, profile, [profile.text((title, "bold")), table])
+
+
+def print_objectives(
+    stream: TextIO, results: Sequence[ObjectiveResult], *, profile: TerminalProfile | None = None
+) -> None:
+    """Print each objective: what it asks for, what is, and how much of its error budget is left."""
+    profile = profile or detect_profile(stream)
+    table = _table(profile, "", "good", "asked", "of", "budget left", "")
+    for result in results:
+        share = result.window.share
+        good = f"{share:.2%}" if share is not None else "-"
+        left = f"{max(-9.99, result.budget_left):.0%}" if share is not None else "-"
+        words = "met" if result.is_met else "missed"
+        _add(
+            profile,
+            table,
+            one_line(result.objective.name, 40),
+            good,
+            f"{result.objective.share:.2%}",
+            f"{result.window.all:,}",
+            left,
+            words,
+        )
+    write_items(stream, profile, [profile.text(("Objectives", "bold")), table])
 
 
 def _table(profile: TerminalProfile, *headings: str) -> Table:

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from bot.cards.safe import one_line
 from bot.cards.times import duration
 from bot.web.graphics.plot import Plot, Series, line_plot, stack_plot, time_top_of
+from bot.web.pages.objective_rows import evaluated_at, objective_rows
 from bot.web.pages.permissions import may_operate
 from bot.web.site.site_context import SiteContext, visitor_of
 from core.model.insight import QUANTILE_ERROR, Measure
@@ -68,6 +69,7 @@ def router(site: SiteContext) -> APIRouter:
     async def insight(request: Request) -> Response:
         days = next((each for each in PERIODS if request.query_params.get("days") == str(each)), PERIODS[1])
         figures = await site.services.insight.figures(days)
+        objectives, incidents = await site.services.alerts.shown()
         sees_people = may_operate(site.services.queue_control.settings(), visitor_of(request).session)
         values: dict[str, Any] = {
             "days": days,
@@ -78,6 +80,9 @@ def router(site: SiteContext) -> APIRouter:
             "loads": totals_of(figures, Measure.LOAD),
             "lanes": compared(figures, Measure.WAIT, Measure.RUN, Measure.LANE_SPENT),
             "models": compared(figures, None, Measure.MODEL_RUN, Measure.MODEL_SPENT),
+            "objectives": objective_rows(objectives),
+            "evaluated_at": evaluated_at(objectives),
+            "incidents": incidents if sees_people else [],
             "workflows": bottlenecks(figures),
             "people": figures.times.get(Measure.DECISION, {}) if sees_people else {},
             "error": QUANTILE_ERROR,

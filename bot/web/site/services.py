@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from core.services.accounts import Accounts
+    from core.services.alerts import Alerts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
     from core.services.budgets import Budgets
@@ -53,6 +54,10 @@ class SiteServices(Protocol):
     @property
     def approvals(self) -> Approvals:
         """Approvals and rejections."""
+
+    @property
+    def alerts(self) -> Alerts:
+        """What operators are alerted of."""
 
     @property
     def attention(self) -> Attention:
