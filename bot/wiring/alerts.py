@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.configuration.objectives import objectives_of
+from bot.alerts.objectives_file import objectives_of
+from bot.alerts.watch import EVERY_S, AlertWatch
 from bot.messaging.channel_scopes import announcement_places
-from bot.operations.alert_watch import EVERY_S, AlertWatch
 from core.model.ids import new_id
 from core.queue.duty_lease import DutyLease
 from core.store import leaders

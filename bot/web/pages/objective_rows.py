@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from bot.alerts.words import goal_words, percent
 from bot.cards.safe import one_line
-from bot.operations.alert_words import goal_words, percent
 from core.model.objective import Objective, Subject
 
 _NOTHING: Final = "-"

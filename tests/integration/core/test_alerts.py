@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlmodel import col
 
-from bot.operations.alert_words import OVER, alerts_of, missed_sentence
+from bot.alerts.words import OVER, alerts_of, missed_sentence
 from core.model.insight import DAY_MS
 from core.model.job import JobKind, JobState
 from core.model.objective import AlertKind, Objective, Subject
@@ -140,7 +141,7 @@ async def announced(database: Any) -> list[str]:
     """The texts of all notes, in order."""
 
     async def read(tx: Tx) -> list[str]:
-        return list((await tx.session.execute(select(NoteRow.text).order_by(NoteRow.id))).scalars())
+        return list((await tx.session.execute(select(col(NoteRow.text)).order_by(col(NoteRow.id)))).scalars())
 
     return list(await database.read(read))
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from bot.alerts.certificates import CertificateEnd
 from bot.cards.safe import one_line
 from bot.cards.times import duration
-from bot.operations.certificates import CertificateEnd
 from core.model.objective import AlertKind, Objective, ObjectiveResult, Subject
 from core.services.alerts import Alert, Situation, StalledQueue
 
