@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from core.services.home_checks import HomeChecks
     from core.services.insight import Insight
     from core.services.inventory import Inventory
+    from core.services.metrics import Metrics
     from core.services.objectives import ObjectiveEvaluation
     from core.services.period_figures import PeriodStatistics
     from core.services.queue_control import QueueControl
@@ -97,6 +98,13 @@ class OperatingServices(HomeParts):
         from core.services.period_figures import PeriodStatistics
 
         return PeriodStatistics(self.database)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What the home measures of itself."""
+        from core.services.metrics import Metrics
+
+        return Metrics(self.database)
 
     @cached_property
     def scheduler_weights(self) -> SchedulerWeights:
