@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from core.model.insight import DAY_MS, Figure
-from core.store import insight, insight_count
+from core.store import events, insight, insight_count
 from core.store.output_tables import EndpointLookRow
 from core.store.unit_of_work import Tx
 from core.store.upsert import insert_into
@@ -17,7 +17,6 @@ from core.store.upsert import insert_into
 HOUR_MS: Final = 3600 * 1000
 EXACT_MS: Final = 2 * DAY_MS
 """Windows up to this long end exactly now; longer ones are today and the days before."""
-FRESH_MS: Final = 3 * 60 * 1000
 LOOKS_KEPT_MS: Final = 91 * DAY_MS
 
 
@@ -28,13 +27,10 @@ async def of_window(tx: Tx, window_ms: int) -> list[Figure]:
     today_ms = tx.now_ms - tx.now_ms % DAY_MS
     since_ms = today_ms - (-(-window_ms // DAY_MS) - 1) * DAY_MS
     counted = await insight.counted_days(tx, since_ms)
-    figures = [figure for day_ms, figure in await insight.since(tx, since_ms) if day_ms != today_ms]
-    if today_ms in counted and counted[today_ms][1] > tx.now_ms - FRESH_MS:
-        figures += [figure for day_ms, figure in await insight.since(tx, today_ms) if day_ms == today_ms]
-        counted_ms = {*counted}
-    else:
-        counted_ms = {*counted} - {today_ms}
-    for begin_ms, end_ms in _gaps(range(since_ms, today_ms + 1, DAY_MS), counted_ms):
+    if counted.get(today_ms, (None, 0))[0] != await events.newest_id(tx):
+        counted.pop(today_ms, None)  # something happened since
+    figures = [figure for day_ms, figure in await insight.since(tx, since_ms) if day_ms in counted]
+    for begin_ms, end_ms in _gaps(range(since_ms, today_ms + 1, DAY_MS), counted):
         figures += await insight_count.between(tx, begin_ms, end_ms)
     return figures
 
