@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from bot.alerts.alert_text import OVER, alerts_of
 from bot.alerts.certificates import certificate_ends
 from bot.alerts.objectives_file import ObjectivesFile
-from bot.alerts.words import OVER, alerts_of
 from core.log import log
 from core.model.errors import CountersignError
 from core.model.objective import Subject

@@ -62,8 +62,8 @@ def stats(context: CliContext, since: str, by: str, gate: Path | None, as_json: 
 
 async def _gate(context: CliContext, file: Path, *, as_json: bool) -> int:
     """Check the objectives of a file: 0 if all are met, 1 with a sentence for each that is missed."""
+    from bot.alerts.alert_text import missed_sentence
     from bot.alerts.objectives_file import load_objectives
-    from bot.alerts.words import missed_sentence
 
     objectives = load_objectives(file).objectives
     async with context.open() as app:

@@ -12,7 +12,6 @@ from bot.secret import secret
 from core.model.errors import UsageError
 from core.strict_yaml import StrictModel, YamlDocument
 
-VARIABLE: Final = "COUNTERSIGN_METRICS_TOKEN"
 LEAST_TOKEN: Final = 16
 
 
@@ -26,7 +25,7 @@ class RawMetrics(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """Who may read /metrics: whoever has `token`, or without one programs on this host.
+    """Who may read /metrics: those who have `token`, or without one programs on this host.
 
     With `writes_file` state/metrics.json is written every `every_s` seconds.
     """
@@ -41,7 +40,7 @@ def metrics_settings(document: YamlDocument, raw: RawMetrics | None, root: Path)
     if raw is None:
         return None
     try:
-        token = secret(VARIABLE, raw.token_file, root)
+        token = secret("COUNTERSIGN_METRICS_TOKEN", raw.token_file, root)
     except UsageError as error:
         raise document.error(("metrics", "token_file"), error.problem.message, str(error.problem.mend)) from error
     if token is not None and len(token) < LEAST_TOKEN:

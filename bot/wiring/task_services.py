@@ -63,7 +63,7 @@ class TaskServices(HomeParts):
 
     @cached_property
     def run_comparisons(self) -> RunComparisons:
-        """Two runs side by side."""
+        """Figures of runs to compare."""
         from core.services.run_comparison import RunComparisons
 
         return RunComparisons(self.database, self.task_works)

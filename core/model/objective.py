@@ -46,15 +46,15 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ShareCount:
     """How many there were, and how many of them were good."""
 
     all: int = 0
     good: int = 0
 
-    def plus(self, other: Tally) -> Tally:
+    def plus(self, other: ShareCount) -> ShareCount:
         """The sum of both."""
-        return Tally(self.all + other.all, self.good + other.good)
+        return ShareCount(self.all + other.all, self.good + other.good)
 
     @property
     def share(self) -> float | None:
@@ -70,8 +70,8 @@ class ObjectiveResult:
     """
 
     objective: Objective
-    window: Tally
-    last_hour: Tally
+    window: ShareCount
+    last_hour: ShareCount
     quantile_s: float | None = None
 
     @property
@@ -95,8 +95,8 @@ class ObjectiveResult:
         """The share of the error budget that is left; negative if more than all of it was used."""
         return 1 - self.burn_rate
 
-    def _burn(self, tally: Tally) -> float:
-        return (1 - tally.share) / (1 - self.objective.share) if tally.share is not None else 0.0
+    def _burn(self, count: ShareCount) -> float:
+        return (1 - count.share) / (1 - self.objective.share) if count.share is not None else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The row of ``objectives`` in ``stats --json``."""

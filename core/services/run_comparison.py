@@ -1,4 +1,4 @@
-"""Two runs side by side: what two revisions cost, how long they took by phase, their checks and what they changed."""
+"""Runs compared: what two revisions cost, how long they took by phase, their checks and what they changed."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bot.alerts.words import goal_words, percent
+from bot.alerts.alert_text import goal_words, percent
 from bot.cards.safe import one_line
 from core.model.objective import Objective, Subject
 

@@ -1,4 +1,4 @@
-"""Two runs side by side: revisions of a task, tasks of one schedule, or any two tasks that the visitor can see."""
+"""Two runs beside each other: revisions of a task, tasks of one schedule, or any two tasks that the visitor can see."""
 
 from __future__ import annotations
 

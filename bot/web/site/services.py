@@ -133,7 +133,7 @@ class SiteServices(Protocol):
 
     @property
     def run_comparisons(self) -> RunComparisons:
-        """Two runs side by side."""
+        """Figures of runs to compare."""
 
     @property
     def step_times(self) -> StepTimes:

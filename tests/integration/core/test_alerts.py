@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlmodel import col
 
-from bot.alerts.words import OVER, alerts_of, missed_sentence
+from bot.alerts.alert_text import OVER, alerts_of, missed_sentence
 from core.model.insight import DAY_MS
 from core.model.job import JobKind, JobState
 from core.model.objective import AlertKind, Objective, Subject
