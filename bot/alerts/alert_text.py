@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
@@ -43,12 +44,23 @@ def missed_sentence(result: ObjectiveResult) -> str:
     assert share is not None
     good = _GOOD[objective.subject].format(within=duration(objective.within_s or 0))
     about = f" ({', '.join(sorted(objective.names))})" if objective.names else ""
-    sentence = f"{objective.name}: {percent(share)} {good} in {duration(objective.window_s)}{about}"
+    sentence = f"{objective.name}: {measured(share)} {good} in {duration(objective.window_s)}{about}"
     sentence += f", and {percent(objective.share)} should; {result.window.all - result.window.good:,} of "
     sentence += f"{result.window.all:,} did not, which is {result.burn_rate:.1f} times the error budget"
     if result.quantile_s is not None:
         sentence += f"; {percent(objective.share)} took at most {duration(result.quantile_s)}"
     return f"{one_line(sentence, 500)}."
+
+
+def measured(share: float) -> str:
+    """A measured share in percent; one that is below 100% never reads as 100%."""
+    return f"{math.floor(10_000 * share + 1e-6) / 100:g}%"
+
+
+def budget_text(burn_rate: float) -> str:
+    """How much of an error budget is left, or how often it was used."""
+    left = 1 - burn_rate
+    return f"{left:.0%}" if left > -0.005 else f"used {burn_rate:.1f} times"
 
 
 def percent(share: float) -> str:

@@ -54,7 +54,8 @@ class AlertWatch:
         if any(each.subject is Subject.ENDPOINT for each in file.objectives):
             await self.alerts.record_looks(self.endpoints())
         results = await self.evaluation.evaluate(file.objectives)
-        await self.alerts.record_results(results)
+        if results or await self.alerts.has_results():
+            await self.alerts.record_results(results)
         situation = await self.alerts.situation(
             self.endpoints(), settings.queue_stalled_s * 1000, settings.endpoint_lost_s * 1000, settings.expiry_s * 1000
         )

@@ -79,6 +79,11 @@ class Alerts:
         await switches.set_value(tx, RESULTS, {"at_ms": tx.now_ms, "rows": rows})
 
     @reads
+    async def has_results(self, tx: Tx) -> bool:
+        """Whether any results are kept."""
+        return bool((await switches.value_of(tx, RESULTS) or {}).get("rows"))
+
+    @reads
     async def shown(self, tx: Tx) -> tuple[Mapping[str, Any] | None, Sequence[Incident]]:
         """The newest results of the objectives (``at_ms`` and ``rows``, or None), and the newest incidents."""
         return await switches.value_of(tx, RESULTS), await incidents.newest(tx, MAX_INCIDENTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bot.alerts.alert_text import budget_text, measured, percent
 from bot.cards.safe import one_line
 from bot.surfaces.terminal.layout import grid
 from bot.surfaces.terminal.profile import ACCENT, TerminalProfile, detect_profile, write_items
@@ -63,15 +64,15 @@ def print_objectives(
     table = _table(profile, "", "good", "asked", "of", "budget left", "")
     for result in results:
         share = result.window.share
-        good = f"{share:.2%}" if share is not None else "-"
-        left = f"{max(-9.99, result.budget_left):.0%}" if share is not None else "-"
-        words = "met" if result.is_met else "missed"
+        good = measured(share) if share is not None else "-"
+        left = budget_text(result.burn_rate) if share is not None else "-"
+        words = "nothing yet" if share is None else "met" if result.is_met else "missed"
         _add(
             profile,
             table,
             one_line(result.objective.name, 40),
             good,
-            f"{result.objective.share:.2%}",
+            percent(result.objective.share),
             f"{result.window.all:,}",
             left,
             words,

@@ -6,7 +6,7 @@ Programs and models wrote it: it is masked by the worker, and here it is escaped
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ class OutputStreams:
         return self._open >= MAX_STREAMS
 
     async def stream(
-        self, number: int, actor: Actor, after: int, still_allowed: StillAllowed, is_stopping: StillAllowed
+        self, number: int, actor: Actor, after: int, still_allowed: StillAllowed, is_stopping: Callable[[], bool]
     ) -> AsyncGenerator[bytes]:
         """Server-sent events with the output after the piece `after`; each has the id to go on from.
 
@@ -65,8 +65,10 @@ class OutputStreams:
         try:
             yield b": open\n\n"
             quiet_s, name = 0.0, ""
-            while await still_allowed() and not await is_stopping():
+            while not is_stopping():
                 look = await self._outputs.look(number, actor, after)
+                if (look.pieces or quiet_s >= PING_EVERY_S) and not await still_allowed():
+                    return
                 if look.pieces:
                     after = look.pieces[-1].id
                     yield _message(pieces_html(look.pieces, name), after)
@@ -105,12 +107,9 @@ def router(site: SiteContext) -> APIRouter:
         async def still_allowed() -> bool:
             return await site.services.web_sessions.of_cookie(visitor.cookie) is not None
 
-        async def is_stopping() -> bool:
-            return site.live.is_closed
-
         after = request.headers.get("last-event-id") or request.query_params.get("after", "")
         last = int(after) if after.isascii() and after.isdecimal() and len(after) < 16 else 0
-        events = streams.stream(number, visitor.session.actor, last, still_allowed, is_stopping)
+        events = streams.stream(number, visitor.session.actor, last, still_allowed, lambda: site.live.is_closed)
         return StreamingResponse(events, media_type="text/event-stream")
 
     return routes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bot.alerts.alert_text import goal_words, percent
+from bot.alerts.alert_text import budget_text, goal_words, measured, percent
 from bot.cards.safe import one_line
 from core.model.objective import Objective, Subject
 
@@ -53,9 +53,9 @@ def _row(value: Mapping[str, Any]) -> ObjectiveRow:
         objective.name,
         goal_words(objective),
         value["met"],
-        percent(round(share, 4)) if share is not None else _NOTHING,
+        measured(share) if share is not None else _NOTHING,
         percent(objective.share),
         value["events"],
-        percent(round(1 - value["burn_rate"], 2)) if share is not None else _NOTHING,
+        budget_text(value["burn_rate"]) if share is not None else _NOTHING,
         f"{value['last_hour_burn_rate']:.1f}",
     )
