@@ -17,7 +17,7 @@ QUEUE: Final = "queue"
 OVER: Final[Mapping[str, str]] = {
     AlertKind.QUEUE_STALLED.value: "The queue works again.",
     AlertKind.ENDPOINT_LOST.value: "The endpoint {name} answers again.",
-    AlertKind.BUDGET_BURNT.value: "The objective {name} is met again.",
+    AlertKind.BUDGET_BURNT.value: "The objective {name} is met again, or was removed.",
     AlertKind.TOKEN_ENDS.value: "The API token {name} ended, or was revoked or replaced.",
     AlertKind.CERTIFICATE_ENDS.value: "The certificate {name} is not near its end any more.",
 }

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import Any
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from sqlalchemy import select, text
 from sqlmodel import col
 
 from bot.alerts.alert_text import OVER, alerts_of, missed_sentence
+from bot.alerts.objectives_file import objectives_of
+from bot.alerts.watch import AlertWatch
+from core.model.endpoint_snapshot import EndpointSnapshot
+from core.model.errors import ConfigError
 from core.model.insight import DAY_MS
+from core.model.inventory import ServerState
 from core.model.job import JobKind, JobState
 from core.model.objective import AlertKind, Objective, Subject
 from core.model.place import Place
+from core.model.step_time import StepEnd, StepTime
+from core.queue.duty_lease import DutyLease
 from core.services.alerts import Alert, Alerts
 from core.services.insight import Insight
 from core.services.objectives import ObjectiveEvaluation
-from core.store import events, objective_figures
+from core.store import api_tokens, events, inventory, objective_figures, queue_queries, step_times
+from core.store.api_tables import ApiTokenRow
 from core.store.message_tables import NoteRow
 from core.store.unit_of_work import Tx
 from tests import builders, campaign
@@ -148,3 +164,87 @@ async def announced(database: Any) -> list[str]:
 
 async def soon(tx: Tx) -> Any:
     return tx.now + timedelta(days=14)
+
+
+async def test_a_watch_alerts_of_lost_endpoints_ending_tokens_and_certificates_once_and_of_their_end(
+    database: Any, tmp_path: Path
+) -> None:
+    now = await database.read(clock)
+    lost = EndpointSnapshot("gpu1", "ollama", ServerState.DOWN, "it refuses connections", checked_at=now)
+    await database.write(lambda tx: inventory.save_snapshot(tx, lost))
+    await database.write(lambda tx: with_token(tx, ends_in_days=3))
+    await database.write(lambda tx: with_token(tx, ends_in_days=60))
+    (tmp_path / "site.pem").write_bytes(certificate(ends_in_days=5))
+    (tmp_path / "later.pem").write_bytes(certificate(ends_in_days=90))
+    file = tmp_path / "objectives.yaml"
+    file.write_text(f"version: 1\n{UP}alerts: {{certificates: [site.pem, later.pem], to: [{IN_SLACK}]}}\n")
+    for _ in range(2):  # the second one is as after a restart
+        await watch(database, tmp_path).round()
+        sentences = sorted(await announced(database))
+        assert [re.sub(r" at \d{4}-.*? UTC| \(tok\d+\)", "", each) for each in sentences] == [
+            MISSED,
+            "The API token ci of ana ends in 2 days. Create another one with `countersign tokens create`.",
+            "The certificate site.pem ends. Renew it.",
+            "The endpoint gpu1 is lost: it refuses connections. Work waits for it or goes elsewhere.",
+        ]
+    file.write_text("version: 1\n")
+    back = replace(lost, state=ServerState.UP, seen_at=now, problem="")
+    await database.write(lambda tx: inventory.save_snapshot(tx, back))
+    assert await watch(database, tmp_path).round() == 3  # the token still ends
+    file.write_text("version: 1\nalert: {}\n")
+    with pytest.raises(ConfigError, match="objectives.yaml:2"):
+        await watch(database, tmp_path).round()
+    assert len(await announced(database)) == 4, "what ends in the usual places is announced there, and there are none"
+
+
+MISSED = "An objective is missed. up: 0% of the looks found the endpoint up in 1 h (gpu1), and 90% should; "
+MISSED += "1 of 1 did not, which is 10.0 times the error budget."
+UP = "objectives: {up: {subject: endpoint, endpoint: gpu1, share: 0.9, window: 1h}}\n"
+IN_SLACK = "{surface: slack, channel: C1}"
+
+
+def watch(database: Any, home: Path) -> AlertWatch:
+    """A watch of a home with one endpoint and without usual places."""
+    lease = cast("DutyLease", None)  # `round` does not ask whose duty it is
+    evaluation = ObjectiveEvaluation(database)
+    return AlertWatch(lease, Alerts(database), evaluation, objectives_of(home), lambda: {"gpu1"}, lambda: ())
+
+
+async def clock(tx: Tx) -> datetime:
+    return tx.now
+
+
+async def with_token(tx: Tx, ends_in_days: int) -> None:
+    """Add a token of ana's that ends so soon."""
+    ends_ms = tx.now_ms + ends_in_days * DAY_MS
+    row = ApiTokenRow(id=f"tok{ends_in_days}", secret_sha256="0", name="ci", person="ana", scopes=["read"])
+    row.created_ms, row.expires_ms = tx.now_ms, ends_ms
+    await api_tokens.add(tx, row)
+
+
+def certificate(ends_in_days: int) -> bytes:
+    """A self-signed certificate that ends so soon."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    now = datetime.now(UTC)
+    built = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    built = built.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=ends_in_days))
+    return built.sign(key, SHA256()).public_bytes(Encoding.PEM)
+
+
+async def test_a_reused_result_keeps_the_time_in_which_it_was_made(database: Any) -> None:
+    number = await builders.put_task(database)
+    held = {"state": JobState.RUNNING.value, "owner": "w", "fence": 1}
+    job_id = await builders.put_job(database, number, **held)
+
+    async def ran(tx: Tx, how: StepEnd, begin_ms: int, end_ms: int) -> None:
+        (queued,) = await queue_queries.queued_of(tx, number)
+        assert queued.job.id == job_id
+        await step_times.add(tx, queued.job, "three", 0, StepTime("slow", (), how, begin_ms, end_ms))
+
+    await database.write(lambda tx: ran(tx, StepEnd.RAN, 1_000, 9_000))
+    await database.write(lambda tx: ran(tx, StepEnd.REUSED, 20_000, 20_001))
+    ((_, _, (step,)),) = await database.read(lambda tx: step_times.of_task(tx, number))
+    assert (step.how, step.seconds) == (StepEnd.RAN, 8.0)
+    await database.write(lambda tx: ran(tx, StepEnd.FAILED, 30_000, 31_000))
+    ((_, _, (step,)),) = await database.read(lambda tx: step_times.of_task(tx, number))
+    assert (step.how, step.seconds) == (StepEnd.FAILED, 1.0)
