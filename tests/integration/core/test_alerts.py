@@ -192,7 +192,7 @@ async def test_a_watch_alerts_of_lost_endpoints_ending_tokens_and_certificates_o
     await database.write(lambda tx: inventory.save_snapshot(tx, back))
     assert await watch(database, tmp_path).round() == 3  # the token still ends
     file.write_text("version: 1\nalert: {}\n")
-    with pytest.raises(ConfigError, match="objectives.yaml:2"):
+    with pytest.raises(ConfigError, match=r"objectives\.yaml:2"):
         await watch(database, tmp_path).round()
     assert len(await announced(database)) == 4, "what ends in the usual places is announced there, and there are none"
 
