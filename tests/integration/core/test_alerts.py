@@ -233,8 +233,7 @@ def certificate(ends_in_days: int) -> bytes:
 
 async def test_a_reused_result_keeps_the_time_in_which_it_was_made(database: Any) -> None:
     number = await builders.put_task(database)
-    held = {"state": JobState.RUNNING.value, "owner": "w", "fence": 1}
-    job_id = await builders.put_job(database, number, **held)
+    job_id = await builders.put_job(database, number, state=JobState.RUNNING.value, owner="w", fence=1)
 
     async def ran(tx: Tx, how: StepEnd, begin_ms: int, end_ms: int) -> None:
         (queued,) = await queue_queries.queued_of(tx, number)
