@@ -97,12 +97,8 @@ def _print(document: Mapping[str, Any]) -> None:
     if document["queue"]["groups"]:
         print_waits(sys.stdout, f"Waits and runs by {document['queue']['by']} since {since}", document["queue"])
     if document["phases"]:
-        print_times(
-            sys.stdout,
-            "Phases of jobs",
-            "",
-            [{"name": n.replace("_", " "), **t} for n, t in document["phases"].items()],
-        )
+        rows = [{"name": _PHASES[name], **times} for name, times in document["phases"].items()]
+        print_times(sys.stdout, "Phases of jobs", "", rows)
     if document["approvals"]:
         rows = [{"name": row["person"], "count": row["verdicts"], **row} for row in document["approvals"]]
         print_times(sys.stdout, "From the staged diff to a verdict", "verdicts", rows)
