@@ -12,6 +12,7 @@ import core.store.insight_table
 import core.store.inventory_tables
 import core.store.lease_table
 import core.store.message_tables
+import core.store.output_tables
 import core.store.passkey_tables  # noqa: F401 (with core.store.tables: fills the metadata)
 
 connection = context.config.attributes["connection"]

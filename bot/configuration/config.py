@@ -17,6 +17,7 @@ from bot.configuration.models import Models, RawAgent, RawEndpoint, RawInterpret
 from bot.integrations.tickets import Trackers
 from bot.integrations.webhooks.hooks import Hook
 from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, trackers_of
+from bot.metrics.settings import MetricsSettings, RawMetrics, metrics_settings
 from bot.plugins.settings import FORGES, EnabledPlugin, RawPlugins, enabled_of
 from bot.plugins.settings import names_of as plugin_names
 from bot.surfaces.settings import (
@@ -84,6 +85,7 @@ class _Config(StrictModel):
     classes: dict[str, Literal["chat", "bulk"]] = Field(default_factory=dict)
     limits: dict[str, RawLimit] = Field(default_factory=dict)
     web: RawWeb | None = None
+    metrics: RawMetrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,18 @@ class Config:
     """The class of work, chat or bulk, of requests from a surface."""
     web: WebSettings | None = None
     """Where the pages are reached; None without a section ``web:``."""
+    metrics: Callable[[], MetricsSettings | None] = lambda: None
+    """Who may read the metrics, with the token, which only `serve` needs; None without a section ``metrics:``."""
 
     def sections(self) -> dict[str, Callable[[], object]]:
         """The sections that need secrets, by name; each call reads one as `serve` does, and raises `ConfigError`."""
-        return {"surfaces": self.surfaces, "webhooks": self.hooks, "tickets": self.trackers, "models": self.models}
+        return {
+            "surfaces": self.surfaces,
+            "webhooks": self.hooks,
+            "tickets": self.trackers,
+            "models": self.models,
+            "metrics": self.metrics,
+        }
 
     def check(self) -> None:
         """Read every section; raises `ConfigError` for the first error or missing secret."""
@@ -158,6 +168,7 @@ def load_config(path: Path) -> Config:
         plugins=plugins,
         surface_classes=dict(raw.classes),
         web=web_settings(document, raw.web),
+        metrics=partial(metrics_settings, document, raw.metrics, path.parent),
     )
 
 

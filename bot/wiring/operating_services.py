@@ -10,10 +10,14 @@ from bot.wiring.home_parts import HomeParts
 if TYPE_CHECKING:
     from bot.wiring.what_if import WhatIfs
     from core.queue.lease_client import LeaseClient
+    from core.services.alerts import Alerts
     from core.services.endpoint_health import EndpointHealth
     from core.services.home_checks import HomeChecks
     from core.services.insight import Insight
     from core.services.inventory import Inventory
+    from core.services.metrics import Metrics
+    from core.services.objectives import ObjectiveEvaluation
+    from core.services.period_figures import PeriodStatistics
     from core.services.queue_control import QueueControl
     from core.services.queue_history import QueueHistory
     from core.services.queue_statistics import QueueStatistics
@@ -73,6 +77,34 @@ class OperatingServices(HomeParts):
         from core.services.insight import Insight
 
         return Insight(self.database)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What operators are alerted of."""
+        from core.services.alerts import Alerts
+
+        return Alerts(self.database)
+
+    @cached_property
+    def objective_evaluation(self) -> ObjectiveEvaluation:
+        """How objectives are met."""
+        from core.services.objectives import ObjectiveEvaluation
+
+        return ObjectiveEvaluation(self.database)
+
+    @cached_property
+    def period_statistics(self) -> PeriodStatistics:
+        """What happened in a period, for `stats`."""
+        from core.services.period_figures import PeriodStatistics
+
+        return PeriodStatistics(self.database)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What the home measures of itself."""
+        from core.services.metrics import Metrics
+
+        return Metrics(self.database)
 
     @cached_property
     def scheduler_weights(self) -> SchedulerWeights:

@@ -154,11 +154,13 @@ def _ticket_links(app: App, text: str) -> tuple[TicketLink, ...]:
 
 
 def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable[None]]]:
-    """The loops beside the surfaces: recurring requests and outbound webhooks."""
+    """The loops beside the surfaces: recurring requests, outbound webhooks and alerts."""
     from bot.integrations.tickets import TicketComments
     from bot.integrations.webhooks.client import CheckedClient
     from bot.integrations.webhooks.sender import WebhookSender
     from bot.schedule.clock import ScheduleClock, asker
+    from bot.wiring.alerts import alert_watch
+    from bot.wiring.metrics import metrics_loops
 
     client = CheckedClient()
     comments = TicketComments(app.trackers, client)
@@ -167,7 +169,8 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     receivers = app.plugins().receivers(comments, mask)
     idle = IdleLooks(app.database)
     outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, idle=idle, mask=mask)
-    return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
+    schedules = ScheduleClock(app.schedules, asker(app.requests, scope_of))
+    return {"schedules": schedules.run, "webhooks": outbound.run, "alerts": alert_watch(app).run, **metrics_loops(app)}
 
 
 def _web(
@@ -180,15 +183,16 @@ def _web(
 ) -> WebServer | None:
     """The web server with webhooks, the API, MCP and the pages, if one of them is configured or a port was given."""
     webhooks = [route for surface in surfaces.values() for route in surface.routes(inbox)]
-    if not webhooks and port is None and listening is None and app.config.web is None:
+    if not webhooks and port is None and listening is None and app.config.web is None and app.config.metrics() is None:
         return None
     from bot.mcp.http import mcp_routes
     from bot.web.api import api_routes
     from bot.web.mount import Site
     from bot.web.server import WebServer
+    from bot.wiring.metrics import metrics_routes
 
     site = Site(app, lambda: app.config.web or WebSettings())
-    routes = [*webhooks, *api_routes(app), *mcp_routes(app), *site.routes()]
+    routes = [*webhooks, *api_routes(app), *mcp_routes(app), *metrics_routes(app), *site.routes()]
     server = WebServer(routes, host, DEFAULT_PORT if port is None else port, listening=listening)
     server.on_stopping = site.close
     return server

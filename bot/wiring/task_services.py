@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from core.services.conversations import Conversations
     from core.services.identities import Identities
     from core.services.joint_approvals import JointApprovals
+    from core.services.live_output import LiveOutputs
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
     from core.services.possible_steps import PossibleSteps
     from core.services.queries import Queries
+    from core.services.run_comparison import RunComparisons
+    from core.services.step_times import StepTimes
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
     from core.services.task_work import TaskWorks
@@ -43,6 +46,27 @@ class TaskServices(HomeParts):
         from core.services.joint_approvals import JointApprovals
 
         return JointApprovals(self.database, self.settings, self.approvals, self.web_sessions)
+
+    @cached_property
+    def live_outputs(self) -> LiveOutputs:
+        """The output of running work."""
+        from core.services.live_output import LiveOutputs
+
+        return LiveOutputs(self.database, self.settings)
+
+    @cached_property
+    def step_times(self) -> StepTimes:
+        """When the steps of workflows ran."""
+        from core.services.step_times import StepTimes
+
+        return StepTimes(self.database)
+
+    @cached_property
+    def run_comparisons(self) -> RunComparisons:
+        """Figures of runs to compare."""
+        from core.services.run_comparison import RunComparisons
+
+        return RunComparisons(self.database, self.task_works)
 
     @cached_property
     def budgets(self) -> Budgets:

@@ -9,9 +9,11 @@ from dataclasses import replace
 
 from core.jobs.interpretation_context import Discussion, discussion_of
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
+from core.jobs.live_output import JobOutput
 from core.jobs.no_change import no_change
 from core.jobs.progress import JobProgress
 from core.jobs.shared_run import SharesRun, keep_result, shares_run
+from core.jobs.step_times import JobStepTimes
 from core.jobs.usage import JobUsage
 from core.jobs.work_budget import pause_for_budget, within_budgets
 from core.model.advice import CommandName, Suggestion, advise
@@ -86,10 +88,13 @@ async def _produce(context: JobContext, job: Job, task: Task) -> None:
     if _asks_models(context, lane, task):
         lane = await within_budgets(context, job, lane, task)
     discussion = await _discussion_for(context, task, executor, lane)
+    output = JobOutput(context, job)
     order = _order(context, job, task, lane, base, start_tree, discussion)
+    progress, times = JobProgress(context, job, output), JobStepTimes(context, job, lane.name)
+    order = replace(order, output=output, progress=progress, steps=times)
     if await shares_run(context, job, task, order, executor):
         return
-    async with asyncio.timeout(lane.limits.wall_s + _GRACE_S):
+    async with output.shown(), asyncio.timeout(lane.limits.wall_s + _GRACE_S):
         produced = await _run(context, job, executor, order, repository)
     context.milestones.reached("change.produced", number=job.number, tree=produced.tree)
     await _keep_files(context, job, produced.artifacts)
@@ -115,7 +120,7 @@ async def _discussion_for(context: JobContext, task: Task, executor: Executor, l
 def _order(
     context: JobContext, job: Job, task: Task, lane: Lane, base: str, start_tree: str, discussion: Discussion
 ) -> WorkOrder:
-    """What the executor is asked to make, and where it reports its progress and its spending."""
+    """What the executor is asked to make, and where it reports its spending."""
     return WorkOrder(
         number=task.number,
         revision=task.revision,
@@ -126,7 +131,6 @@ def _order(
         start=start_tree,
         parameters=task.parameters,
         journal=JobJournal(context.database, job),
-        progress=JobProgress(context, job),
         usage=JobUsage(context, job, lane.name, task.current.author),
         authors=tuple(sorted({*discussion.authors, *task.authors})),
     )

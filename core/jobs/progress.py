@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from core.jobs.job_context import JobContext
 from core.model.job import Job
+from core.model.job_output import PROGRESS
+from core.ports.reporting import IgnoredOutput, OutputReporter
 from core.store import cards, jobs
 from core.store.unit_of_work import Tx
 
@@ -21,10 +23,13 @@ class JobProgress:
 
     context: JobContext
     job: Job
+    output: OutputReporter = field(default_factory=IgnoredOutput)
+    """Those who look are shown every report."""
     _last_s: float = field(default=float("-inf"), init=False)
 
     async def __call__(self, words: str) -> None:
         """Show `words` on the cards, unless the last report is less than `UPDATE_EVERY_S` old."""
+        self.output.add(PROGRESS, f"{words}\n".encode())
         if time.monotonic() - self._last_s < UPDATE_EVERY_S:
             return
         self._last_s = time.monotonic()

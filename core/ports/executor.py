@@ -12,7 +12,16 @@ from core.model.lane import Lane
 from core.model.provenance import NO_PROVENANCE, Provenance
 from core.model.turn import Turn
 from core.ports.journal import Journal, MemoryJournal
-from core.ports.reporting import MemoryUsage, ProgressReporter, UsageReporter, ignore_progress
+from core.ports.reporting import (
+    IgnoredOutput,
+    IgnoredSteps,
+    MemoryUsage,
+    OutputReporter,
+    ProgressReporter,
+    StepReporter,
+    UsageReporter,
+    ignore_progress,
+)
 from core.ports.repository import Repository
 
 
@@ -38,6 +47,8 @@ class WorkOrder:
     progress: ProgressReporter = ignore_progress
     usage: UsageReporter = field(default_factory=MemoryUsage)
     authors: tuple[str, ...] = ()
+    output: OutputReporter = field(default_factory=IgnoredOutput)
+    steps: StepReporter = field(default_factory=IgnoredSteps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from core.model.provenance import Usage, summed
+from core.model.step_time import StepTime
 
 
 class ProgressReporter(Protocol):
@@ -62,6 +63,44 @@ class MemoryUsage:
     def part(self, name: str) -> MemoryUsage:
         """The reporter of one part, into the same entries."""
         return MemoryUsage(f"{self._name}/{name}" if self._name else name, self.entries)
+
+
+class OutputReporter(Protocol):
+    """Takes what the programs of a piece of work write, while they write it, for people who look; it may drop some."""
+
+    def add(self, name: str, chunk: bytes, /, secret: str = "") -> None:
+        """Take untrusted output of a program; `name` is that of the file in which all of it is kept later.
+
+        `secret` is a text that must not be shown, in addition to what the guard masks.
+        """
+
+    def part(self, name: str) -> OutputReporter:
+        """The reporter of one part of the work."""
+
+
+class IgnoredOutput:
+    """An `OutputReporter` for work that no one looks at."""
+
+    def add(self, _name: str, _chunk: bytes, /, secret: str = "") -> None:
+        """Drop the output."""
+
+    def part(self, _name: str) -> IgnoredOutput:
+        """Itself."""
+        return self
+
+
+class StepReporter(Protocol):
+    """Takes when the steps of a workflow ran."""
+
+    async def report(self, position: int, step: StepTime, /) -> None:
+        """The step at `position` just ended; its times are those of any clock that counts milliseconds."""
+
+
+class IgnoredSteps:
+    """A `StepReporter` for work that no one looks at."""
+
+    async def report(self, _position: int, _step: StepTime, /) -> None:
+        """Drop the report."""
 
 
 class Milestones(Protocol):

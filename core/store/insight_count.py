@@ -13,7 +13,10 @@ from sqlmodel import col
 
 from core.model.insight import Figure, Measure, bin_of
 from core.model.job import JobKind, JobState
+from core.model.step_time import critical_path
+from core.store import step_times
 from core.store.forecast_tables import ModelLoadRow
+from core.store.job_surfaces import surfaces_of
 from core.store.lease_table import ModelLeaseRow
 from core.store.tables import ApprovalRow, EventRow, JobRow, SpendingRow
 from core.store.unit_of_work import Tx
@@ -64,6 +67,7 @@ async def between(tx: Tx, from_ms: int, to_ms: int) -> list[Figure]:
     await _count_spending(tx, sums, from_ms, to_ms)
     await _count_loads(tx, sums, from_ms, to_ms)
     await _count_decisions(tx, sums, from_ms, to_ms)
+    await _count_steps(tx, sums, from_ms, to_ms)
     return sums.figures()
 
 
@@ -116,11 +120,15 @@ async def _count_jobs(tx: Tx, sums: _Sums, from_ms: int, to_ms: int) -> None:
 async def _add_jobs(tx: Tx, sums: _Sums, rows: Sequence[Any]) -> None:
     ids = [row[0] for row in rows]
     waits, models = await _model_waits(tx, ids), await _models(tx, ids)
+    surfaces = await surfaces_of(tx, ids)
     for id_, kind, lane, ready_ms, claimed_ms, finished_ms in rows:
         name = lane if kind == JobKind.CHANGE.value and lane else kind
         waited_ms = waits.get(id_, 0)
         run_s = max(0, finished_ms - claimed_ms - waited_ms) / 1000
-        sums.add_time(Measure.WAIT, name, max(0, claimed_ms - ready_ms + waited_ms) / 1000)
+        wait_s = max(0, claimed_ms - ready_ms + waited_ms) / 1000
+        sums.add_time(Measure.WAIT, name, wait_s)
+        if id_ in surfaces:
+            sums.add_time(Measure.SURFACE_WAIT, surfaces[id_], wait_s)
         sums.add_time(Measure.RUN, name, run_s)
         if id_ in models:
             sums.add_time(Measure.MODEL_RUN, models[id_], run_s)
@@ -176,3 +184,11 @@ async def _count_decisions(tx: Tx, sums: _Sums, from_ms: int, to_ms: int) -> Non
     for person, decided_ms, staged_ms in rows:
         if staged_ms is not None:
             sums.add_time(Measure.DECISION, person, (decided_ms - staged_ms) / 1000)
+
+
+async def _count_steps(tx: Tx, sums: _Sums, from_ms: int, to_ms: int) -> None:
+    for lane, steps in await step_times.of_jobs_finished(tx, from_ms, to_ms):
+        begin_ms = min(step.started_ms for step in steps)
+        sums.add(Measure.WORKFLOW, lane, 1, (max(step.ended_ms for step in steps) - begin_ms) / 1000)
+        for step in critical_path(steps):
+            sums.add_time(Measure.STEP, f"{lane}/{step.name}", step.seconds)

@@ -18,6 +18,8 @@ FORECAST: Final = "forecast"
 """The duty of forecasting the queue, where no models are scheduled; else the granter does it."""
 INSIGHT: Final = "insight"
 """The duty of counting the days for the page of insights."""
+ALERTS: Final = "alerts"
+"""The duty of evaluating objectives and of alerting operators."""
 LEASES: Final = "leases"
 """The duty of granting model leases."""
 

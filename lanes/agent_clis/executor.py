@@ -176,6 +176,7 @@ class AgentExecutor:
 
         def on_output(chunk: bytes) -> None:
             lines.add(chunk)
+            order.output.add(adapter.transcript_name, chunk, endpoint.key or "")
             if lane.budget.usd and (usd := parser.report().cost_usd) is not None:
                 agent_run.account.report_cost(usd)
             if len(output) < lane.limits.log_bytes:

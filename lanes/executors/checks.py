@@ -14,6 +14,7 @@ from core.model.lane import Lane, LaneCheck
 from core.model.provenance import CheckResult, Provenance, summed
 from core.model.stored import StoredObject
 from core.ports.executor import Executor, ExecutorResult, WorkOrder, reads_in
+from core.ports.reporting import IgnoredOutput, OutputReporter
 from core.ports.repository import Repository
 from lanes.budget_pool import BudgetPool
 from lanes.executors.artifacts import artifact_files, load_artifacts, store_artifacts
@@ -22,6 +23,7 @@ from lanes.repository import as_git
 from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
 _FEEDBACK_BYTES: Final = 6_000
+_IGNORED: Final = IgnoredOutput()
 _VERSION: Final = 1
 """Of its entries in a journal."""
 
@@ -44,25 +46,31 @@ class CheckRunner:
         return frozenset({sandbox_capability(lane.isolation.kind)} if lane.checks else ())
 
     async def run(
-        self, lane: Lane, repository: Repository, tree: str, only: str | None = None
+        self,
+        lane: Lane,
+        repository: Repository,
+        tree: str,
+        only: str | None = None,
+        output: OutputReporter = _IGNORED,
     ) -> tuple[tuple[CheckResult, ...], dict[str, bytes]]:
         """Run the lane's checks on `tree`, or only the one called `only`; returns results, and logs by name."""
         results: list[CheckResult] = []
         logs: dict[str, bytes] = {}
         for check in lane.checks:
             if only is None or check.name == only:
-                result, log = await self._run_check(lane, check, repository, tree)
+                result, log = await self._run_check(lane, check, repository, tree, output)
                 results.append(result)
                 logs[result.artifact] = log
         return tuple(results), logs
 
     async def _run_check(
-        self, lane: Lane, check: LaneCheck, repository: Repository, tree: str
+        self, lane: Lane, check: LaneCheck, repository: Repository, tree: str, output: OutputReporter
     ) -> tuple[CheckResult, bytes]:
         sandbox = await asyncio.to_thread(self._find_sandbox, lane.isolation.kind)
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
         limits = replace(lane.limits, wall_s=check.wall_s or lane.limits.wall_s)
+        artifact = f"check-{check.name}.log"
         async with self._workplaces.open(as_git(repository), tree, sandbox) as workplace:
             run = SandboxRun(
                 check.command,
@@ -71,9 +79,9 @@ class CheckRunner:
                 environment=dict(lane.environment),
                 image=lane.isolation.image,
                 lower=workplace.lower,
+                on_output=lambda chunk: output.add(artifact, chunk),
             )
             result = await sandbox.run(run)
-        artifact = f"check-{check.name}.log"
         return CheckResult(
             check.name, result.exit_code == 0, check.required, _detail(result), artifact, result.wall_s
         ), result.log
@@ -178,7 +186,7 @@ class CheckedExecutor:
         if result.tree == order.start and not order.feedback:
             return result  # nothing changed, so nothing to check
         await order.progress(f"checking: {', '.join(check.name for check in order.lane.checks)}")
-        results, logs = await self.checks.run(order.lane, repository, result.tree)
+        results, logs = await self.checks.run(order.lane, repository, result.tree, output=order.output)
         checks = _latest((*result.provenance.checks, *results))
         provenance = replace(result.provenance, executor=self.inner.name, checks=checks)
         files = {**result.artifacts, **logs}

@@ -75,6 +75,7 @@ class CommandExecutor:
                 environment=dict(order.lane.environment),
                 image=order.lane.isolation.image,
                 lower=workplace.lower,
+                on_output=lambda chunk: order.output.add(LOG, chunk),
             )
             result = await sandbox.run(run)
             if error := _run_error(result, order.lane, workplace.directory):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -11,6 +12,7 @@ from core.model.errors import CountersignError, Kind, PermanentError, Problem, W
 from core.model.lane import Lane
 from core.model.model_lease import current_work, working_for
 from core.model.provenance import CheckResult, Provenance, summed
+from core.model.step_time import StepEnd, StepTime
 from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep, values_of
 from core.ports.executor import Executor, ExecutorResult, WorkOrder
 from core.ports.repository import Repository
@@ -168,21 +170,31 @@ class _WorkflowRun:
         for need in step.needs:
             if need in tasks:  # the others are done and approved
                 await tasks[need]
+        started_ms = _monotonic_ms()
         start = await self._combined_tree(self._predecessors[step.name])
         if not condition.parse(step.when).holds(self._runner.values):
             self._results[step.name] = StepResult(start, note=f"skipped: the condition {step.when} is false")
             self._changes[step.name] = {}
+            await self._report(step, StepEnd.SKIPPED, started_ms)
             return
         async with self._slots:
+            started_ms = _monotonic_ms()
             self.running.append(step.name)
             try:
                 with working_for(replace(current_work(), part=step.name)):  # its models are leased beside the others'
                     result = await self._runner.run(step, start)
             except CountersignError as error:
+                await self._report(step, StepEnd.FAILED, started_ms)
                 raise _with_step_name(step, error) from error
         self._changes[step.name] = await self._changes_between(start, result.tree)
         self._results[step.name] = result
         self.running.remove(step.name)
+        await self._report(step, StepEnd.REUSED if result.is_reused else StepEnd.RAN, started_ms)
+
+    async def _report(self, step: WorkflowStep, how: StepEnd, started_ms: int) -> None:
+        needs = tuple(name for name in step.needs if name in self._steps)
+        position = list(self._steps).index(step.name)
+        await self._order.steps.report(position, StepTime(step.name, needs, how, started_ms, _monotonic_ms()))
 
     async def _changes_between(self, start: str, tree: str) -> Changes:
         """The changes between a step's start and its result."""
@@ -207,6 +219,10 @@ class _WorkflowRun:
             else:
                 writes[path], modes[path] = await git.read_blob(entry.blob), entry.mode
         return await git.write_tree(self._order.start, writes, deletes, modes)
+
+
+def _monotonic_ms() -> int:
+    return round(time.monotonic() * 1000)
 
 
 def _combined_provenance(results: list[StepResult]) -> Provenance:

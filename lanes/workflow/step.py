@@ -40,12 +40,13 @@ _JOURNALED_BYTES: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """The result of a step; `note` is our note for the steps' log."""
+    """The result of a step; `note` is our note for the steps' log; `is_reused`: it did not run for it."""
 
     tree: str
     provenance: Provenance = NO_PROVENANCE
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
     note: str = ""
+    is_reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class StepRunner:
             if entry["key"] == key and await restore_tree(entry["tree"], pack, self.repository):
                 provenance = Provenance.from_json(entry["making"])
                 files, missing_note = await load_artifacts(self.checks.artifact_files, entry["files"])
-                return StepResult(entry["tree"], provenance, files, f"finished by an earlier worker{missing_note}")
+                note = f"finished by an earlier worker{missing_note}"
+                return StepResult(entry["tree"], provenance, files, note, is_reused=True)
         return None
 
     async def _journal_result(
@@ -113,7 +115,7 @@ class StepRunner:
             return None
         files, missing_note = await load_artifacts(self.checks.artifact_files, cached.files)
         note = f"taken from the cache ({key[:12]}){missing_note}"
-        return StepResult(cached.tree, artifacts=files, note=note)
+        return StepResult(cached.tree, artifacts=files, note=note, is_reused=True)
 
     def _used_values(self, step: WorkflowStep) -> dict[str, str]:
         """The parameter values that the step uses."""
@@ -158,7 +160,7 @@ class StepRunner:
     async def _run_check(self, step: WorkflowStep, start: str) -> ExecutorResult:
         """The unchanged tree, if the step's command succeeds on it."""
         lane = self._lane(step)
-        results, logs = await self.checks.run(lane, self.repository, start)
+        results, logs = await self.checks.run(lane, self.repository, start, output=self.order.output.part(step.name))
         for result in results:
             if not result.passed:
                 mend = advise(
@@ -199,6 +201,7 @@ class StepRunner:
             journal=self.order.journal.part(step.name),
             progress=progress,
             usage=self.pool.reporter(step.name),
+            output=self.order.output.part(step.name),
         )
 
     def _lane(self, step: WorkflowStep) -> Lane:

@@ -185,3 +185,38 @@ def test_list_filters_by_state_and_pages(home: CliHome):
     assert [row["number"] for row in home.call("list", "--json", "--state", "cancelled").json()] == [2]
     since = home.call("events", "--json", "--since", "1h", "--task", 2).out.splitlines()
     assert [json.loads(line)["kind"] for line in since] == ["task.requested", "task.cancelled"]
+
+
+def test_the_gate_says_which_objectives_are_missed_and_exits_with_1(home: CliHome):
+    home.document("ask", "set server.timeout to 44 in config/app.yaml", "--repo", "web", "--as", "ana", "--wait")
+    file = home.root / "objectives.yaml"
+    wait = "{subject: wait, within: %s, share: 0.9, window: 1d}"
+    file.write_text(f"version: 1\nobjectives:\n  waits: {wait % '1h'}\n  work: {{subject: success, share: 0.5}}\n")
+    met = home.call("stats", "--gate", str(file))
+    assert (met.code, met.err) == (0, "")
+    assert "waits" in met.out
+    asked = "{subject: run, within: 1s, share: 0.999, lanes: config}"
+    file.write_text(f"version: 1\nobjectives:\n  fast: {asked}\n")
+    document = home.call("stats", "--gate", str(file), "--json")
+    (row,) = document.json()["objectives"]
+    assert (row["name"], row["events"], document.code) == ("fast", 1, 0 if row["met"] else 1)
+    home.call("ask", "replace 'no such words' with 'x' in config/app.yaml", "--repo", "web", "--as", "ana", "--wait")
+    file.write_text("version: 1\nobjectives:\n  work: {subject: success, share: 0.99}\n")
+    missed = home.call("stats", "--gate", str(file))
+    assert missed.code == 1
+    assert missed.err.startswith("countersign: work: 50% of the requests ended with a staged diff in 7 days")
+    file.write_text("version: 1\nobjectives:\n  work: {subject: success, share: 0.99, within: 1s}\n")
+    wrong = home.call("stats", "--gate", str(file))
+    assert wrong.code == 2
+    assert "objectives.yaml:3" in wrong.err
+
+
+def test_stats_have_phases_causes_and_verdicts(home: CliHome):
+    home.published()
+    document = home.document("stats")
+    assert set(document["phases"]) == {"queued", "model_wait", "model_use", "work"}
+    assert document["approvals"][0]["person"] == "lee"
+    assert document["errors"] == {}
+    shown = home.call("stats").out
+    assert "Phases of jobs" in shown
+    assert "From the staged diff to a verdict" in shown

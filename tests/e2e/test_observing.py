@@ -11,8 +11,8 @@ from tests.window import chromium, open_window
 
 pytestmark = [pytest.mark.window, pytest.mark.xdist_group("window")]
 PAGES = (
-    *("/tasks/1/work", "/tasks/1/compare", "/queue", "/queue/what-if", "/endpoints"),
-    *("/insight", "/policy", "/schedules"),
+    *("/tasks/1/work", "/tasks/1/compare", "/tasks/1/runs", "/tasks/1/output"),
+    *("/queue", "/queue/what-if", "/endpoints", "/insight", "/policy", "/schedules"),
 )
 
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import click
 import pytest
 
+from bot.alerts.objectives_file import ObjectivesFile, load_objectives
 from bot.cli.commands import countersign
 from bot.cli.lifecycle_page import lifecycle_page
 from bot.configuration.config import load_config
@@ -200,6 +201,8 @@ def test_every_configuration_that_is_shown_loads(block, tmp_path):
         assert check_cases(path.read_bytes(), path, version()).has_passed
     elif path.name == "policy.yaml":
         assert parse_rules(path.read_bytes(), path, NAMES).rules
+    elif path.name == "objectives.yaml":
+        assert load_objectives(path) != ObjectivesFile()
     else:
         assert path.name == "countersign.yaml"
         assert load_config(path).people.by_name

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bot.alerts.alert_text import budget_text, measured, percent
 from bot.cards.safe import one_line
 from bot.surfaces.terminal.layout import grid
 from bot.surfaces.terminal.profile import ACCENT, TerminalProfile, detect_profile, write_items
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from core.model.objective import ObjectiveResult
 
 _Row = Mapping[str, Any]
 
@@ -39,6 +42,42 @@ def print_endpoint_figures(
             name = f"  {one_line(model['name'], 40)}"
             _add(profile, table, name, str(model["requests"]), "", str(model["loads"]), _loading(model["load_s"]))
     write_items(stream, profile, [profile.text((title, "bold")), table])
+
+
+def print_times(
+    stream: TextIO, title: str, counted: str, rows: Sequence[_Row], *, profile: TerminalProfile | None = None
+) -> None:
+    """Print medians and 95% quantiles by `name`, with a `count` of what is `counted` unless that is empty."""
+    profile = profile or detect_profile(stream)
+    table = _table(profile, "", *([counted] if counted else []), "p50", "p95")
+    for row in rows:
+        count = [str(row["count"])] if counted else []
+        _add(profile, table, one_line(row["name"], 40), *count, _seconds(row["p50_s"]), _seconds(row["p95_s"]))
+    write_items(stream, profile, [profile.text((title, "bold")), table])
+
+
+def print_objectives(
+    stream: TextIO, results: Sequence[ObjectiveResult], *, profile: TerminalProfile | None = None
+) -> None:
+    """Print each objective: what it asks for, what is, and how much of its error budget is left."""
+    profile = profile or detect_profile(stream)
+    table = _table(profile, "", "good", "asked", "of", "budget left", "")
+    for result in results:
+        share = result.window.share
+        good = measured(share) if share is not None else "-"
+        left = budget_text(result.burn_rate) if share is not None else "-"
+        words = "nothing yet" if share is None else "met" if result.is_met else "missed"
+        _add(
+            profile,
+            table,
+            one_line(result.objective.name, 40),
+            good,
+            percent(result.objective.share),
+            f"{result.window.all:,}",
+            left,
+            words,
+        )
+    write_items(stream, profile, [profile.text(("Objectives", "bold")), table])
 
 
 def _table(profile: TerminalProfile, *headings: str) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +13,7 @@ from fastapi.responses import Response
 from bot.cards.safe import one_line
 from bot.cards.times import duration
 from bot.web.graphics.plot import Plot, Series, line_plot, stack_plot, time_top_of
+from bot.web.pages.objective_rows import evaluated_at, objective_rows
 from bot.web.pages.permissions import may_operate
 from bot.web.site.site_context import SiteContext, visitor_of
 from core.model.insight import QUANTILE_ERROR, Measure
@@ -40,6 +42,25 @@ class ComparedRow:
     usd: float
 
 
+@dataclass(frozen=True, slots=True)
+class CriticalStep:
+    """A step of a workflow: in how many runs it was on the critical path, and its share of the time of all runs."""
+
+    name: str
+    runs: int
+    share: float
+    times: TimeFigures | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowFigures:
+    """A lane's workflow: its runs, and the steps that decided their duration; the first one is the bottleneck."""
+
+    name: str
+    runs: int
+    steps: Sequence[CriticalStep]
+
+
 def router(site: SiteContext) -> APIRouter:
     """The route of the insights."""
     routes = APIRouter()
@@ -48,6 +69,7 @@ def router(site: SiteContext) -> APIRouter:
     async def insight(request: Request) -> Response:
         days = next((each for each in PERIODS if request.query_params.get("days") == str(each)), PERIODS[1])
         figures = await site.services.insight.figures(days)
+        objectives, incidents = await site.services.alerts.shown()
         sees_people = may_operate(site.services.queue_control.settings(), visitor_of(request).session)
         values: dict[str, Any] = {
             "days": days,
@@ -58,6 +80,10 @@ def router(site: SiteContext) -> APIRouter:
             "loads": totals_of(figures, Measure.LOAD),
             "lanes": compared(figures, Measure.WAIT, Measure.RUN, Measure.LANE_SPENT),
             "models": compared(figures, None, Measure.MODEL_RUN, Measure.MODEL_SPENT),
+            "objectives": objective_rows(objectives),
+            "evaluated_at": evaluated_at(objectives),
+            "incidents": incidents if sees_people else [],
+            "workflows": bottlenecks(figures),
             "people": figures.times.get(Measure.DECISION, {}) if sees_people else {},
             "error": QUANTILE_ERROR,
             "short": short_time,
@@ -109,6 +135,22 @@ def compared(figures: InsightFigures, wait: Measure | None, run: Measure, spent:
         ran = runs.get(name)
         rows.append(ComparedRow(one_line(name, 80), ran.count if ran else 0, waits.get(name), ran, tokens, usd))
     return sorted(rows, key=lambda row: (-row.jobs, -row.tokens, row.name))
+
+
+def bottlenecks(figures: InsightFigures) -> list[WorkflowFigures]:
+    """Each workflow with its steps on the critical path, the one that took most of the time first."""
+    times, steps = figures.times.get(Measure.STEP, {}), defaultdict[str, list[CriticalStep]](list)
+    runs = {lane: (count, seconds) for lane, count, seconds in totals_of(figures, Measure.WORKFLOW)}
+    for name, count, seconds in totals_of(figures, Measure.STEP):
+        lane, _, step = name.partition("/")
+        whole = runs.get(lane, (0, 0.0))[1]
+        steps[lane].append(
+            CriticalStep(one_line(step, 80), count, min(1.0, seconds / whole) if whole else 0.0, times.get(name))
+        )
+    return [
+        WorkflowFigures(one_line(lane, 80), count, sorted(steps[lane], key=lambda step: (-step.share, step.name)))
+        for lane, (count, _) in runs.items()
+    ]
 
 
 def _quantiles(figures: InsightFigures, measure: Measure) -> list[Series]:

@@ -15,6 +15,7 @@ from bot.cards.build import build_card
 from bot.cards.model import Card
 from bot.cards.problem_text import problem_sentence
 from bot.cards.times import duration
+from bot.web.pages.live_output import output_of
 from bot.web.pages.task_diff import DiffPart, chosen_view, diff_part, masked_diff, picks_parts
 from bot.web.pages.task_files import downloadable
 from bot.web.pages.timeline import timeline_of
@@ -120,6 +121,7 @@ async def task_page(
         "minutes": duration(60 * review_minutes(document.task.staged)) if document.task.staged else "",
         "is_stale": False,
         "artifacts": downloadable(document),
+        "output": await output_of(site, request),
     }
     return site.render.page(request, "task.html", status, **values)
 

@@ -16,6 +16,8 @@ from bot.cards.parts import ICONS
 from bot.cards.safe import one_line
 from bot.web.graphics.tree import Box, tree
 from bot.web.pages.job_bars import PHASES, job_bars, state_words
+from bot.web.pages.live_output import output_of
+from bot.web.pages.step_bars import run_bars
 from bot.web.pages.transcripts import TranscriptEntry, message_text, readable, shown_text
 from bot.web.site.site_context import SiteContext, task_number, visitor_of
 from core.model.lifecycle import State
@@ -46,6 +48,7 @@ def router(site: SiteContext) -> APIRouter:
     async def work(request: Request) -> Response:
         news = await site.services.queries.newest_event()
         values = await _values(site, request)
+        values["output"] = await output_of(site, request)
         return site.render.page(request, "work.html", **values, news=news)
 
     @routes.get("/tasks/{number:int}/work/now")
@@ -68,6 +71,7 @@ async def _values(site: SiteContext, request: Request) -> dict[str, Any]:
         "work": work,
         "bars": job_bars(work),
         "phases": PHASES,
+        "workflows": run_bars(await site.services.step_times.of(number, actor)),
         "state_words": state_words,
         "running": [_running_part(entry, mask) for entry in work.journal],
         "in_work": [each for each in work.jobs if each.progress and each.finished_ms is None],

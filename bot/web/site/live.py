@@ -91,6 +91,8 @@ class LiveEvents:
         self._reader: asyncio.Task[None] | None = None
         self._progress: Mapping[int, str] = {}
         self.looks = 0
+        self.is_closed = False
+        """Whether the server ends, and with it every stream."""
 
     @property
     def viewers(self) -> int:
@@ -128,6 +130,7 @@ class LiveEvents:
 
     def close(self) -> None:
         """End every stream."""
+        self.is_closed = True
         for viewer in self._viewers:
             viewer.close()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from core.services.accounts import Accounts
+    from core.services.alerts import Alerts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
     from core.services.budgets import Budgets
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from core.services.insight import Insight
     from core.services.inventory import Inventory
     from core.services.joint_approvals import JointApprovals
+    from core.services.live_output import LiveOutputs
     from core.services.partial_changes import PartialChanges
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
+    from core.services.run_comparison import RunComparisons
     from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
+    from core.services.step_times import StepTimes
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
     from core.services.task_work import TaskWorks
@@ -51,6 +55,10 @@ class SiteServices(Protocol):
     @property
     def approvals(self) -> Approvals:
         """Approvals and rejections."""
+
+    @property
+    def alerts(self) -> Alerts:
+        """What operators are alerted of."""
 
     @property
     def attention(self) -> Attention:
@@ -89,6 +97,10 @@ class SiteServices(Protocol):
         """Keeping some parts of staged diffs."""
 
     @property
+    def live_outputs(self) -> LiveOutputs:
+        """The output of running work."""
+
+    @property
     def passkey_approvals(self) -> PasskeyApprovals:
         """Approvals that the approver's passkey signs."""
 
@@ -123,6 +135,14 @@ class SiteServices(Protocol):
     @property
     def schedules(self) -> Schedules:
         """Recurring requests."""
+
+    @property
+    def run_comparisons(self) -> RunComparisons:
+        """Figures of runs to compare."""
+
+    @property
+    def step_times(self) -> StepTimes:
+        """When the steps of workflows ran."""
 
     @property
     def task_works(self) -> TaskWorks:

@@ -23,6 +23,7 @@ import core.store.comment_table
 import core.store.forecast_tables
 import core.store.inventory_tables
 import core.store.lease_table
+import core.store.output_tables
 import core.store.passkey_tables
 import core.store.web_tables  # noqa: F401 (with the imports above and below: fills the metadata)
 from core.model.budget import Spending

@@ -7,11 +7,14 @@ import re
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import text
 
 from bot.web.pages.transcripts import MAX_ENTRY_CHARS, PART_BYTES, entries_of, split_parts
 from bot.web.site.live import LiveEvents, News
 from core.model.lifecycle import State
 from core.model.turn import Actor
+from core.store.unit_of_work import Tx
+from tests import builders
 from tests.integration.window.test_window_tasks import HOSTILE, REPLY, settled
 from tests.window import open_window
 
@@ -130,3 +133,25 @@ def test_messages_have_their_speaker_and_secrets_are_masked_before_a_text_is_cut
     assert read.who == "tool: read"
     assert read.text.endswith("***")
     assert other.text == "not json"
+
+
+async def test_two_runs_are_compared_side_by_side_with_those_of_their_schedule_and_of_no_one_else(window):
+    lee, app = await window.signed_in("lee"), window.served.app
+    assert "There is no second run yet" in (await lee.get("/tasks/1/runs")).text
+    other, sibling = [await builders.put_task(app.database, State.REJECTED) for _ in range(2)]
+
+    async def by_schedule(tx: Tx) -> None:
+        for number in (other, sibling):
+            values = {"dedup": f"schedule:sch_1:{number}", "number": number}
+            await tx.session.execute(text("UPDATE turns SET dedup = :dedup WHERE number = :number"), values)
+
+    await app.database.write(by_schedule)
+    assert await app.run_comparisons.siblings(other, Actor("lee", "web")) == [(sibling, 1)]
+    assert await app.run_comparisons.siblings(1, Actor("lee", "web")) == []
+    page = (await lee.get(f"/tasks/1/runs?with={other}.1")).text
+    assert re.search(r'<tr class="differs"><td>State</td><td>staged</td>', page)
+    assert re.search(r"<td>All files</td><td>1 file, \+1 -1</td><td>.", page)
+    assert "<td>Waited for a worker</td>" in page
+    assert (await lee.get("/tasks/1/runs?with=99.1")).status_code == 404
+    assert (await lee.get("/tasks/1/runs?with=1.77")).status_code == 404
+    assert (await lee.get("/tasks/1/runs?with=<b>")).status_code == 400

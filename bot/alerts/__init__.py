@@ -1,0 +1,1 @@
+"""Alerts of operators: when they begin and end, and what people read of them."""

@@ -1,0 +1,1 @@
+"""Metrics for monitoring: /metrics in Prometheus' form, and state/metrics.json."""
