@@ -71,6 +71,10 @@ class RulePolicy:
         """The lanes that the person may use in the repository, whatever the paths."""
         return routing.open_lanes(self.index, request)
 
+    def lanes_of(self, repository: str) -> tuple[str, ...]:
+        """The lanes that exist for a repository, sorted: once there are teams, those that a rule opens there."""
+        return self.index.lanes_of(repository)
+
     def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
         """The current requirements of a request with a chosen lane; None if it would be denied now."""
         return routing.route(self.index, request).requirements if request.lane is not None else None

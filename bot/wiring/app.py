@@ -123,7 +123,7 @@ class App(TaskServices, OperatingServices):
         """Comparisons of two revisions of a task."""
         from core.services.revision_comparison import RevisionComparisons
 
-        return RevisionComparisons(self.database, self.files, self.repository)
+        return RevisionComparisons(self.database, self.settings, self.files, self.repository)
 
     async def verified(self, number: int) -> Sequence[dict[str, Any]]:
         """The checks of a task's receipt, as `countersign verify` prints them; raises `NotFoundError`."""

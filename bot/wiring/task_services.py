@@ -93,7 +93,7 @@ class TaskServices(HomeParts):
         from core.services.passkey_approvals import PasskeyApprovals
         from core.signing import Keys
 
-        return PasskeyApprovals(self.database, self.passkeys, self.approvals, Keys(self.home.keys))
+        return PasskeyApprovals(self.database, self.settings, self.passkeys, self.approvals, Keys(self.home.keys))
 
     @cached_property
     def queries(self) -> Queries:
@@ -128,7 +128,7 @@ class TaskServices(HomeParts):
         """The list of tasks, filtered and searched."""
         from core.services.task_search import TaskSearch
 
-        return TaskSearch(self.database)
+        return TaskSearch(self.database, self.settings)
 
     @cached_property
     def api_tokens(self) -> ApiTokens:
@@ -149,4 +149,4 @@ class TaskServices(HomeParts):
         """Which tasks each conversation is about."""
         from core.services.conversations import Conversations
 
-        return Conversations(self.database)
+        return Conversations(self.database, self.settings)

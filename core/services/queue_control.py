@@ -126,7 +126,7 @@ class QueueControl:
     async def move(self, tx: Tx, actor: Actor, number: int, move: QueueMove) -> None:
         """Move the waiting job of a task to another place in the order; raises `ConflictError` if it has begun."""
         Authorization(self.settings).may_pause_queue(actor, "reorder")
-        task = await visible_task(tx, number, actor, lock=True)
+        task = await visible_task(tx, self.settings(), number, actor, lock=True)
         job = await self._waiting_job(tx, number)
         rank_ms = await self._rank_for(tx, actor, number, move)
         if not await turns.place(tx, job.id, rank_ms):
@@ -143,7 +143,7 @@ class QueueControl:
             return first - 1 if move.to is MoveTo.FIRST else last + 1
         if move.before is None or move.before == number:
             raise UsageError("before_itself", f"#{number} cannot go before itself", "Name another task.")
-        await visible_task(tx, move.before, actor)
+        await visible_task(tx, self.settings(), move.before, actor)
         return (await self._waiting_job(tx, move.before)).rank_ms - 1
 
     async def _waiting_job(self, tx: Tx, number: int) -> Job:

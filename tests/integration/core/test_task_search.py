@@ -33,7 +33,7 @@ async def found(services):
     """Finds the numbers of tasks by the words of a query and other conditions."""
     for n, title in enumerate(TITLES):
         await services.requests.ask(NewRequest(text=title, actor=BO if n % 2 else ANA))
-    listing = TaskSearch(services.database)
+    listing = TaskSearch(services.database, lambda: services.settings)
 
     async def find(query: str | None = None, actor: Actor = ANA, **more) -> list[int]:
         parsed = SearchQuery.parse(query) if query is not None else None
@@ -119,7 +119,7 @@ async def test_a_search_does_not_leave_the_scope_of_who_asks(found):
 async def test_pages_hold_every_task_once_also_while_new_ones_arrive(services, limit, query):
     for n in range(20):
         await services.requests.ask(NewRequest(text=TITLES[n % 4], actor=ANA))
-    listing, seen, before = TaskSearch(services.database), [], None
+    listing, seen, before = TaskSearch(services.database, lambda: services.settings), [], None
     while True:
         wanted = TaskFilter(search=SearchQuery.parse(query) if query else None, before=before)
         page = await listing.page(wanted, limit)

@@ -11,7 +11,7 @@ import pytest
 from bot.web.pages.transcripts import MAX_ENTRY_CHARS, PART_BYTES, entries_of, split_parts
 from bot.web.site.live import LiveEvents, News
 from core.model.lifecycle import State
-from core.model.turn import Actor
+from core.model.turn import SYSTEM, Actor
 from tests.integration.window.test_window_tasks import HOSTILE, REPLY, settled
 from tests.window import open_window
 
@@ -94,7 +94,7 @@ async def test_running_jobs_that_go_on_are_news_without_an_event():
 
     queries = Queries()
     live = LiveEvents(cast("Any", queries))
-    stream = live.stream(7, always)
+    stream = live.stream(7, SYSTEM, always)
     assert await anext(stream) == b": open\n\n"
     last = await live._look(None)
     queries.words = {3: "reads src/a.py"}
