@@ -164,19 +164,6 @@ class PolicyIndex:
         entry = self._lane_bits.get(name)
         return entry[0] if entry else None
 
-    def lanes_of(self, repository: str) -> tuple[str, ...]:
-        """The lanes that exist for a repository, sorted: once there are teams, those that a rule opens there."""
-        if not self.people.teams.are_separate:
-            return tuple(sorted(self.lanes))
-        rules = [
-            rule
-            for rule in self.rules.rules
-            if rule.opens and (rule.when.repositories is None or repository in rule.when.repositories)
-        ]
-        return tuple(
-            name for name in sorted(self.lanes) if any(r.when.lanes is None or name in r.when.lanes for r in rules)
-        )
-
     def evaluate(self, person: Person, request: PolicyRequest) -> list[LaneEvaluation]:
         """Each lane that the request may take, sorted by name, with the rule that decides there."""
         people, repositories, surfaces = self._bits

@@ -20,7 +20,7 @@ def unknown_person(index: PolicyIndex, request: PolicyRequest) -> str:
 
 def no_such_lane(index: PolicyIndex, request: PolicyRequest) -> str:
     """The named lane does not exist."""
-    known = ", ".join(index.lanes_of(request.repository)) or "none"
+    known = ", ".join(sorted(index.lanes)) or "none"
     return f"there is no lane called {request.lane!r}; lanes are: {known}"
 
 

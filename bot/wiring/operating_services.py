@@ -51,7 +51,7 @@ class OperatingServices(HomeParts):
         """What models cost."""
         from core.services.spending_report import SpendingReport
 
-        return SpendingReport(self.database)
+        return SpendingReport(self.database, self.settings)
 
     @cached_property
     def queue_history(self) -> QueueHistory:
@@ -72,7 +72,7 @@ class OperatingServices(HomeParts):
         """What happened in the last days, for the page of insights."""
         from core.services.insight import Insight
 
-        return Insight(self.database)
+        return Insight(self.database, self.settings)
 
     @cached_property
     def scheduler_weights(self) -> SchedulerWeights:
@@ -86,7 +86,7 @@ class OperatingServices(HomeParts):
         """Data for `stats`, `doctor` and `verify`."""
         from core.services.home_checks import HomeChecks
 
-        return HomeChecks(self.database)
+        return HomeChecks(self.database, self.settings)
 
     @cached_property
     def what_ifs(self) -> WhatIfs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from core.model.errors import NotFoundError
+from core.model.errors import NotFoundError, RefusedError
 from core.model.person import People
 from core.model.place import EVERY_REPOSITORY, RepositoryScope
 from core.model.role import Role
@@ -87,6 +87,13 @@ def visible_repository(settings: Settings, actor: Actor, name: str) -> Repositor
 def visible_names(settings: Settings, visibility: Visibility) -> tuple[str, ...]:
     """The names of the configured repositories that are seen here, sorted."""
     return tuple(sorted(name for name in settings.repositories if visibility.repositories.covers(name)))
+
+
+def check_whole_home(settings: Settings, actor: Actor) -> None:
+    """Raise `RefusedError` for an actor who sees only some teams; for figures that are of the whole home."""
+    if not visibility_of(settings, actor).is_whole:
+        mend = "An operator of Countersign gives such a role, as `home_roles` in countersign.yaml."
+        raise RefusedError("not_of_one_team", "these figures are of all teams together", mend)
 
 
 async def visible_task(tx: Tx, settings: Settings, number: int, actor: Actor, *, lock: bool = False) -> Task:

@@ -9,6 +9,9 @@ from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
 from core.model.insight import DAY_MS, Figure, Measure, quantile
+from core.model.turn import SYSTEM, Actor
+from core.rules.visibility import check_whole_home
+from core.settings import SettingsSource
 from core.store import events, insight, insight_count
 from core.store.database import Database
 from core.store.unit_of_work import Tx, from_ms, reads, writes
@@ -51,6 +54,7 @@ class Insight:
     """Counts days, and reads what was counted; what was read is cached until it is counted anew."""
 
     database: Database
+    settings: SettingsSource
     recount_ms: int = 60_000
     _made: dict[int, tuple[object, InsightFigures | None]] = field(default_factory=dict)
     _cache: dict[int, tuple[tuple[int, ...], Sequence[Figure]]] = field(default_factory=dict)
@@ -90,8 +94,12 @@ class Insight:
         await insight.replace_day(tx, day_ms, figures)
 
     @reads
-    async def figures(self, tx: Tx, days: int) -> InsightFigures:
-        """The figures of the last `days` days, at most `HORIZON_DAYS`, today included."""
+    async def figures(self, tx: Tx, days: int, actor: Actor = SYSTEM) -> InsightFigures:
+        """The figures of the last `days` days, at most `HORIZON_DAYS`, today included.
+
+        They are those of the whole home; raises `RefusedError` for an actor who does not see all of it.
+        """
+        check_whole_home(self.settings(), actor)
         today_ms = tx.now_ms - tx.now_ms % DAY_MS
         since_ms = today_ms - (min(days, HORIZON_DAYS) - 1) * DAY_MS
         shown = range(since_ms, today_ms + 1, DAY_MS)

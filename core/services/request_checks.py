@@ -11,7 +11,7 @@ from core.model.task import FailureRule
 from core.model.turn import Actor
 from core.model.workflow import values_of
 from core.rules.repository_scope import offered_repositories
-from core.rules.visibility import requesting_actor, visibility_of, visible_repository
+from core.rules.visibility import requesting_actor, visibility_of, visible_names, visible_repository
 from core.settings import Settings
 
 MAX_TEXT_BYTES: Final = 64 * 1024
@@ -46,10 +46,14 @@ def requested_repository(settings: Settings, actor: Actor, repo: str | None) -> 
     return names[0] if len(names) == 1 else None
 
 
-def check_names(settings: Settings, lane: str | None) -> None:
-    """Raise `UsageError` for a lane that is not configured."""
-    if lane is not None and lane not in settings.lanes:
-        known = ", ".join(sorted(settings.lanes)) or "none"
+def check_lane(settings: Settings, actor: Actor, repo: str | None, lane: str | None) -> None:
+    """Raise `UsageError` for a lane that is not configured, or that no rule opens for a repository of the actor's."""
+    if lane is None:
+        return
+    names = [repo] if repo is not None else visible_names(settings, visibility_of(settings, actor))
+    lanes = {name for each in names for name in settings.policy.lanes_of(each)} & settings.lanes.keys()
+    if lane not in lanes:
+        known = ", ".join(sorted(lanes)) or "none"
         raise UsageError("no_such_lane", f"no lane called {lane!r} is configured", f"Known: {known}.")
 
 

@@ -25,7 +25,7 @@ from core.rules.visibility import requesting_actor, visible_task
 from core.services.first_reading import FirstReading, ProposedReply
 from core.services.request_checks import (
     check_dependency,
-    check_names,
+    check_lane,
     checked_parameters,
     checked_text,
     requested_repository,
@@ -90,7 +90,7 @@ class Requests:
         settings = self._settings()
         request = replace(request, repo=requested_repository(settings, request.actor, request.repo))
         self._authorization.check_role(request.actor, Role.REQUESTER, request.repo)
-        check_names(settings, request.lane)
+        check_lane(settings, request.actor, request.repo, request.lane)
         if self._reading is not None:
             self._reading.check_request(text, request.lane)
         columns = self._columns_of(request, settings, text)

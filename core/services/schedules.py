@@ -15,7 +15,7 @@ from core.model.schedule import ACTIVE, PAUSED, Schedule, zone_named
 from core.model.turn import SYSTEM, Actor
 from core.rules.authorization import Authorization
 from core.rules.visibility import visibility_of
-from core.services.request_checks import requested_repository
+from core.services.request_checks import check_lane, requested_repository
 from core.settings import Settings, SettingsSource
 from core.store import events, schedules, tasks
 from core.store.database import Database
@@ -270,9 +270,7 @@ def _planned(settings: Settings, wanted: WantedSchedule) -> PlannedRequest:
         raise UsageError("not_text", "the text is not valid Unicode", "Type it again as UTF-8.")
     if wanted.missed not in MISSED:
         raise UsageError("bad_missed", f"{wanted.missed!r} is not known", f"Say {' or '.join(MISSED)}.")
-    if wanted.lane is not None and wanted.lane not in settings.lanes:
-        known = f"Known: {', '.join(sorted(settings.lanes)) or 'none'}."
-        raise UsageError("no_such_lane", f"no lane called {wanted.lane!r} is configured", known)
+    check_lane(settings, wanted.actor, repo, wanted.lane)
     if wanted.parameters and wanted.lane is None:
         message = f"it is not clear which lane's parameter {next(iter(wanted.parameters))} is"
         raise UsageError("which_lane", message, "Name the lane that has them with --lane.")

@@ -47,7 +47,7 @@ def router(site: SiteContext) -> APIRouter:
     @routes.get("/insight")
     async def insight(request: Request) -> Response:
         days = next((each for each in PERIODS if request.query_params.get("days") == str(each)), PERIODS[1])
-        figures = await site.services.insight.figures(days)
+        figures = await site.services.insight.figures(days, visitor_of(request).session.actor)
         sees_people = may_operate(site.services.queue_control.settings(), visitor_of(request).session)
         values: dict[str, Any] = {
             "days": days,

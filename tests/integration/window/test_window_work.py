@@ -89,6 +89,9 @@ async def test_running_jobs_that_go_on_are_news_without_an_event():
         async def progress(self):
             return self.words
 
+        async def visible_numbers(self, _numbers, _actor):
+            return None
+
     async def always():
         return True
 
