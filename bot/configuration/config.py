@@ -140,7 +140,7 @@ def load_config(path: Path) -> Config:
     roles = frozenset(raw.roles) | people.roles()
     keys = {
         LimitScope.PERSON: people.by_name,
-        LimitScope.TEAM: roles | people.teams.names,
+        LimitScope.TEAM: roles | (people.teams.names_with_default if raw.teams else frozenset()),
         LimitScope.REPOSITORY: repositories,
     }
     return Config(
@@ -152,7 +152,7 @@ def load_config(path: Path) -> Config:
         timing=_timing(document, raw.worker),
         surfaces=surfaces,
         github_access=partial(_github_access, document, raw, path.parent),
-        hooks=partial(hooks_of, document, raw.webhooks, path.parent),
+        hooks=partial(hooks_of, document, raw.webhooks, people.teams, path.parent),
         trackers=partial(trackers_of, document, raw.tickets, path.parent),
         models=partial(models_of, document, raw.models, raw.interpreter, raw.agents, path.parent),
         endpoints=frozenset(raw.models),

@@ -32,6 +32,11 @@ def person_of(team: str, role: Role) -> str:
     return f"{team}-{role.word}"
 
 
+def telegram_of(team: str, role: Role) -> str:
+    """The account of that person in a chat."""
+    return str(5000 + 10 * TEAMS.index(team) + role)
+
+
 @dataclass(frozen=True)
 class TeamTasks:
     """The numbers of a team's tasks."""
@@ -54,7 +59,9 @@ def make_team_home(home: CliHome) -> None:
         repositories.append(f'  {team}-repo: {{url: "{bare}", branch: main, team: team-{team}}}')
         for role in Role:
             also = "maintainer" if role is Role.VIEWER else "member"
-            people.append(f"  {person_of(team, role)}: {{teams: {{team-{team}: [{also}, {role.word}]}}}}")
+            account = f'{{telegram: "{telegram_of(team, role)}"}}'
+            roles = f"[{also}, {role.word}]"
+            people.append(f"  {person_of(team, role)}: {{teams: {{team-{team}: {roles}}}, identities: {account}}}")
         people.append(f"  {team}-lee: {{teams: {{team-{team}: [maintainer]}}}}")
         lane = f'name: {team}-lane\ndescribe: changes {team}\nwrite: ["config/**"]\nexecutor: edit\n'
         (home.root / "lanes" / f"{team}-lane.yaml").write_text(lane)
@@ -79,12 +86,17 @@ def make_team_home(home: CliHome) -> None:
 
 def _add_tasks(home: CliHome, team: str) -> None:
     tasks, repo, author = TASKS[team], f"{team}-repo", person_of(team, Role.REQUESTER)
-    for number, value in ((tasks.staged, 2), (tasks.published, 3)):
+
+    def ask(number: int, value: int) -> str:
         words = f"set {team} to {value} in config/{team}.yaml"
         asked = home.document("ask", words, "--repo", repo, "--lane", f"{team}-lane", "--as", author, "--wait")
         assert (asked["number"], asked["state"]) == (number, "staged"), asked
+        return str(asked["staged"]["digest"])
+
+    ask(tasks.staged, 2)
+    digest = ask(tasks.published, 3)
     lee = f"{team}-lee"
-    published = home.document("approve", tasks.published, asked["staged"]["digest"], "--as", lee, "--wait")
+    published = home.document("approve", tasks.published, digest, "--as", lee, "--wait")
     assert published["state"] == "published", published
     words = f"set {team} to 4 in config/{team}.yaml"
     every = home.call("every", "weekday 09:00", words, "--repo", repo, "--lane", f"{team}-lane", "--as", author)

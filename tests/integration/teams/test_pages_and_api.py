@@ -170,7 +170,8 @@ async def client_of(window, person: str) -> httpx.AsyncClient:
 
 async def schedule_of(window, team: str) -> str:
     listed = await window.served.app.schedules.list()
-    return next(each.id for each in listed if each.repo == f"{team}-repo")
+    ids: list[str] = [each.id for each in listed if each.repo == f"{team}-repo"]
+    return ids[0]
 
 
 async def call(route: Route, client: httpx.AsyncClient, number: int, repo: str, schedule: str) -> httpx.Response:
