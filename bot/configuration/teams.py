@@ -95,10 +95,10 @@ def check_teams(document: YamlDocument, raw: RawTeams) -> None:
         if repository.team is not None and repository.team not in known:
             raise document.error(("repositories", name, "team"), f"there is no team {repository.team!r}", mend)
     for name, person in raw.people.items():
+        if not raw.teams and (person.teams or person.home_roles):
+            key = "teams" if person.teams else "home_roles"
+            how = "Name the teams in `teams:`, at the top of the file, or give `roles` alone."
+            raise document.error(("people", name, key), "means nothing in a home without teams", how)
         for team in person.teams:
             if team not in known:
                 raise document.error(("people", name, "teams", team), "is not a team", mend)
-        if not raw.teams and (person.teams or person.home_roles):
-            key = "teams" if person.teams else "home_roles"
-            mend = "Name the teams in `teams:`, at the top of the file, or give `roles` alone."
-            raise document.error(("people", name, key), "means nothing in a home without teams", mend)

@@ -135,7 +135,13 @@ def _schemas() -> dict[str, Any]:
         "TaskPage": _object(tasks=_list(_summary()), next_before=_or_null(_COUNT)),
         "Artifacts": _object(artifacts=task["properties"]["artifacts"]),
         "EventPage": _object(events=_list(_document("event")), last_id=_COUNT),
-        "Queue": _object(paused=pause, pauses=_list(open_object), jobs=_list(open_object), loading=open_object),
+        "Queue": _object(
+            paused=pause,
+            pauses=_list(open_object),
+            jobs=_list(open_object),
+            loading=open_object,
+            others=_object(running=_COUNT, waiting=_COUNT),
+        ),
         "Paused": _object(paused=pause),
         "Moved": _object(
             task=_COUNT,

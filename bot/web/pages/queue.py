@@ -14,10 +14,13 @@ from bot.web.site.session import Visitor
 from bot.web.site.site_context import MAX_NUMBER, SiteContext, add_form, see_other, visitor_of
 from core.model.errors import ConflictError, UsageError
 from core.model.job import JobState
+from core.model.role import Role
 from core.model.turn import Actor
 from core.rules.visibility import visibility_of, visible_names
 from core.services.queries import OtherTeamsJob
 from core.services.queue_control import MoveTo, PauseScope, PauseScopeKind, QueueMove
+from core.services.web_sessions import WebSession
+from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.rules.queue_places import QueueRow
@@ -107,6 +110,15 @@ def _row(row: QueueRow | OtherTeamsJob) -> tuple[QueueRow | None, str, OtherTeam
     return (None, "", row) if isinstance(row, OtherTeamsJob) else (row, short_forecast(row.to_json()), None)
 
 
+def _pausable(settings: Settings, session: WebSession) -> list[str]:
+    """The repositories that the visitor may pause: for operators of one team, those of that team."""
+    names = visible_names(settings, visibility_of(settings, session.actor))
+    if may_operate(settings, session):
+        return list(names)
+    each = ((name, settings.people_of(name).get(session.person or "")) for name in names)
+    return [name for name, person in each if person is not None and person.may(Role.OPERATOR)]
+
+
 def _is_running(row: QueueRow | OtherTeamsJob) -> bool:
     return row.is_running if isinstance(row, OtherTeamsJob) else row.queued.job.state is JobState.RUNNING
 
@@ -126,7 +138,7 @@ async def _page(site: SiteContext, request: Request, block: str) -> Response:
         "running": sum(1 for row in line if _is_running(row)),
         "may_pause": may_operate(settings, session),
         "lanes": sorted(settings.lanes),
-        "repositories": visible_names(settings, visibility_of(settings, session.actor)),
+        "pausable": _pausable(settings, session),
         "news": news,
     }
     if block:
