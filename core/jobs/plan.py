@@ -59,7 +59,7 @@ async def decide(context: JobContext, job: Job, _outputs: StepOutput) -> StepOut
 
 
 def _check_membership(settings: Settings, task: Task) -> None:
-    """Raise unless whoever asked may still make requests in the team of the repository; rules name no teams."""
+    """Raise unless the author may still make requests in the team of the repository; rules name no teams."""
     person = settings.people_of(task.repo).get(task.current.author)
     if settings.people.teams.are_separate and person is not None:
         problem = role_problem(person, Role.REQUESTER)
