@@ -6,6 +6,7 @@ What belongs to the other team must be answered exactly as what does not exist.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +17,7 @@ from core.model.role import Role
 from core.model.turn import Actor
 from core.services.api_tokens import WantedToken
 from core.services.queue_control import PauseScope, PauseScopeKind
+from core.services.requests import NewRequest
 from tests import campaign
 from tests.integration.api.test_every_route import ROUTES, Route
 from tests.integration.teams.team_home import (
@@ -33,6 +35,7 @@ from tests.integration.teams.team_home import (
 )
 from tests.integration.window.test_window_roles import FORMS, WITHOUT_SESSION, plain
 from tests.integration.window.test_window_sessions import paths_of
+from tests.window import chromium
 
 pytestmark = [pytest.mark.window, pytest.mark.law, pytest.mark.xdist_group("window")]
 
@@ -222,6 +225,29 @@ async def test_the_same_pages_tell_it_to_the_own_team_and_to_those_of_the_whole_
             assert (await client.get(f"/tasks/{TASKS[word].published}/artifacts/1/receipt.json")).status_code == 200
     assert (await (await client_of(window, ROOT)).get("/stats")).status_code == 200
     assert (await (await client_of(window, BOTH)).get("/stats")).json()["code"] == "not_of_one_team"
+
+
+async def test_places_in_the_queue_are_true_and_the_job_of_another_team_has_nothing_else(window):
+    for n, team in enumerate((FINCH, KITE, FINCH)):  # their repositories are paused
+        words, author = f"set {team} to {20 + n} in config/{team}.yaml", Actor(person_of(team, Role.REQUESTER), "web")
+        await window.served.app.requests.ask(NewRequest(text=words, actor=author, repo=f"{team}-repo"))
+    viewer = person_of(KITE, Role.VIEWER)
+    page = (await (await window.signed_in(viewer)).get("/queue")).text
+    assert page.count("another team's task") == 2
+    assert KITE in page
+    assert FINCH not in page
+    document = (await (await client_of(window, viewer)).get("/queue")).json()
+    assert document["others"] == {"running": 0, "waiting": 2}
+    assert [row["position"] for row in document["jobs"]] == [2]
+    if folder := os.environ.get("SHOTS"):
+        for person in (viewer, person_of(KITE, Role.OPERATOR)):
+            for width, scheme in ((1200, "light"), (375, "dark")):
+                async with chromium(viewport={"width": width, "height": 800}, color_scheme=scheme) as tab:
+                    await tab.goto(f"{window.origin}/sign-in/{await window.link(person)}")
+                    await tab.get_by_role("button").first.click()
+                    for name in ("queue", "tasks", "policy"):
+                        await tab.goto(f"{window.origin}/{name}")
+                        await tab.screenshot(path=f"{folder}/{person}-{width}-{name.replace('/', '-')}.png")
 
 
 async def test_a_stream_of_news_is_silent_about_another_team(window):
