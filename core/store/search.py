@@ -84,7 +84,7 @@ async def matching(
         values["query"] = fts5_query(query)
         statement = (
             "SELECT rowid FROM task_search WHERE task_search MATCH :query AND rowid < :before"  # noqa: S608
-            f"{among('rowid')} "
+            f"{among('task_search.rowid')} "
             "ORDER BY rowid DESC LIMIT :most"
         )
     else:

@@ -199,3 +199,16 @@ async def test_the_index_is_used_and_no_list_reads_the_whole_table(services, fou
     for plan in await services.database.read(plans):
         assert "TEMP B-TREE" not in plan
         assert "INDEX" in plan or "SEARCH" in plan
+
+
+async def test_a_search_in_some_repositories_counts_no_match_of_another(services, dialect):
+    numbers = [await services.requests.ask(NewRequest(text=f"set kestrel to {n}", actor=ANA)) for n in range(3)]
+
+    async def move(tx):
+        await tx.session.execute(text("UPDATE tasks SET repo = 'docs' WHERE number = :number"), {"number": numbers[1]})
+
+    await services.database.write(move)
+    words = SearchQuery.parse("kestrel")
+    for names, found in ((["web"], [2, 0]), (["docs"], [1]), (["web", "docs"], [2, 1, 0]), ([], []), (None, [2, 1, 0])):
+        matching = await services.database.read(lambda tx, names=names: search.matching(tx, words, 10_000, 10, names))
+        assert matching == [numbers[n] for n in found], names

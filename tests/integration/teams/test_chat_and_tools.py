@@ -17,11 +17,13 @@ from core.model.insight import Measure
 from core.model.lifecycle import State
 from core.model.place import Place
 from core.model.role import Role
+from core.model.search_query import SearchQuery
 from core.model.task import Task
 from core.model.task_filter import TaskFilter
 from core.model.turn import MCP, Actor
 from core.services.insight import Insight
 from core.services.requests import NewRequest
+from core.store import search
 from tests.integration.teams.team_home import (
     BOTH,
     FINCH,
@@ -142,6 +144,9 @@ async def test_lists_searches_spending_and_figures_count_the_own_team_alone(wind
     assert [task.number for task in (await app.task_search.page(TaskFilter(), 50, stranger)).tasks] == [1]
     assert len((await app.task_search.page(TaskFilter(), 50, root)).tasks) == 6
     assert len((await app.task_search.page(TaskFilter(), 50, Actor(BOTH, "web"))).tasks) == 5
+    words, names = SearchQuery.parse("set"), [f"{KITE}-repo"]
+    found = await app.database.read(lambda tx: search.matching(tx, words, 100, 50, names))
+    assert found == [SHARED, TASKS[KITE].published, TASKS[KITE].staged]  # the first has no repository yet
     counting = Insight(app.database, app.settings, recount_ms=0)
     while await counting.count_next():
         pass
@@ -153,6 +158,13 @@ async def test_lists_searches_spending_and_figures_count_the_own_team_alone(wind
     assert [await requested(actor) for actor in (MEMBER, stranger, Actor(BOTH, "web"), root)] == [2, 1, 4, 6]
     people = (await counting.figures(7, MEMBER)).times[Measure.DECISION]
     assert people.keys() == {f"{KITE}-lee"}
+
+
+async def test_a_request_cannot_wait_for_another_teams_task(window):
+    for number in (THEIRS.published, SHARED, MISSING):
+        wanted = NewRequest(text="set b.c to 3 in config/app.yaml", actor=MEMBER, repo=f"{KITE}-repo", after=number)
+        with pytest.raises(NotFoundError, match=f"there is no task #{number}"):
+            await window.served.app.requests.ask(wanted)
 
 
 async def test_a_task_without_a_repository_is_seen_by_its_requester_and_by_who_sees_all_that_it_may_get(window):
