@@ -6,7 +6,6 @@ What belongs to the other team must be answered exactly as what does not exist.
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -35,7 +34,6 @@ from tests.integration.teams.team_home import (
 )
 from tests.integration.window.test_window_roles import FORMS, WITHOUT_SESSION, plain
 from tests.integration.window.test_window_sessions import paths_of
-from tests.window import chromium
 
 pytestmark = [pytest.mark.window, pytest.mark.law, pytest.mark.xdist_group("window")]
 
@@ -239,15 +237,6 @@ async def test_places_in_the_queue_are_true_and_the_job_of_another_team_has_noth
     document = (await (await client_of(window, viewer)).get("/queue")).json()
     assert document["others"] == {"running": 0, "waiting": 2}
     assert [row["position"] for row in document["jobs"]] == [2]
-    if folder := os.environ.get("SHOTS"):
-        for person in (viewer, person_of(KITE, Role.OPERATOR)):
-            for width, scheme in ((1200, "light"), (375, "dark")):
-                async with chromium(viewport={"width": width, "height": 800}, color_scheme=scheme) as tab:
-                    await tab.goto(f"{window.origin}/sign-in/{await window.link(person)}")
-                    await tab.get_by_role("button").first.click()
-                    for name in ("queue", "tasks", "policy"):
-                        await tab.goto(f"{window.origin}/{name}")
-                        await tab.screenshot(path=f"{folder}/{person}-{width}-{name.replace('/', '-')}.png")
 
 
 async def test_a_stream_of_news_is_silent_about_another_team(window):
