@@ -47,6 +47,10 @@ class Settings:
     surface_classes: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
 
+    def people_of(self, repository: str | None) -> People:
+        """The people of the team that owns a repository, with the roles that they have there; see `People`."""
+        return self.people.of_repository(repository)
+
     def repository(self, name: str) -> RepositorySpec:
         """The repository called `name`; raises `NotFoundError`."""
         repository = self.repositories.get(name)

@@ -147,7 +147,7 @@ def _result(case: RawCase, line: int | None, version: PolicyVersion) -> CaseResu
         "lane": decision.lane,
         "rule": decision.rule,
         "approvals": needs.count if needs else None,
-        "approvers": version.people.matching(needs.approvers) if needs else (),
+        "approvers": version.people.of_repository(case.ask.repo).matching(needs.approvers) if needs else (),
         "options": decision.question.options if decision.question else (),
     }
     differences = []

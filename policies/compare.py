@@ -48,10 +48,14 @@ class PolicyVersion:
         """The people and roles that a rule names in its condition."""
         return frozenset(name for rule in self.rules.rules for name in rule.when.people)
 
-    def kind_of_person(self, name: str) -> frozenset[str] | None:
-        """What a rule can know of a person: the names in rules that stand for them; None if they are not known."""
+    def kind_of_person(self, name: str) -> tuple[object, ...] | None:
+        """What a rule can know of a person: the names in rules that stand for them, by team; None if unknown."""
         person = self.people.get(name)
-        return frozenset({name, *person.roles}) & self._named if person else None
+        if person is None:
+            return None
+        everywhere = frozenset({name, *person.roles}) & self._named
+        teams = ((team, roles & self._named) for team, roles in person.teams.items())
+        return everywhere, frozenset(teams), person.is_home_wide
 
     def kind_of_path(self, path: str) -> tuple[object, ...]:
         """What a decision can know of a path: whether it is refused everywhere, and how each lane covers it."""
@@ -68,7 +72,7 @@ class PolicyVersion:
     def outcome(self, request: PolicyRequest) -> PolicyOutcome:
         """What this policy decides about a request, as far as it makes a difference."""
         decision = self.policy.decide(replace(request, edited_by_rule=self.edited_by_rule))
-        return PolicyOutcome.of(decision, self.people)
+        return PolicyOutcome.of(decision, self.people.of_repository(request.repository))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +168,15 @@ def _kinds(versions: Sequence[PolicyVersion]) -> tuple[_Groups, _Groups, _Groups
         named = [version.names_of(condition) for version in versions]
         return lambda name: tuple(name if name in names else None for names in named)
 
+    def kind_of_repository(name: str) -> Hashable:
+        return naming("repositories")(name), tuple(version.people.teams.owner_of(name) for version in versions)
+
     people = {name for version in versions for name in version.people.by_name}
     repositories = {name for version in versions for name in version.repositories}
     return (
         _alike(people, lambda name: tuple(version.kind_of_person(name) for version in versions)),
         _alike(SURFACES, naming("surfaces")),
-        _alike(repositories, naming("repositories")),
+        _alike(repositories, kind_of_repository),
     )
 
 

@@ -13,7 +13,7 @@ from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule
 
 def trace(index: PolicyIndex, request: PolicyRequest) -> tuple[str, ...]:
     """One line for each evaluated rule and lane: why it matched or was chosen, or why not."""
-    person, chosen = index.people.get(request.person), route(index, request)
+    person, chosen = index.people.of_repository(request.repository).get(request.person), route(index, request)
     lines = [_request_line(request)]
     evaluations = index.evaluate(person, request) if person and not index.path_refusal(request.paths) else []
     if person is None or not evaluations:

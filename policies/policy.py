@@ -19,6 +19,7 @@ from policies import explain, globs, routing
 from policies.index import PolicyIndex
 from policies.protected import PROTECTED
 from policies.rules import AllowEffect, Rule, Rules
+from policies.team_rules import lanes_seen, rules_seen
 
 DIGEST_DOMAIN = "countersign-policy-v1"
 
@@ -34,6 +35,7 @@ class RulePolicy:
             check_lane(lane)
         self._rules, self._lanes = rules, lanes
         self.index = PolicyIndex(rules, people, lanes)
+        self._of_repository: dict[str, PolicyIndex] = {}
 
     @cached_property
     def digest(self) -> str:
@@ -52,7 +54,7 @@ class RulePolicy:
 
     def decide(self, request: PolicyRequest) -> Decision:
         """The decision on a request: allow with a lane and its requirements, deny, or ask; never raises."""
-        chosen = routing.route(self.index, request)
+        chosen = routing.route(self._index_of(request.repository), request)
         return Decision(
             effect=chosen.effect,
             why=chosen.why,
@@ -65,15 +67,32 @@ class RulePolicy:
 
     def trace(self, request: PolicyRequest) -> tuple[str, ...]:
         """How every rule and every lane evaluated the request, one line each."""
-        return explain.trace(self.index, request)
+        return explain.trace(self._index_of(request.repository), request)
 
     def open_lanes(self, request: PolicyRequest) -> tuple[str, ...]:
         """The lanes that the person may use in the repository, whatever the paths."""
-        return routing.open_lanes(self.index, request)
+        return routing.open_lanes(self._index_of(request.repository), request)
+
+    def lanes_of(self, repository: str) -> tuple[str, ...]:
+        """The lanes that exist for a repository, sorted: once there are teams, those that a rule opens there."""
+        return tuple(sorted(self._index_of(repository).lanes))
+
+    def _index_of(self, repository: str) -> PolicyIndex:
+        """The index as the team of a repository sees it, which decides alike there."""
+        people = self.index.people
+        if not people.teams.are_separate:
+            return self.index
+        if repository not in self._of_repository:
+            team = people.of_repository(repository).by_name.keys()
+            rules = rules_seen(self._rules, people, (repository,), team)
+            self._of_repository[repository] = PolicyIndex(rules, people, lanes_seen(rules, self._lanes))
+        return self._of_repository[repository]
 
     def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
         """The current requirements of a request with a chosen lane; None if it would be denied now."""
-        return routing.route(self.index, request).requirements if request.lane is not None else None
+        if request.lane is None:
+            return None
+        return routing.route(self._index_of(request.repository), request).requirements
 
     def objection_to_files(
         self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]

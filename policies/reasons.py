@@ -11,8 +11,10 @@ from policies.protected import protected_reason
 from policies.rules import AskEffect, DenyEffect, Rule
 
 
-def unknown_person(request: PolicyRequest) -> str:
-    """The requester is not configured."""
+def unknown_person(index: PolicyIndex, request: PolicyRequest) -> str:
+    """The requester is not configured, or not in the team that owns the repository."""
+    if index.people.get(request.person) is not None:
+        return f"{request.person} is not in the team that owns {request.repository}"
     return f"no person called {request.person!r} is in countersign.yaml"
 
 

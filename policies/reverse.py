@@ -33,14 +33,15 @@ def permissions(version: PolicyVersion, people: Iterable[str], paths: tuple[str,
         if decision.effect is Effect.ALLOW and decision.lane is not None and decision.requirements is not None:
             key = decision.lane, decision.requirements, request.person, request.repository
             surfaces.setdefault(key, []).append(request.surface)
-    repositories: dict[tuple[str, ApprovalRequirements, str, tuple[str, ...]], list[str]] = {}
+    repositories: dict[tuple[str, ApprovalRequirements, str, tuple[str, ...], str | None], list[str]] = {}
     for (lane, needs, person, repository), on in surfaces.items():
-        repositories.setdefault((lane, needs, person, tuple(on)), []).append(repository)
+        team = version.people.teams.owner_of(repository)  # each has its own approvers
+        repositories.setdefault((lane, needs, person, tuple(on), team), []).append(repository)
     requesters: dict[tuple[str, ApprovalRequirements, tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for (lane, needs, person, surface_names), names in repositories.items():
+    for (lane, needs, person, surface_names, _team), names in repositories.items():
         requesters.setdefault((lane, needs, surface_names, tuple(names)), []).append(person)
     found = [
-        LanePermission(lane, needs, tuple(who), on, of, version.people.matching(needs.approvers))
+        LanePermission(lane, needs, tuple(who), on, of, version.people.of_repository(of[0]).matching(needs.approvers))
         for (lane, needs, on, of), who in requesters.items()
     ]
     return sorted(found, key=lambda each: (each.lane, each.requirements.rule, each.requesters))

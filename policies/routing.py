@@ -33,9 +33,9 @@ class LaneRoute:
 
 def route(index: PolicyIndex, request: PolicyRequest) -> LaneRoute:
     """The route of `request`."""
-    person = index.people.get(request.person)
+    person = index.people.of_repository(request.repository).get(request.person)
     if person is None:
-        return _denied(reasons.unknown_person, request)
+        return _denied(reasons.unknown_person, index, request)
     if refusal := index.path_refusal(request.paths):
         return LaneRoute(Effect.DENY, lambda: refusal)
     if request.lane is not None and index.lane(request.lane) is None:
@@ -52,7 +52,7 @@ def route(index: PolicyIndex, request: PolicyRequest) -> LaneRoute:
 
 def open_lanes(index: PolicyIndex, request: PolicyRequest) -> tuple[str, ...]:
     """The names of the lanes that a rule opens for the person, whatever the paths."""
-    person = index.people.get(request.person)
+    person = index.people.of_repository(request.repository).get(request.person)
     return tuple(one.name for one in index.evaluate(person, request) if one.is_open) if person else ()
 
 

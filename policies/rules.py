@@ -103,12 +103,24 @@ def warnings(rules: Rules, people: People) -> list[str]:
         above = next((r for r in rules.rules[:index] if _shadows(r, rule)), None)
         if above is not None:
             problems.append(f"{where} is never reached: rule {above.name} above it decides all its requests")
-        requesters = people.matching(rule.when.people)
+        requesters = people.of_repository(None).matching(rule.when.people)
         if not requesters:
             problems.append(f"{where} matches no one: no person is, or has a role, in {_list(rule.when.people)}")
         if isinstance(rule.then, AllowEffect):
-            problems.extend(f"{where} {text}" for text in _unsatisfiable(rule.then.requirements, requesters, people))
+            for team, members in _teams_of(rule, people):
+                asking = members.matching(rule.when.people)
+                found = _unsatisfiable(rule.then.requirements, asking, members)
+                problems.extend(f"{where} {text}{team}" for text in found)
     return problems
+
+
+def _teams_of(rule: Rule, people: People) -> list[tuple[str, People]]:
+    """The people that a rule is for, as the end of a sentence about them and by team, once there are teams."""
+    if not people.teams.are_separate:
+        return [("", people)]
+    owned = [name for name in people.teams.owners if name in (rule.when.repositories or people.teams.owners)]
+    first = {people.teams.owners[name]: name for name in owned}
+    return [(f"; in the team {team}", people.of_repository(name)) for team, name in sorted(first.items())]
 
 
 def _shadows(above: Rule, below: Rule) -> bool:

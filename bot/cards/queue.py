@@ -26,9 +26,17 @@ def queue_text(document: Mapping[str, Any]) -> str:
     blocks += ["\n".join(job_lines(row)) for row in rows[:MAX_JOBS]]
     if len(rows) > MAX_JOBS:
         blocks.append(f"and {len(rows) - MAX_JOBS} more")
+    if others := others_line(document):
+        blocks.append(others)
     if any(row.get("needs_worker") for row in rows):
         blocks.append("No worker runs.")
     return "\n\n".join(blocks) or "The queue is empty."
+
+
+def others_line(document: Mapping[str, Any]) -> str:
+    """How many jobs of other teams run and wait, which are only counted; empty if there are none."""
+    others = document.get("others") or {"running": 0, "waiting": 0}
+    return f"Of other teams {others['running']} run and {others['waiting']} wait." if any(others.values()) else ""
 
 
 def paused_line(paused: Mapping[str, Any]) -> str:

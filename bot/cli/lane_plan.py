@@ -69,7 +69,8 @@ def _request(context: CliContext, lane: str, person: str | None, repo: str | Non
 
     async def work() -> RequestPlan:
         async with context.open() as app:
-            actor, repository = speaker(app, person), one_repository(app.settings(), repo)
+            actor = speaker(app, person)
+            repository = one_repository(app.settings(), actor, repo)
             return await app.preview.plan(RequestOrigin(actor.person or "", SURFACE, repository, lane), ANYTHING)
 
     return run(work())

@@ -81,7 +81,7 @@ def explain(
     async def work() -> int:
         async with context.open() as app:
             actor, settings = speaker(app, person), app.settings()
-            origin = RequestOrigin(actor.person or "", SURFACE, one_repository(settings, repo), lane)
+            origin = RequestOrigin(actor.person or "", SURFACE, one_repository(settings, actor, repo), lane)
             interpreter = app.interpreter() if with_model else GrammarInterpreter()
             intent = await read_request(app.preview, origin, checked_text(text), interpreter)
             plan = await app.preview.plan(origin, intent)

@@ -14,6 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from bot.configuration.limits import RawLimit, limits_of
 from bot.configuration.models import Models, RawAgent, RawEndpoint, RawInterpreter, checked_names, models_of
+from bot.configuration.teams import RawPerson, check_teams, person_of, roles_of, teams_of
 from bot.integrations.tickets import Trackers
 from bot.integrations.webhooks.hooks import Hook
 from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, trackers_of
@@ -33,7 +34,7 @@ from bot.surfaces.settings import (
 )
 from bot.web.settings import RawWeb, WebSettings, web_settings
 from core.model.limits import Limit, LimitScope
-from core.model.person import People, Person
+from core.model.person import People
 from core.model.turn import SURFACES, WITHOUT_IDENTITIES
 from core.ports.repository import RepositorySpec
 from core.settings import Timing
@@ -49,11 +50,7 @@ class _Repository(StrictModel):
     id: str | None = None
     forge: str | None = None
     github_id: PositiveInt | None = None
-
-
-class _Person(StrictModel):
-    roles: tuple[str, ...] = ()
-    identities: dict[str, str] = Field(default_factory=dict)
+    team: str | None = None
 
 
 class _Worker(StrictModel):
@@ -69,8 +66,9 @@ class _Config(StrictModel):
     database_password_file: str | None = None
     forge: str = "local"
     roles: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
     repositories: dict[str, _Repository]
-    people: dict[str, _Person]
+    people: dict[str, RawPerson]
     worker: _Worker = _Worker()
     zone: str = "UTC"
     telegram: RawTelegram | None = None
@@ -142,24 +140,29 @@ def load_config(path: Path) -> Config:
     raw = validate(document, _Config)
     plugins = enabled_of(document, raw.plugins)
     _check_names(document, raw)
-    people = _people(raw)
+    check_teams(document, raw)
+    people = People({name: person_of(name, person, raw.teams) for name, person in raw.people.items()}, teams_of(raw))
     _check_forges(document, raw, plugin_names(plugins, "forges"))
     surfaces = partial(_surfaces, document, raw, path.parent)
     surfaces(strict=False)
     checked_names(document, raw.models, raw.interpreter, raw.agents)
     repositories = _repositories(raw, path.parent)
-    roles = frozenset(raw.roles) | {role for p in raw.people.values() for role in p.roles}
-    keys = {LimitScope.PERSON: people, LimitScope.TEAM: roles, LimitScope.REPOSITORY: repositories}
+    roles = frozenset(raw.roles) | people.roles()
+    keys = {
+        LimitScope.PERSON: people.by_name,
+        LimitScope.TEAM: roles | (people.teams.names_with_default if raw.teams else frozenset()),
+        LimitScope.REPOSITORY: repositories,
+    }
     return Config(
         database=_database(document, raw, path.parent),
-        people=People(people),
+        people=people,
         roles=roles,
         limits=limits_of(document, raw.limits, keys),
         repositories=repositories,
         timing=_timing(document, raw.worker),
         surfaces=surfaces,
         github_access=partial(_github_access, document, raw, path.parent),
-        hooks=partial(hooks_of, document, raw.webhooks, path.parent),
+        hooks=partial(hooks_of, document, raw.webhooks, people.teams, path.parent),
         trackers=partial(trackers_of, document, raw.tickets, path.parent),
         models=partial(models_of, document, raw.models, raw.interpreter, raw.agents, path.parent),
         endpoints=frozenset(raw.models),
@@ -170,10 +173,6 @@ def load_config(path: Path) -> Config:
         web=web_settings(document, raw.web),
         metrics=partial(metrics_settings, document, raw.metrics, path.parent),
     )
-
-
-def _people(raw: _Config) -> dict[str, Person]:
-    return {name: Person(name, frozenset(person.roles), dict(person.identities)) for name, person in raw.people.items()}
 
 
 def _repositories(raw: _Config, folder: Path) -> dict[str, RepositorySpec]:
@@ -196,7 +195,7 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
         "member",
         "maintainer",
         *raw.roles,
-        *(role for person in raw.people.values() for role in person.roles),
+        *(role for person in raw.people.values() for role in roles_of(person)),
     }
     for name in raw.repositories:
         if not _NAME.fullmatch(name):

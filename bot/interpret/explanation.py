@@ -7,8 +7,11 @@ from typing import Any
 from core.model.decision import Effect
 from core.model.errors import Problem, UsageError
 from core.model.intent import Intent, Unclear
+from core.model.turn import Actor
 from core.ports.interpretation import Interpreter
 from core.rules.planning import RequestOrigin, RequestPlan
+from core.rules.visibility import visibility_of, visible_names
+from core.services.request_checks import requested_repository
 from core.services.request_preview import RequestPreview
 from core.settings import Settings
 
@@ -43,11 +46,10 @@ def obstacle_of(plan: RequestPlan) -> Problem | None:
     return plan.problem if plan.decision.effect is Effect.ALLOW else None
 
 
-def one_repository(settings: Settings, requested: str | None) -> str:
-    """The requested repository, else the only one; raises `UsageError` if there are several."""
-    name = requested or (next(iter(settings.repositories)) if len(settings.repositories) == 1 else None)
+def one_repository(settings: Settings, actor: Actor, requested: str | None) -> str:
+    """The requested repository, else the only one for `actor`; raises `UsageError` if there are several."""
+    name = requested_repository(settings, actor, requested)
     if name is None:
-        names = ", ".join(sorted(settings.repositories))
+        names = ", ".join(visible_names(settings, visibility_of(settings, actor)))
         raise UsageError("which_repository", "several repositories are configured", f"Add --repo: {names}.")
-    settings.repository(name)
     return name

@@ -45,7 +45,7 @@ class ReadActivity(Protocol):
     async def newest_event(self) -> int:
         """The id of the newest event of all."""
 
-    async def activity(self, number: int) -> TaskActivity:
+    async def activity(self, number: int, actor: Actor) -> TaskActivity:
         """A task's state and its unfinished jobs."""
 
 

@@ -121,7 +121,7 @@ async def _watch(home: McpHome, caller: Caller, given: WatchArguments) -> dict[s
         is_reached = (
             document.task.state in given.until
             if given.until
-            else (await home.queries.activity(given.number)).rests(PATIENCE)
+            else (await home.queries.activity(given.number, caller.actor)).rests(PATIENCE)
         )
         if is_reached or not await _news(home, newest, deadline_s):
             return {"reached": is_reached, "task": quoted(document.to_json())}

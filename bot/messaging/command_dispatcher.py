@@ -53,7 +53,7 @@ class CommandDispatcher:
                 about = number or subject
                 response = replace(await self.views.progress(about, since, speaker), about=about)
             case c.Queue():
-                response = await self.views.queue()
+                response = await self.views.queue(speaker)
             case c.ShowGpus():
                 response = await self.inventory.gpus()
             case c.OpenWeb():

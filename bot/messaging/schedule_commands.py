@@ -68,7 +68,7 @@ class ChatSchedules:
 
     async def _list(self, speaker: CommandActor) -> Response:
         """List the speaker's own recurring requests; those of others are not shown in a channel."""
-        own = await self.schedules.list(speaker.person)
+        own = await self.schedules.list(speaker.actor, own=True)
         if not own:
             every = Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT"))
             text = advise("You have no recurring requests. Add one with ", every, ".")

@@ -15,14 +15,14 @@ from bot.messaging.explanation import explain
 from bot.surfaces.port import Attachment, Response, Surface
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import NotFoundError
+from core.model.task_filter import TaskFilter
 from core.services.conversations import Conversations
 from core.services.queries import Queries
 from core.services.staged_diffs import StagedDiffs
 from core.services.task_document import TaskDocument, TaskDocuments
+from core.services.task_search import TaskSearch
 
 MAX_ROWS: Final = 15
-MAX_TASKS_READ: Final = 200
-"""The newest tasks, among which a person's own are looked for."""
 MAX_DIFF_CHARACTERS: Final = 3000
 """A file's diff with more characters is sent as an attachment, not as text."""
 REFLOWING: Final = frozenset({"github"})
@@ -36,6 +36,7 @@ class TaskViews:
 
     documents: TaskDocuments
     queries: Queries
+    task_search: TaskSearch
     conversations: Conversations
     diffs: StagedDiffs
     builder: CardBuilder
@@ -86,9 +87,9 @@ class TaskViews:
     async def progress(self, number: int | None, since: str | None, speaker: CommandActor) -> Response:
         """The progress of one task, or the speaker's own tasks."""
         if number is None:
-            return await self._own_tasks(speaker.person)
+            return await self._own_tasks(speaker)
         card = self.builder.card(await self.documents.document(number, speaker.actor))
-        events = await self.queries.events(number=number, since=_since(since))
+        events = (await self.queries.visible_events(speaker.actor, number=number, since=_since(since))).events
         lines = [
             f"{event.at:%H:%M} {event.kind.removeprefix('task.')}" + (f" by {event.person}" if event.person else "")
             for event in events
@@ -97,16 +98,15 @@ class TaskViews:
             lines = ["…", *lines[-MAX_ROWS:]]
         return Response("\n".join([" · ".join((f"{card.label} {card.title}", *card.byline)), *lines]))
 
-    async def _own_tasks(self, person: str) -> Response:
-        recent = await self.queries.list(limit=MAX_TASKS_READ)
-        own = [task for task in recent if task.requester == person][:MAX_ROWS]
+    async def _own_tasks(self, speaker: CommandActor) -> Response:
+        own = (await self.task_search.page(TaskFilter(person=speaker.person), MAX_ROWS, speaker.actor)).tasks
         if not own:
             return Response("You have no recent requests.")
         return Response("\n".join(f"#{task.number} {task.state.value} · {one_line(task.title, 80)}" for task in own))
 
-    async def queue(self) -> Response:
+    async def queue(self, speaker: CommandActor) -> Response:
         """What is running and what comes next."""
-        return Response(queue_text((await self.queries.queue()).to_json()))
+        return Response(queue_text((await self.queries.queue(speaker.actor)).to_json()))
 
 
 def _diff_of_file(diff: bytes, path: str) -> str | None:

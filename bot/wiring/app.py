@@ -125,7 +125,7 @@ class App(TaskServices, OperatingServices):
         """Keeping some parts of staged diffs."""
         from core.services.partial_changes import PartialChanges
 
-        return PartialChanges(self.database, self.requests, self.diffs)
+        return PartialChanges(self.database, self.settings, self.requests, self.diffs)
 
     @cached_property
     def diff_comments(self) -> DiffComments:
@@ -139,7 +139,7 @@ class App(TaskServices, OperatingServices):
         """Comparisons of two revisions of a task."""
         from core.services.revision_comparison import RevisionComparisons
 
-        return RevisionComparisons(self.database, self.files, self.repository)
+        return RevisionComparisons(self.database, self.settings, self.files, self.repository)
 
     async def verified(self, number: int) -> Sequence[dict[str, Any]]:
         """The checks of a task's receipt, as `countersign verify` prints them; raises `NotFoundError`."""

@@ -55,7 +55,7 @@ class OperatingServices(HomeParts):
         """What models cost."""
         from core.services.spending_report import SpendingReport
 
-        return SpendingReport(self.database)
+        return SpendingReport(self.database, self.settings)
 
     @cached_property
     def queue_history(self) -> QueueHistory:
@@ -76,14 +76,14 @@ class OperatingServices(HomeParts):
         """What happened in the last days, for the page of insights."""
         from core.services.insight import Insight
 
-        return Insight(self.database)
+        return Insight(self.database, self.settings)
 
     @cached_property
     def alerts(self) -> Alerts:
         """What operators are alerted of."""
         from core.services.alerts import Alerts
 
-        return Alerts(self.database)
+        return Alerts(self.database, self.settings)
 
     @cached_property
     def objective_evaluation(self) -> ObjectiveEvaluation:
@@ -118,7 +118,7 @@ class OperatingServices(HomeParts):
         """Data for `stats`, `doctor` and `verify`."""
         from core.services.home_checks import HomeChecks
 
-        return HomeChecks(self.database)
+        return HomeChecks(self.database, self.settings)
 
     @cached_property
     def what_ifs(self) -> WhatIfs:

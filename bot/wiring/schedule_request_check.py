@@ -10,6 +10,7 @@ from bot.configuration.live_settings import LiveSettings
 from core.model.errors import RefusedError, UsageError
 from core.model.intent import Intent, Unclear
 from core.model.lane import Lane
+from core.model.role import Role
 from core.model.workflow import first_invalid
 from core.rules.planning import RequestOrigin
 from core.services.request_preview import RequestPreview
@@ -49,10 +50,12 @@ class RequestCheck:
             raise UsageError("bad_parameter", why, parameter.mend())
 
     def _repository(self, planned: PlannedRequest) -> str:
-        repositories = self.app.settings().repositories
-        name = planned.repo or (next(iter(repositories)) if len(repositories) == 1 else None)
+        settings = self.app.settings()
+        may = settings.people.seen_by(planned.person, Role.REQUESTER)
+        repositories = sorted(name for name in settings.repositories if may.covers(name))
+        name = planned.repo or (repositories[0] if len(repositories) == 1 else None)
         if name is None:
-            mend = f"Name it with --repo: {', '.join(sorted(repositories))}."
+            mend = f"Name it with --repo: {', '.join(repositories) or 'there is none for you'}."
             raise UsageError("which_repository", "it is not clear which repository is meant", mend)
         return name
 

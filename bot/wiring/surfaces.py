@@ -70,7 +70,11 @@ def serve_surfaces(
     listening: socket | None = None,
 ) -> ServeProcess:
     """Like `build`, for surfaces that are already built."""
-    buttons, notes, messages = CardButtons(app.database), NoteOutbox(app.database), MessageInbox(app.database)
+    buttons, notes, messages = (
+        CardButtons(app.database, app.settings),
+        NoteOutbox(app.database),
+        MessageInbox(app.database),
+    )
     builder = CardBuilder(lambda text: _ticket_links(app, text))
     deliveries = {name: _delivery(app, surface, builder, buttons, notes) for name, surface in surfaces.items()}
     directory, limits = IdentityDirectory(app.identities), RateLimits(time.monotonic)
@@ -130,6 +134,7 @@ def _commands(
     views = TaskViews(
         documents=app.documents,
         queries=app.queries,
+        task_search=app.task_search,
         conversations=app.conversations,
         diffs=app.diffs,
         builder=builder,

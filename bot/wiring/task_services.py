@@ -59,14 +59,14 @@ class TaskServices(HomeParts):
         """When the steps of workflows ran."""
         from core.services.step_times import StepTimes
 
-        return StepTimes(self.database)
+        return StepTimes(self.database, self.settings)
 
     @cached_property
     def run_comparisons(self) -> RunComparisons:
         """Figures of runs to compare."""
         from core.services.run_comparison import RunComparisons
 
-        return RunComparisons(self.database, self.task_works)
+        return RunComparisons(self.database, self.settings, self.task_works)
 
     @cached_property
     def budgets(self) -> Budgets:
@@ -117,7 +117,7 @@ class TaskServices(HomeParts):
         from core.services.passkey_approvals import PasskeyApprovals
         from core.signing import Keys
 
-        return PasskeyApprovals(self.database, self.passkeys, self.approvals, Keys(self.home.keys))
+        return PasskeyApprovals(self.database, self.settings, self.passkeys, self.approvals, Keys(self.home.keys))
 
     @cached_property
     def queries(self) -> Queries:
@@ -152,7 +152,7 @@ class TaskServices(HomeParts):
         """The list of tasks, filtered and searched."""
         from core.services.task_search import TaskSearch
 
-        return TaskSearch(self.database)
+        return TaskSearch(self.database, self.settings)
 
     @cached_property
     def api_tokens(self) -> ApiTokens:
@@ -173,4 +173,4 @@ class TaskServices(HomeParts):
         """Which tasks each conversation is about."""
         from core.services.conversations import Conversations
 
-        return Conversations(self.database)
+        return Conversations(self.database, self.settings)

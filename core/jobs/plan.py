@@ -6,16 +6,19 @@ from core.jobs.interpretation_context import Discussion, availability_of, discus
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput
 from core.model.advice import BLANK, Advice, CommandName, Suggestion, advise
 from core.model.edits import Edit
-from core.model.errors import Kind, Problem
+from core.model.errors import Kind, Problem, RefusedError
 from core.model.event import canonical_sha256
 from core.model.intent import Intent, Unclear
 from core.model.job import Job
 from core.model.lifecycle import Fact
+from core.model.role import Role
 from core.model.task import Basis, Task
-from core.model.turn import Question
+from core.model.turn import Actor, Question
 from core.ports.interpretation import InterpretationContext
+from core.rules.authorization import role_problem
 from core.rules.planning import RequestOrigin, RequestPlan, parameter_question, plan_request
 from core.rules.repository_scope import offered_repositories
+from core.rules.visibility import requesting_actor
 from core.settings import Settings
 from core.store import jobs, spending_ledger, tasks
 from core.store.transition import OwedWork
@@ -40,17 +43,28 @@ async def decide(context: JobContext, job: Job, _outputs: StepOutput) -> StepOut
         await _ask(context, job, None, _question(intent, interpretation_context))
         return OVER
     if task.repo is None:
-        names = offered_repositories(settings, task.scope)
+        asker = Actor(task.requester, task.surface, scope=task.scope)
+        names = offered_repositories(settings, requesting_actor(settings, asker).scope)
         # what only a model can read, and what depends on the files, is read once the repository is known
         known = intent if intent.edits and intent.is_located else None
         await _ask(context, job, known, Question("repository", "Which repository?", names))
         return OVER
     settings.repository(task.repo)
+    _check_membership(settings, task)
     plan = plan_request(settings, availability, RequestOrigin.of_task(task), intent)
     if intent.read_by and (lane := plan.decision.lane):  # charge the reading to the lane that it led to
         await context.database.write(lambda tx: spending_ledger.attribute(tx, job, lane))
     await _commit(context, job, task, settings, intent, plan)
     return OVER
+
+
+def _check_membership(settings: Settings, task: Task) -> None:
+    """Raise unless the author may still make requests in the team of the repository; rules name no teams."""
+    person = settings.people_of(task.repo).get(task.current.author)
+    if settings.people.teams.are_separate and person is not None:
+        problem = role_problem(person, Role.REQUESTER)
+        if problem is not None:
+            raise RefusedError(problem.code, problem.message, problem.mend)
 
 
 STEPS: tuple[tuple[str, JobStep], ...] = (("decide", decide),)

@@ -48,13 +48,17 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of one day; `bins` are counts of times by their bin, empty where its measure has none."""
+    """A figure of one day; `bins` are counts of times by their bin, empty where its measure has none.
+
+    `repository` is that of the tasks which it counts; empty for what belongs to none.
+    """
 
     measure: Measure
     name: str
     count: int
     total: float
     bins: Mapping[int, int] = field(default_factory=dict)
+    repository: str = ""
 
 
 def bin_of(seconds: float) -> int:

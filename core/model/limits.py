@@ -19,7 +19,7 @@ USES_MODELS: Final = (JobKind.PLAN, JobKind.READ, JobKind.CHANGE)
 
 
 class LimitScope(StrEnum):
-    """What a limit has a key for; a team is everyone who has a role."""
+    """What a limit has a key for; a team is what works on its repositories, or else everyone who has a role."""
 
     PERSON = "person"
     TEAM = "team"
@@ -70,7 +70,7 @@ class Limit:
     per_day: tuple[tuple[DayUse, float], ...] = ()
 
     def key_of(self, about: QueueKeys) -> str | None:
-        """The key of a job or request in this limit's scope, if the limit is for it; teams have `teams_of`."""
+        """The key of a job or request in this limit's scope, if the limit is for it; teams have `keys_of`."""
         key = {
             LimitScope.PERSON: about.person,
             LimitScope.LANE: about.lane,
@@ -80,15 +80,26 @@ class Limit:
         return key if key and (self.keys is None or key in self.keys) else None
 
     def teams(self, people: People) -> Mapping[str, tuple[str, ...]]:
-        """The members of each team that the limit is for; empty for other scopes."""
-        if self.scope is not LimitScope.TEAM:
+        """The members of each role that the limit is for; empty for other scopes, and for teams with repositories."""
+        if self.scope is not LimitScope.TEAM or (self.keys is None and people.teams.are_separate):
             return {}
         names = people.roles() if self.keys is None else self.keys
-        return {name: people.matching([name]) for name in sorted(names)}
+        roles = sorted(set(names) - self.repositories(people).keys())
+        return {name: people.of_repository(None).matching([name]) for name in roles}
+
+    def repositories(self, people: People) -> Mapping[str, tuple[str, ...]]:
+        """The repositories of each team that the limit is for, by the team; empty in a home without teams."""
+        if self.scope is not LimitScope.TEAM or not people.teams.are_separate:
+            return {}
+        teams = people.teams.names_with_default
+        names = teams if self.keys is None else teams & self.keys
+        return {name: people.teams.repositories_of([name]) for name in sorted(names)}
 
     def keys_of(self, about: QueueKeys, people: People) -> Iterable[str]:
         """The keys under which the limit counts a job or a request."""
         if self.scope is LimitScope.TEAM:
-            return [team for team, members in self.teams(people).items() if about.person in members]
+            roles = [role for role, members in self.teams(people).items() if about.person in members]
+            owned = self.repositories(people).items()
+            return [*roles, *(team for team, names in owned if about.repository in names)]
         key = self.key_of(about)
         return [key] if key is not None else []

@@ -66,6 +66,16 @@ class RepositoryScope:
         """True if some repository can be in both scopes; an empty scope overlaps only a scope without limits."""
         return self.names is None or other.names is None or not set(self.names).isdisjoint(other.names)
 
+    def contains(self, other: RepositoryScope) -> bool:
+        """True if every repository of `other` is in this scope."""
+        return self.names is None or (other.names is not None and set(other.names) <= set(self.names))
+
+    def within(self, other: RepositoryScope) -> RepositoryScope:
+        """The repositories that are in both scopes."""
+        if self.names is None or other.names is None:
+            return other if self.names is None else self
+        return RepositoryScope(tuple(name for name in self.names if name in other.names))
+
     def check(self, repo: str | None, conversation: str = "this channel") -> None:
         """Raise `RefusedError` for a repository outside the scope, which is that of `conversation`."""
         if not self.covers(repo):

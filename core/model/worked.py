@@ -63,3 +63,4 @@ class LinkedTask:
     if_failed: str
     repo: str | None
     scope: RepositoryScope
+    requester: str

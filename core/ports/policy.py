@@ -27,6 +27,9 @@ class Policy(Protocol):
     def open_lanes(self, request: PolicyRequest) -> tuple[str, ...]:
         """The lanes that the person may use there for at least some paths; pure."""
 
+    def lanes_of(self, repository: str) -> tuple[str, ...]:
+        """The lanes that exist for a repository; once there are teams, those that a rule opens there; pure."""
+
     def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
         """The current requirements of a request whose lane is chosen already, or None if it would be denied now."""
 

@@ -114,7 +114,7 @@ def _approvers(
     if promised is None or live is None:
         return (), None
     approvals = facts.approvals.get(task.number, ())
-    needs = count_quorum(promised, live, settings.people, task.authors, approvals, task.staged.digest)
+    needs = count_quorum(promised, live, settings.people_of(task.repo), task.authors, approvals, task.staged.digest)
     is_over = task.expires_at is not None and task.expires_at <= now
     if is_over or NOWHERE in stricter(promised, live).surfaces:
         return (), needs
@@ -136,5 +136,5 @@ def _mergers(settings: Settings, task: Task, facts: _Facts) -> tuple[str, ...]:
 
 def _requester(settings: Settings, task: Task, action: AttentionAction) -> Mapping[str, AttentionAction]:
     """The requester alone, if the configuration still has them, and not as a viewer."""
-    requester = settings.people.get(task.requester)
+    requester = settings.people_of(task.repo).get(task.requester)
     return {task.requester: action} if requester is not None and requester.may(Role.REQUESTER) else {}

@@ -27,20 +27,20 @@ class Authorization:
 
     settings: SettingsSource
 
-    def check_role(self, actor: Actor, needed: Role) -> None:
-        """Raise `RefusedError` unless the actor's roles let them do what needs the role `needed`.
+    def check_role(self, actor: Actor, needed: Role, repository: str | None) -> None:
+        """Raise `RefusedError` unless the actor's roles for `repository` let them do what needs the role `needed`.
 
         The operator of the home and the system, who are no configured person, are not bound by roles.
         """
         if actor.is_operator or actor.person is None:
             return
-        person = self.settings().people.named(actor.person)
+        person = self.settings().people_of(repository).named(actor.person)
         if (problem := role_problem(person, needed)) is not None:
             raise RefusedError(problem.code, problem.message, problem.mend)
 
     async def check_speaking(self, tx: Tx, task: Task, actor: Actor, *, picks: bool) -> None:
         """Raise if `actor` may not begin the next revision; a wrong state is reported before a missing permission."""
-        self.check_role(actor, Role.REQUESTER)
+        self.check_role(actor, Role.REQUESTER, task.repo)
         try:
             advance(task, Fact.REPLIED)
         except ConflictError as error:
@@ -56,7 +56,7 @@ class Authorization:
     def may_speak(self, task: Task, actor: Actor) -> None:
         """Only a person who could have made the request may reply, because a reply supersedes what others review."""
         settings = self.settings()
-        person = settings.people.named(actor.person or "")
+        person = settings.people_of(task.repo).named(actor.person or "")
         if person.name == task.requester or task.repo is None:
             return
         request = request_of(task, person.name, actor.surface or "")
@@ -83,17 +83,17 @@ class Authorization:
 
     def may_decide(self, task: Task, actor: Actor) -> bool:
         """Whether this person may approve the staged diff, and so may also pick a part of it."""
-        person = self.settings().people.named(actor.person or "")
+        person = self.settings().people_of(task.repo).named(actor.person or "")
         requirements = task.current.requirements
         return requirements is not None and person.is_one_of(requirements.approvers) and person.may(Role.APPROVER)
 
     def may_stop(self, task: Task, actor: Actor) -> None:
         """The requester, those who may approve, and the operator at the terminal may stop a task."""
-        self.check_role(actor, Role.REQUESTER)
+        self.check_role(actor, Role.REQUESTER, task.repo)
         if actor.person is None or actor.person in task.authors:
             return
         settings = self.settings()
-        person = settings.people.named(actor.person)
+        person = settings.people_of(task.repo).named(actor.person)
         requirements = task.current.requirements
         if requirements is None or not person.is_one_of(requirements.approvers):
             raise RefusedError(
@@ -110,7 +110,7 @@ class Authorization:
         if actor.is_operator:
             return
         settings = self.settings()
-        person = settings.people.named(actor.person or "")
+        person = settings.people_of(task.repo).named(actor.person or "")
         may = people_who_may_extend(settings, task)
         if person.name not in may:
             is_author = person.name in task.authors
@@ -121,11 +121,17 @@ class Authorization:
                 f"Ask {', '.join(may) or 'the operator of Countersign'}.",
             )
 
-    def may_pause_queue(self, actor: Actor, verb: str) -> None:
-        """Operators, maintainers and the local operator may hold the queue and let it go on; `verb` says which."""
+    def may_pause_queue(self, actor: Actor, verb: str, repository: str | None = None) -> None:
+        """Operators, maintainers and the local operator may hold the queue and let it go on; `verb` says which.
+
+        The queue is shared by all teams, so this needs a role in the whole home; a team's own operators may hold a
+        `repository` of theirs.
+        """
         if actor.is_operator:
             return
-        person = self.settings().people.named(actor.person or "")
+        settings = self.settings()
+        people = settings.people_of(repository) if repository else settings.people
+        person = people.get(actor.person or "") or settings.people.named(actor.person or "")
         if not person.may(Role.OPERATOR):
             message = f"{person.name} is not a maintainer or an operator"
             raise RefusedError("may_not_hold", message, f"Ask one to {verb} the queue.")
@@ -139,10 +145,12 @@ class Authorization:
             message = f"{person.name} is not a maintainer or an operator"
             raise RefusedError("may_not_drain", message, f"Ask one to {verb} {endpoint}.")
 
-    def may_change_schedule(self, schedule: str, owner: str, actor: Actor) -> None:
+    def may_change_schedule(self, schedule: str, owner: str, actor: Actor, repository: str | None) -> None:
         """The owner of a recurring request may change it, and so may admins, maintainers and the local operator."""
-        self.check_role(actor, Role.REQUESTER)
-        if actor.person in (None, owner) or self.settings().people.named(actor.person or "").may(Role.ADMIN):
+        self.check_role(actor, Role.REQUESTER, repository)
+        settings = self.settings()
+        people = settings.people_of(repository) if repository else settings.people
+        if actor.person in (None, owner) or people.named(actor.person or "").may(Role.ADMIN):
             return
         raise RefusedError("not_yours", f"{schedule} is a recurring request of {owner}", f"Ask {owner}.")
 
@@ -151,7 +159,7 @@ class Authorization:
         if actor.person is None:
             return
         settings = self.settings()
-        person = settings.people.named(actor.person)
+        person = settings.people_of(task.repo).named(actor.person)
         allowed = mergers(settings, task, published)
         if person.name not in allowed:
             raise RefusedError(
@@ -164,7 +172,8 @@ class Authorization:
 def mergers(settings: Settings, task: Task, published: Revision | None) -> tuple[str, ...]:
     """Everyone whom the rule in force lets merge the `published` revision, sorted."""
     live = requirements_now(settings, task, published)[1]
-    return settings.people.matching_with(live.merge_from or live.approvers, Role.APPROVER) if live else ()
+    people = settings.people_of(task.repo)
+    return people.matching_with(live.merge_from or live.approvers, Role.APPROVER) if live else ()
 
 
 def role_problem(person: Person, needed: Role) -> Problem | None:

@@ -68,6 +68,6 @@ def people_who_may_extend(settings: Settings, task: Task) -> list[str]:
     """
     requirements = task.current.requirements
     approvers = requirements.approvers if requirements else ()
-    people = settings.people.matching_with((MAINTAINER, Role.ADMIN.word, *approvers), Role.APPROVER)
+    people = settings.people_of(task.repo).matching_with((MAINTAINER, Role.ADMIN.word, *approvers), Role.APPROVER)
     may_authors = requirements is not None and requirements.self_approve
     return sorted(person for person in people if may_authors or person not in task.authors)

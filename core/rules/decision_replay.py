@@ -60,7 +60,7 @@ def _missing(settings: Settings, task: Task, revision: Revision) -> str:
         return "The request has no repository"
     if task.repo not in settings.repositories:
         return f"There is no repository called {task.repo} any more"
-    if settings.people.get(revision.author) is None:
+    if settings.people_of(task.repo).get(revision.author) is None:
         return f"{revision.author} is not in countersign.yaml any more, and roles of the past are not kept"
     if revision.requirements is None and not _was_denied(task, revision):
         return "What was decided is not kept"

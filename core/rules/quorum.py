@@ -23,7 +23,7 @@ async def needs_of(tx: Tx, settings: Settings, task: Task, revision: Revision | 
     if promised is None or live is None or revision.staged is None:
         return None
     approvals, authors = await tasks.approvals_of(tx, task.number), task.authors_of(revision)
-    return count_quorum(promised, live, settings.people, authors, approvals, revision.staged.digest)
+    return count_quorum(promised, live, settings.people_of(task.repo), authors, approvals, revision.staged.digest)
 
 
 def signed_quorum(predicate: Mapping[str, Any]) -> QuorumStatus:

@@ -6,6 +6,7 @@ from core.model.errors import RefusedError
 from core.model.place import RepositoryScope
 from core.model.task import Task
 from core.model.turn import Actor
+from core.rules.visibility import visibility_of
 from core.settings import Settings
 
 
@@ -21,12 +22,15 @@ def offered_repositories(settings: Settings, scope: RepositoryScope) -> tuple[st
 def answered_repository(settings: Settings, task: Task, reply: str, actor: Actor) -> str | None:
     """The repository that a reply to the question for it names, in any case; None if the reply is something else.
 
-    Raises `RefusedError` for one outside the scope of the request, or of the place where `actor` answers.
+    Raises `RefusedError` for one outside the scope of the request, or of the place where `actor` answers. The name of
+    another team's repository is any other text.
     """
-    options = task.question.options if task.question else ()
-    for name in (*options, *settings.repositories):
+    visibility = visibility_of(settings, actor)
+    known = [name for name in settings.repositories if visibility.teams.covers(name)]
+    options = [name for name in (task.question.options if task.question else ()) if visibility.teams.covers(name)]
+    for name in (*options, *known):
         if reply == name.lower():
-            actor.scope.check(name)
-            task.scope.check(name, f"the channel in which #{task.number} was requested")
+            visibility.repositories.check(name)
+            task.scope.within(visibility.teams).check(name, f"the channel in which #{task.number} was requested")
             return name
     return None

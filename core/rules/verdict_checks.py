@@ -39,9 +39,9 @@ def lacks_authority(
             f"policy no longer allows #{task.number}: {refusal_now(settings, task)}",
             advise("See why with ", Suggestion(CommandName.WHY, task.number), "."),
         )
-    may = eligible(promised, live, settings.people, task.authors)
+    may = eligible(promised, live, settings.people_of(task.repo), task.authors)
     if verdict is Verdict.REJECT:
-        may = eligible(promised, live, settings.people, ())
+        may = eligible(promised, live, settings.people_of(task.repo), ())
     requirements = stricter(promised, live)
     surfaces = requirements.surfaces
     if person in may and surfaces and actor.surface not in surfaces:
@@ -52,7 +52,7 @@ def lacks_authority(
         )
     if person in may:
         return _step_up(task, requirements, verdict, is_signed=is_signed)
-    is_author = verdict is Verdict.APPROVE and person in eligible(promised, live, settings.people, ())
+    is_author = verdict is Verdict.APPROVE and person in eligible(promised, live, settings.people_of(task.repo), ())
     participle = "approved" if verdict is Verdict.APPROVE else "rejected"
     mend = f"It may be {participle} by {', '.join(may)}." if may else f"No one may {verdict.value} it now."
     reason = (
@@ -65,7 +65,7 @@ def lacks_authority(
 
 def bounded_by_role(settings: Settings, task: Task, actor: Actor, verdict: Verdict) -> Problem | None:
     """Why this person's roles do not let them give a verdict, whatever the rules say; authors may reject their own."""
-    person = settings.people.named(actor.person or "")
+    person = settings.people_of(task.repo).named(actor.person or "")
     is_own = verdict is Verdict.REJECT and person.name in task.authors
     return role_problem(person, Role.REQUESTER if is_own else Role.APPROVER)
 

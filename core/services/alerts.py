@@ -9,6 +9,9 @@ from typing import Any, Final
 from core.model.inventory import ServerState
 from core.model.objective import Incident, ObjectiveResult
 from core.model.place import Place
+from core.model.turn import Actor
+from core.rules.visibility import visibility_of
+from core.settings import SettingsSource
 from core.store import alert_queries, api_tokens, events, incidents, inventory, notes, objective_figures, switches
 from core.store.database import Database
 from core.store.unit_of_work import Tx, from_ms, reads, writes, writes_quietly
@@ -54,6 +57,7 @@ class Alerts:
     """Finds what is alarming, and announces it."""
 
     database: Database
+    settings: SettingsSource
 
     @reads
     async def situation(
@@ -84,8 +88,13 @@ class Alerts:
         return bool((await switches.value_of(tx, RESULTS) or {}).get("rows"))
 
     @reads
-    async def shown(self, tx: Tx) -> tuple[Mapping[str, Any] | None, Sequence[Incident]]:
-        """The newest results of the objectives (``at_ms`` and ``rows``, or None), and the newest incidents."""
+    async def shown(self, tx: Tx, actor: Actor) -> tuple[Mapping[str, Any] | None, Sequence[Incident]]:
+        """The newest results of the objectives (``at_ms`` and ``rows``, or None), and the newest incidents.
+
+        Both are about the whole home, so that only those who see all of it have any.
+        """
+        if not visibility_of(self.settings(), actor).is_whole:
+            return None, ()
         return await switches.value_of(tx, RESULTS), await incidents.newest(tx, MAX_INCIDENTS)
 
     async def settle(self, lasting: Sequence[Alert], over: Mapping[str, str], places: Sequence[Place]) -> int:

@@ -79,7 +79,7 @@ class Approvals:
         signature: ApprovalSignature | None = None,
     ) -> VerdictOutcome:
         settings = self._settings()
-        task = await visible_task(tx, number, actor, lock=True)
+        task = await visible_task(tx, self._settings(), number, actor, lock=True)
         problem = bounded_by_role(settings, task, actor, Verdict.APPROVE)
         problem = problem or await self._objection(tx, task, digest)
         problem = problem or await not_shown_problem(tx, task, typed_in)
@@ -100,7 +100,7 @@ class Approvals:
 
     @writes
     async def _reject(self, tx: Tx, number: int, reason: str, actor: Actor, digest: str | None) -> VerdictOutcome:
-        task = await visible_task(tx, number, actor, lock=True)
+        task = await visible_task(tx, self._settings(), number, actor, lock=True)
         if digest is None and task.state is State.ASKING and task.question is not None and task.question.budget:
             return await self._reject_budget(tx, task, reason, actor)
         settings = self._settings()
@@ -145,7 +145,7 @@ class Approvals:
         """
         settings = self._settings()
         settings.people.named(actor.person or "")
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self._settings(), number, actor)
         problem = bounded_by_role(settings, task, actor, verdict)
         problem = problem or await self._objection(tx, task, digest)
         return problem or lacks_authority(settings, task, actor, verdict, is_signed=will_sign)

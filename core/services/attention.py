@@ -16,7 +16,7 @@ from core.rules.attention import (
     attention_of_all,
 )
 from core.rules.low_risk import why_alone
-from core.rules.visibility import visible_task
+from core.rules.visibility import visibility_of, visible_task
 from core.services.task_document import TaskDocument, brief_documents
 from core.settings import SettingsSource
 from core.store import tasks
@@ -74,7 +74,11 @@ class Attention:
     async def inbox(self, tx: Tx, person: str) -> PersonalInbox:
         """What waits for `person`; empty for a name that is not configured."""
         settings = self.settings()
-        newest, are_more = await tasks.newest_by_state(tx, ATTENTION_STATES, MAX_SEARCHED, REQUESTERS_TURN, person)
+        visibility = visibility_of(settings, Actor(person))
+        found, are_more = await tasks.newest_by_state(
+            tx, ATTENTION_STATES, MAX_SEARCHED, REQUESTERS_TURN, person, visibility.repositories.names
+        )
+        newest = [task for task in found if visibility.shows_task(task)]
         attention = await attention_of_all(tx, settings, newest)
         mine = [(task, attention[task.number]) for task in newest if person in attention[task.number].people]
         mine.sort(key=lambda found: (len(found[1].people) > 1, found[0].updated_at, found[0].number))
@@ -88,7 +92,7 @@ class Attention:
     @reads
     async def of_task(self, tx: Tx, number: int, actor: Actor) -> Mapping[str, AttentionAction]:
         """Everyone whose turn it is on task `number`; raises `NotFoundError`."""
-        return await attention_of(tx, self.settings(), await visible_task(tx, number, actor))
+        return await attention_of(tx, self.settings(), await visible_task(tx, self.settings(), number, actor))
 
 
 def _item(person: str, document: TaskDocument, found: TaskAttention) -> InboxItem:

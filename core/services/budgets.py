@@ -51,8 +51,8 @@ class Budgets:
     async def _extend(self, tx: Tx, number: int, actor: Actor, by: Spending, question: int | None) -> Task:
         from core.store import budget_extensions  # noqa: PLC0415 - its table is slow to build, and rarely needed
 
-        task = await visible_task(tx, number, actor, lock=True)
-        Authorization(self.settings).check_role(actor, Role.APPROVER)
+        task = await visible_task(tx, self.settings(), number, actor, lock=True)
+        Authorization(self.settings).check_role(actor, Role.APPROVER, task.repo)
         asked = asked_budget(task)
         if question is not None and question != asked.n:
             mend = advise("Look at it again with ", Suggestion(CommandName.SHOW, number), ".")
@@ -84,8 +84,8 @@ class Budgets:
     @reads
     async def check_extending(self, tx: Tx, number: int, actor: Actor) -> None:
         """Raise if `actor` may not extend the budget of a task now."""
-        task = await visible_task(tx, number, actor)
-        Authorization(self.settings).check_role(actor, Role.APPROVER)
+        task = await visible_task(tx, self.settings(), number, actor)
+        Authorization(self.settings).check_role(actor, Role.APPROVER, task.repo)
         asked_budget(task)
         Authorization(self.settings).may_extend(task, actor)
 

@@ -18,6 +18,7 @@ from core.model.place import Place
 from core.model.task import Task
 from core.model.turn import Actor
 from core.rules.visibility import visible_task
+from core.settings import SettingsSource
 from core.store import cards, messages
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads, writes
@@ -45,6 +46,7 @@ class CardButtons:
     """Records the buttons of cards, and looks up pressed ones."""
 
     database: Database
+    settings: SettingsSource
 
     @reads
     async def recorded(self, tx: Tx, card: DeliveredCard, revision: int) -> Mapping[ButtonKey, str]:
@@ -82,7 +84,7 @@ class CardButtons:
         card = await cards.get(tx, button.card_id)
         if card is None or (card.place.surface, card.place.channel) != (place.surface, place.channel):
             raise _unknown_button()
-        return PressedButton(button, card, await visible_task(tx, button.number, actor))
+        return PressedButton(button, card, await visible_task(tx, self.settings(), button.number, actor))
 
     async def _choice(self, tx: Tx, button_id: str, place: Place, identity: str) -> Choice:
         choice = await messages.choice(tx, button_id)

@@ -9,7 +9,8 @@ from typing import Final
 from core.model.place import Place
 from core.model.task import Task
 from core.model.turn import Actor
-from core.rules.visibility import is_visible, visible_task
+from core.rules.visibility import visibility_of, visible_task
+from core.settings import SettingsSource
 from core.store import cards, identities, messages, notes, tasks
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads, writes
@@ -36,6 +37,7 @@ class Conversations:
     """Binds messages and places to tasks. Tasks outside an actor's scope do not exist for that actor."""
 
     database: Database
+    settings: SettingsSource
 
     @reads
     async def subject_of(self, tx: Tx, place: Place, reply_to: str | None) -> MessageSubject:
@@ -59,17 +61,18 @@ class Conversations:
         whole_channel = place.thread is None and place.thread_is_about_one_thing
         numbers = await messages.shown_in(tx, place, whole_channel=whole_channel)
         shown = [await tasks.load(tx, number) for number in numbers[:limit]]
-        return tuple(task for task in shown if is_visible(task, actor))
+        visibility = visibility_of(self.settings(), actor)
+        return tuple(task for task in shown if visibility.shows_task(task))
 
     @reads
     async def check_visible(self, tx: Tx, number: int, actor: Actor) -> None:
         """Raise `NotFoundError` for a task that does not exist in the actor's scope."""
-        await visible_task(tx, number, actor)
+        await visible_task(tx, self.settings(), number, actor)
 
     @writes
     async def show_card(self, tx: Tx, number: int, place: Place, reply_to: str | None, actor: Actor) -> None:
         """Have the task's card posted in `place`, as a new message if there is one already; raises `NotFoundError`."""
-        await visible_task(tx, number, actor)
+        await visible_task(tx, self.settings(), number, actor)
         await cards.bind(tx, number, place, reply_to)
         for card in await cards.of_task(tx, number):
             if card.place == place:

@@ -45,7 +45,7 @@ class DiffComments:
     @reads
     async def drafts(self, tx: Tx, number: int, actor: Actor) -> tuple[CommentDraft, ...]:
         """The drafts of `actor` on a task: that of the current diff first, then the newest; none for the operator."""
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self.settings(), number, actor)
         return await _drafts(tx, task, actor.person) if actor.person is not None else ()
 
     @writes
@@ -58,7 +58,7 @@ class DiffComments:
         `UsageError` for a text that is empty or too long or one comment too many, and what a reply would raise.
         """
         person = _person(actor)
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self.settings(), number, actor)
         await Authorization(self.settings).check_speaking(tx, task, actor, picks=False)
         if task.staged is None or task.staged.digest != digest:
             raise ConflictError("stale_digest", f"that is not the current diff of #{number}", "Open the task again.")
@@ -83,13 +83,13 @@ class DiffComments:
     @writes
     async def remove(self, tx: Tx, number: int, digest: str, anchor: LineAnchor, actor: Actor) -> None:
         """Delete the comment of `actor` on a line, if there is one."""
-        await visible_task(tx, number, actor)
+        await visible_task(tx, self.settings(), number, actor)
         await diff_comments.remove(tx, number, _person(actor), digest, anchor)
 
     @writes
     async def discard(self, tx: Tx, number: int, digest: str, actor: Actor) -> None:
         """Delete the draft of `actor` on one diff."""
-        await visible_task(tx, number, actor)
+        await visible_task(tx, self.settings(), number, actor)
         await diff_comments.remove_all(tx, number, _person(actor), digest)
 
     async def send(

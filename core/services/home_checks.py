@@ -12,9 +12,11 @@ from core.model.artifact import Artifact
 from core.model.errors import Problem
 from core.model.event import Event
 from core.model.task import Revision, Task
-from core.model.turn import Turn
+from core.model.turn import SYSTEM, Actor, Turn
 from core.model.webhook_delivery import DUE, FAILED, SENT
+from core.rules.visibility import check_whole_home
 from core.services.queue_control import QueuePause
+from core.settings import SettingsSource
 from core.store import artifacts, deliveries, events, queue_queries, switches, tasks, workers
 from core.store.database import Database, quick_check, to_ms
 from core.store.unit_of_work import Tx, reads
@@ -80,10 +82,12 @@ class HomeChecks:
     """Reads the state of a home for its operator; nothing is masked."""
 
     database: Database
+    settings: SettingsSource
 
     @reads
-    async def counts(self, tx: Tx, since: datetime | None = None) -> HomeCounts:
-        """The counts of the whole home; events from `since` on."""
+    async def counts(self, tx: Tx, since: datetime | None = None, actor: Actor = SYSTEM) -> HomeCounts:
+        """The counts of the whole home; events from `since` on. Raises `RefusedError` for an actor of some teams."""
+        check_whole_home(self.settings(), actor)
         return HomeCounts(
             tasks=await tasks.count_by_state(tx),
             jobs=await queue_queries.count_by_state(tx),

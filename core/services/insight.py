@@ -9,12 +9,17 @@ from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
 from core.model.insight import DAY_MS, Figure, Measure, quantile
+from core.model.turn import SYSTEM, Actor
+from core.rules.visibility import visibility_of
+from core.settings import SettingsSource
 from core.store import events, insight, insight_count
 from core.store.database import Database
 from core.store.unit_of_work import Tx, from_ms, reads, writes
 
 HORIZON_DAYS: Final = 90
 """How far back days are counted, and shown."""
+MAX_MADE: Final = 64
+"""Figures of how many teams and periods are cached."""
 SETTLED_MS: Final = 10 * 60 * 1000
 """A day is final once it is over for so long; what was written at its end is committed by then."""
 K = TypeVar("K", str, int)
@@ -51,8 +56,9 @@ class Insight:
     """Counts days, and reads what was counted; what was read is cached until it is counted anew."""
 
     database: Database
+    settings: SettingsSource
     recount_ms: int = 60_000
-    _made: dict[int, tuple[object, InsightFigures | None]] = field(default_factory=dict)
+    _made: dict[tuple[int, tuple[str, ...] | None], tuple[object, InsightFigures | None]] = field(default_factory=dict)
     _cache: dict[int, tuple[tuple[int, ...], Sequence[Figure]]] = field(default_factory=dict)
 
     async def count_next(self) -> bool:
@@ -90,20 +96,27 @@ class Insight:
         await insight.replace_day(tx, day_ms, figures)
 
     @reads
-    async def figures(self, tx: Tx, days: int) -> InsightFigures:
-        """The figures of the last `days` days, at most `HORIZON_DAYS`, today included."""
+    async def figures(self, tx: Tx, days: int, actor: Actor = SYSTEM) -> InsightFigures:
+        """The figures of the last `days` days, at most `HORIZON_DAYS`, today included.
+
+        An actor of some teams gets those of their repositories; loads of models are of no repository.
+        """
+        names = visibility_of(self.settings(), actor).repositories.names
         today_ms = tx.now_ms - tx.now_ms % DAY_MS
         since_ms = today_ms - (min(days, HORIZON_DAYS) - 1) * DAY_MS
         shown = range(since_ms, today_ms + 1, DAY_MS)
         existing = await _days(tx, since_ms, today_ms)
         counted = await insight.counted_days(tx, since_ms)
-        key, (known, made) = (since_ms, tuple(counted.items())), self._made.get(len(shown), ((), None))
+        made_for = len(shown), names
+        key, (known, made) = (since_ms, tuple(counted.items())), self._made.get(made_for, ((), None))
         if made is not None and known == key:
             return replace(made, missing=sum(day_ms not in counted for day_ms in existing))
-        rows = await self._rows(tx, counted)
+        rows = [row for row in await self._rows(tx, counted) if names is None or row[1].repository in names]
         sums: dict[Measure, dict[str, dict[int, tuple[int, float]]]] = defaultdict(lambda: defaultdict(dict))
         for day_ms, figure in rows:
-            sums[figure.measure][figure.name][(day_ms - since_ms) // DAY_MS] = (figure.count, figure.total)
+            by_day, day = sums[figure.measure][figure.name], (day_ms - since_ms) // DAY_MS
+            count, total = by_day.get(day, (0, 0.0))
+            by_day[day] = count + figure.count, total + figure.total
         timed = [((day_ms - since_ms) // DAY_MS, figure) for day_ms, figure in rows if figure.bins]
         last = counted.get(today_ms)
         made = InsightFigures(
@@ -114,7 +127,9 @@ class Insight:
             counted_at=from_ms(last[1]) if last is not None else None,
             missing=sum(day_ms not in counted for day_ms in existing),
         )
-        self._made[len(shown)] = (key, made)
+        self._made[made_for] = (key, made)
+        if len(self._made) > MAX_MADE:
+            del self._made[next(iter(self._made))]
         return made
 
     async def _rows(self, tx: Tx, counted: Mapping[int, tuple[int, int]]) -> list[tuple[int, Figure]]:

@@ -38,7 +38,7 @@ class JointApprovals:
 
     @reads
     async def _objection(self, tx: Tx, number: int, actor: Actor) -> Problem | None:
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self.settings(), number, actor)
         attention = (await attention_of_all(tx, self.settings(), [task]))[number]
         if attention.people.get(actor.person or "") is not AttentionAction.APPROVE or task.staged is None:
             counts = attention.needs is not None and actor.person in attention.needs.have

@@ -52,7 +52,7 @@ class LiveOutputs:
 
     @reads
     async def _look(self, tx: Tx, number: int, actor: Actor, after: int) -> OutputLook:
-        await visible_task(tx, number, actor)
+        await visible_task(tx, self.settings(), number, actor)
         states = await job_output.states_of_work(tx, number)
         is_running = JobState.RUNNING in states
         pieces = await job_output.after(tx, number, after, MAX_PIECES) if is_running or after else []

@@ -18,6 +18,7 @@ from core.rules.basis import stale_parts
 from core.rules.visibility import visible_task
 from core.services.requests import Requests
 from core.services.staged_diffs import StagedContent, StagedDiffs
+from core.settings import SettingsSource
 from core.store import tasks
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads
@@ -62,6 +63,7 @@ class PartialChanges:
     """
 
     database: Database
+    settings: SettingsSource
     requests: Requests
     diffs: StagedDiffs
 
@@ -100,11 +102,11 @@ class PartialChanges:
     async def _picked_already(self, tx: Tx, number: int, actor: Actor, dedup: str) -> Task | None:
         """The task if this message was accepted before: it was delivered, or its form was sent, a second time."""
         is_known = await tasks.task_of_message(tx, actor.surface or "", dedup) == number
-        return await visible_task(tx, number, actor) if is_known else None
+        return await visible_task(tx, self.settings(), number, actor) if is_known else None
 
     @reads
     async def _task(self, tx: Tx, number: int, actor: Actor) -> Task:
-        return await visible_task(tx, number, actor)
+        return await visible_task(tx, self.settings(), number, actor)
 
 
 def _lines(span: HunkSpan | None) -> dict[str, dict[str, int]] | None:

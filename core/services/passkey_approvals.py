@@ -19,6 +19,7 @@ from core.rules import passkey_ceremony
 from core.rules.visibility import visible_task
 from core.services.approvals import Approvals, VerdictOutcome
 from core.services.passkeys import Passkeys, challenge_row, expired
+from core.settings import SettingsSource
 from core.signing import Keys
 from core.store import passkeys as rows
 from core.store.database import Database
@@ -32,6 +33,7 @@ class PasskeyApprovals:
     """Approvals that the approver's own passkey signs."""
 
     database: Database
+    settings: SettingsSource
     passkeys: Passkeys
     approvals: Approvals
     keys: Keys
@@ -50,7 +52,7 @@ class PasskeyApprovals:
 
     @writes
     async def _begin(self, tx: Tx, number: int, digest: str, actor: Actor, session: str) -> ApprovalStatement:
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self.settings(), number, actor)
         if task.staged is None or task.staged.digest != digest:
             raise ConflictError("stale", f"#{number} no longer has this diff", "Open its page again.")
         statement = ApprovalStatement(

@@ -37,7 +37,7 @@ class PossibleSteps:
     @reads
     async def of_task(self, tx: Tx, number: int, actor: Actor) -> frozenset[TaskStep]:
         """The steps that `actor` can take on task `number` now; raises `NotFoundError`."""
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self.settings(), number, actor)
         may = Authorization(self.settings)
         is_busy = bool(await queue_queries.active_of(tx, number))
         found = set()

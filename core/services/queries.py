@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -17,10 +17,10 @@ from core.model.masking import masked
 from core.model.place import RepositoryScope
 from core.model.task import TaskSummary
 from core.model.turn import SYSTEM, Actor
-from core.rules.visibility import is_visible, is_visible_in, visible_task
+from core.rules.visibility import Visibility, visibility_of, visible_task
 from core.services.queue_control import PauseScope, PauseScopeKind, QueuePause, ScopedPause
 from core.settings import SettingsSource
-from core.store import artifacts, events, queue_queries, switches, tasks
+from core.store import artifacts, events, queue_queries, switches, task_work, tasks
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, to_ms
 from core.store.unit_of_work import Tx, reads
@@ -36,24 +36,37 @@ MAX_ROUNDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
+class OtherTeamsJob:
+    """That a job which an actor cannot see has a place in the queue, so that the places of theirs are true."""
+
+    position: int
+    is_running: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QueueView:
     """The unfinished jobs with their places, and the pauses of all of them, of lanes and of repositories.
 
-    `loading` is the model that each endpoint is loading, as ``endpoint/model``.
+    `loading` is the model that each endpoint is loading, as ``endpoint/model``. `line` has the rows in order with what
+    the actor cannot see between them; it is empty for one who sees all.
     """
 
     paused: QueuePause | None
     rows: tuple[QueueRow, ...]
     pauses: tuple[ScopedPause, ...] = ()
     loading: Mapping[str, str] = field(default_factory=dict)
+    line: tuple[QueueRow | OtherTeamsJob, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The document of ``queue --json``."""
+        """The document of ``queue --json``; `others` are the jobs of other teams, which are only counted."""
+        hidden = [each for each in self.line if isinstance(each, OtherTeamsJob)]
+        waiting = sum(not each.is_running for each in hidden)
         return {
             "paused": self.paused.to_json() if self.paused else None,
             "pauses": [pause.to_json() for pause in self.pauses],
             "jobs": [row.to_json() for row in self.rows],
             "loading": dict(self.loading),
+            "others": {"running": sum(each.is_running for each in hidden), "waiting": waiting},
         }
 
 
@@ -124,17 +137,27 @@ class Queries:
         `NotFoundError` for a task `number` that the actor cannot see.
         """
         if number is not None:
-            await visible_task(tx, number, actor)
+            await visible_task(tx, self.settings(), number, actor)
+        visibility = visibility_of(self.settings(), actor)
         since_ms, last_id, found = to_ms(since) if since else None, after_id, list[Event]()
         for _ in range(MAX_ROUNDS):
             rows = await events.since_with_task(
                 tx, after_id=last_id, number=number, since_ms=since_ms, limit=limit - len(found)
             )
             last_id = rows[-1][0].id if rows else last_id
-            found += [self._masked(event) for event, repo, scope in rows if _sees(actor, event, repo, scope)]
+            found += [self._masked(row[0]) for row in rows if _sees(visibility, *row)]
             if not rows or len(found) == limit:
                 break
         return EventPage(tuple(found), last_id)
+
+    async def visible_numbers(self, numbers: Collection[int], actor: Actor) -> frozenset[int] | None:
+        """Those of the tasks `numbers` that the actor can see; None for one who sees everything, without a look."""
+        visibility = visibility_of(self.settings(), actor)
+        return None if visibility.is_whole else await self._visible_numbers(numbers, visibility)
+
+    @reads
+    async def _visible_numbers(self, tx: Tx, numbers: Collection[int], visibility: Visibility) -> frozenset[int]:
+        return await _visible_among(tx, numbers, visibility)
 
     @reads
     async def newest_event(self, tx: Tx) -> int:
@@ -152,11 +175,16 @@ class Queries:
         from core.rules.queue_places import rows_of  # noqa: PLC0415 - imports the scheduler and the tables of leases
         from core.store import model_loads  # noqa: PLC0415 - as above
 
-        rows = await rows_of(tx, self.settings(), await queue_queries.queue_line(tx, MOST_JOBS))
-        if actor.scope.names is not None:
-            rows = tuple([row for row in rows if is_visible(await tasks.load(tx, row.queued.job.number), actor)])
+        visibility = visibility_of(self.settings(), actor)
+        line = await rows_of(tx, self.settings(), await queue_queries.queue_line(tx, MOST_JOBS))
         pause = QueuePause.from_json(await switches.paused(tx))
-        return QueueView(pause, rows, await _scoped_pauses(tx), await model_loads.loading(tx))
+        pauses = tuple([each for each in await _scoped_pauses(tx) if _sees_pause(visibility, each.scope)])
+        if visibility.is_whole:
+            return QueueView(pause, line, pauses, await model_loads.loading(tx))
+        own = await _visible_among(tx, {row.queued.job.number for row in line}, visibility)
+        shown = tuple(row if row.queued.job.number in own else _hidden(row) for row in line)
+        rows = tuple(row for row in line if row.queued.job.number in own)
+        return QueueView(pause, rows, pauses, await model_loads.loading(tx), line=shown)
 
     @reads
     async def any_in_work(self, tx: Tx) -> bool:
@@ -169,15 +197,15 @@ class Queries:
         return await queue_queries.progress(tx)
 
     @reads
-    async def activity(self, tx: Tx, number: int) -> TaskActivity:
+    async def activity(self, tx: Tx, number: int, actor: Actor = SYSTEM) -> TaskActivity:
         """The state and the unfinished jobs of task `number`; raises `NotFoundError`."""
-        task = await tasks.load(tx, number)
+        task = await visible_task(tx, self.settings(), number, actor)
         return TaskActivity(task.state, tuple(await queue_queries.active_of(tx, number)))
 
     @reads
     async def artifact_of(self, tx: Tx, number: int, revision: int, name: str, actor: Actor) -> Artifact:
         """The artifact of a task that the actor can see; raises `NotFoundError`."""
-        await visible_task(tx, number, actor)
+        await visible_task(tx, self.settings(), number, actor)
         artifact = await artifacts.find(tx, number, revision, name)
         if artifact is None:
             raise NotFoundError("no_such_artifact", f"#{number} has no such artifact in revision {revision}")
@@ -192,6 +220,20 @@ class Queries:
         return replace(event, body=canonical(masked(body, self.settings().mask)))
 
 
+async def _visible_among(tx: Tx, numbers: Collection[int], visibility: Visibility) -> frozenset[int]:
+    rows = await task_work.linked(tx, numbers)
+    return frozenset(each.number for each in rows if visibility.shows(each.repo, each.scope, each.requester))
+
+
+def _hidden(row: QueueRow) -> OtherTeamsJob:
+    return OtherTeamsJob(row.place.position, is_running=row.queued.job.state is JobState.RUNNING)
+
+
+def _sees_pause(visibility: Visibility, scope: PauseScope) -> bool:
+    """Whether a pause may be shown; lanes are of the whole home, and repositories of their team."""
+    return scope.kind is not PauseScopeKind.REPOSITORY or visibility.teams.covers(scope.name)
+
+
 async def _scoped_pauses(tx: Tx) -> tuple[ScopedPause, ...]:
     pauses = await switches.paused_scopes(tx)
     return tuple(
@@ -200,8 +242,8 @@ async def _scoped_pauses(tx: Tx) -> tuple[ScopedPause, ...]:
     )
 
 
-def _sees(actor: Actor, event: Event, repo: str | None, scope: RepositoryScope) -> bool:
-    """Whether an actor may see an event of a task in `repo`, or of the whole system."""
+def _sees(visibility: Visibility, event: Event, repo: str | None, scope: RepositoryScope, requester: str) -> bool:
+    """Whether an event of a task in `repo`, or of the whole system, may be seen."""
     if event.number == events.SYSTEM:
-        return actor.scope.names is None
-    return is_visible_in(repo, scope, actor)
+        return visibility.is_whole
+    return visibility.shows(repo, scope, requester)

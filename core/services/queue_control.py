@@ -12,7 +12,7 @@ from core.model.errors import ConflictError, NotFoundError, UsageError
 from core.model.job import Job, JobState
 from core.model.turn import Actor
 from core.rules.authorization import Authorization
-from core.rules.visibility import visible_task
+from core.rules.visibility import visibility_of, visible_task
 from core.settings import SettingsSource
 from core.store import cards, events, queue_queries, switches, turns
 from core.store.database import Database
@@ -107,7 +107,7 @@ class QueueControl:
     @writes
     async def pause(self, tx: Tx, actor: Actor, reason: str, scope: PauseScope | None = None) -> QueuePause:
         """Pause the queue, or what is in `scope`: running jobs finish, no other starts, requests are accepted."""
-        Authorization(self.settings).may_pause_queue(actor, "pause")
+        Authorization(self.settings).may_pause_queue(actor, "pause", self._own_repository(actor, scope))
         pause = QueuePause(reason, actor.person)
         await switches.set_pause(tx, pause.to_json(), actor.person, self._checked(scope))
         return pause
@@ -115,7 +115,7 @@ class QueueControl:
     @writes
     async def resume(self, tx: Tx, actor: Actor, scope: PauseScope | None = None) -> None:
         """Let workers claim jobs again; the pause of another scope stays."""
-        Authorization(self.settings).may_pause_queue(actor, "resume")
+        Authorization(self.settings).may_pause_queue(actor, "resume", self._own_repository(actor, scope))
         named = (scope.kind.value, scope.name) if scope is not None else None
         if named is not None and named not in await switches.paused_scopes(tx):
             self._checked(scope)
@@ -126,7 +126,7 @@ class QueueControl:
     async def move(self, tx: Tx, actor: Actor, number: int, move: QueueMove) -> None:
         """Move the waiting job of a task to another place in the order; raises `ConflictError` if it has begun."""
         Authorization(self.settings).may_pause_queue(actor, "reorder")
-        task = await visible_task(tx, number, actor, lock=True)
+        task = await visible_task(tx, self.settings(), number, actor, lock=True)
         job = await self._waiting_job(tx, number)
         rank_ms = await self._rank_for(tx, actor, number, move)
         if not await turns.place(tx, job.id, rank_ms):
@@ -143,7 +143,7 @@ class QueueControl:
             return first - 1 if move.to is MoveTo.FIRST else last + 1
         if move.before is None or move.before == number:
             raise UsageError("before_itself", f"#{number} cannot go before itself", "Name another task.")
-        await visible_task(tx, move.before, actor)
+        await visible_task(tx, self.settings(), move.before, actor)
         return (await self._waiting_job(tx, move.before)).rank_ms - 1
 
     async def _waiting_job(self, tx: Tx, number: int) -> Job:
@@ -157,6 +157,13 @@ class QueueControl:
             mend = advise("See what it waits for with ", Suggestion(CommandName.WHY, number), ".")
             raise ConflictError("waits_for_task", f"#{number} waits for another task, so it has no place yet", mend)
         raise ConflictError("not_queued", f"#{number} has no job in the queue", "Only a task that waits can be moved.")
+
+    def _own_repository(self, actor: Actor, scope: PauseScope | None) -> str | None:
+        """The repository that is to be paused, if it is one of the actor's; its own operators may pause it."""
+        is_repository = scope is not None and scope.kind is PauseScopeKind.REPOSITORY
+        if scope is None or not is_repository or not visibility_of(self.settings(), actor).teams.covers(scope.name):
+            return None
+        return scope.name
 
     def _checked(self, scope: PauseScope | None) -> tuple[str, str] | None:
         """The scope as it is stored; raises `NotFoundError` for a lane or repository that is not configured."""

@@ -11,6 +11,7 @@ from core.model.task import FailureRule
 from core.model.turn import Actor
 from core.model.workflow import values_of
 from core.rules.repository_scope import offered_repositories
+from core.rules.visibility import requesting_actor, visibility_of, visible_names, visible_repository
 from core.settings import Settings
 
 MAX_TEXT_BYTES: Final = 64 * 1024
@@ -28,24 +29,31 @@ def checked_text(text: str) -> str:
     return text
 
 
-def resolved_repository(settings: Settings, actor: Actor, repo: str | None) -> str | None:
-    """The repository of a request that names `repo`: that one, else the only one in the actor's scope, else None.
+def requested_repository(settings: Settings, actor: Actor, repo: str | None) -> str | None:
+    """The repository of a request that names `repo`: that one, else the only one that the actor may ask for, else None.
 
-    Raises `RefusedError` for one outside the scope, and if no repository of the scope is configured.
+    Raises `NotFoundError` for one that is not configured or is another team's, `RefusedError` for one that the channel
+    is not for, and if there is none to choose from.
     """
-    named = actor.scope.resolve(repo)
+    if repo is not None:
+        if actor.scope.names is not None:
+            visibility_of(settings, actor).repositories.check(repo)
+        return visible_repository(settings, actor, repo).name
+    named = actor.scope.resolve(None)
     if named is not None:
-        return named
-    names = offered_repositories(settings, actor.scope)
+        return visible_repository(settings, actor, named).name
+    names = offered_repositories(settings, requesting_actor(settings, actor).scope)
     return names[0] if len(names) == 1 else None
 
 
-def check_names(settings: Settings, repo: str | None, lane: str | None) -> None:
-    """Raise `UsageError` for a repository or a lane that is not configured."""
-    if repo is not None:
-        settings.repository(repo)
-    if lane is not None and lane not in settings.lanes:
-        known = ", ".join(sorted(settings.lanes)) or "none"
+def check_lane(settings: Settings, actor: Actor, repo: str | None, lane: str | None) -> None:
+    """Raise `UsageError` for a lane that is not configured, or that no rule opens for a repository of the actor's."""
+    if lane is None:
+        return
+    names = [repo] if repo is not None else visible_names(settings, visibility_of(settings, actor))
+    lanes = {name for each in names for name in settings.policy.lanes_of(each)} & settings.lanes.keys()
+    if lane not in lanes:
+        known = ", ".join(sorted(lanes)) or "none"
         raise UsageError("no_such_lane", f"no lane called {lane!r} is configured", f"Known: {known}.")
 
 

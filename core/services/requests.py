@@ -22,14 +22,14 @@ from core.ports.reporting import Milestones
 from core.rules.authorization import Authorization
 from core.rules.basis import next_basis, picked_basis
 from core.rules.conversation import notify_of_outcome, show_where_asked
-from core.rules.visibility import visible_task
+from core.rules.visibility import requesting_actor, visible_task
 from core.services.first_reading import FirstReading, ProposedReply
 from core.services.request_checks import (
     check_dependency,
-    check_names,
+    check_lane,
     checked_parameters,
     checked_text,
-    resolved_repository,
+    requested_repository,
 )
 from core.services.request_limits import check_request_limits
 from core.settings import Settings, SettingsSource
@@ -89,9 +89,9 @@ class Requests:
         text = checked_text(request.text)
         check_dependency(request.after, request.if_failed)
         settings = self._settings()
-        self._authorization.check_role(request.actor, Role.REQUESTER)
-        request = replace(request, repo=resolved_repository(settings, request.actor, request.repo))
-        check_names(settings, request.repo, request.lane)
+        request = replace(request, repo=requested_repository(settings, request.actor, request.repo))
+        self._authorization.check_role(request.actor, Role.REQUESTER, request.repo)
+        check_lane(settings, request.actor, request.repo, request.lane)
         if self._reading is not None:
             self._reading.check_request(text, request.lane)
         columns = self._columns_of(request, settings, text)
@@ -114,7 +114,7 @@ class Requests:
         about = QueueKeys(columns["requester"], request.lane, request.repo)
         await check_request_limits(tx, self._settings(), about)
         if request.after is not None:
-            await visible_task(tx, request.after, request.actor)
+            await visible_task(tx, self._settings(), request.after, request.actor)
         number = await self._begin(
             tx,
             TaskRow(id=tx.new_id("task"), **columns, created_ms=tx.now_ms, updated_ms=tx.now_ms),
@@ -132,7 +132,7 @@ class Requests:
         return {
             "state": START.to.value,
             "repo": request.repo,
-            "scope": request.actor.scope.to_json(),
+            "scope": requesting_actor(settings, request.actor).scope.to_json(),
             "requester": settings.people.named(request.actor.person or "").name,
             "surface": request.actor.surface or "",
             "title": Intent(text).titled(settings.mask),
@@ -158,7 +158,7 @@ class Requests:
     @reads
     async def check_speaking(self, tx: Tx, number: int, actor: Actor, *, picks: bool = False) -> None:
         """Raise if `actor` may not reply to a task now; used before they are asked for the text."""
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self._settings(), number, actor)
         await self._authorization.check_speaking(tx, task, actor, picks=picks)
 
     async def pick(
@@ -187,7 +187,7 @@ class Requests:
         self, tx: Tx, number: int, draft: TurnDraft, selection: PartSelection | None
     ) -> Task:
         actor = draft.actor
-        task = await visible_task(tx, number, actor, lock=True)
+        task = await visible_task(tx, self._settings(), number, actor, lock=True)
         if draft.dedup is not None and await tasks.task_of_message(tx, actor.surface or "", draft.dedup):
             return task
         await self._authorization.check_speaking(tx, task, actor, picks=selection is not None)
@@ -222,7 +222,7 @@ class Requests:
     @writes
     async def cancel(self, tx: Tx, number: int, actor: Actor) -> Task:
         """Stop a task that has not reached the forge; a published task returns to its published revision."""
-        task = await visible_task(tx, number, actor, lock=True)
+        task = await visible_task(tx, self._settings(), number, actor, lock=True)
         self._authorization.may_stop(task, actor)
         if task.state is State.APPROVED and any(job.fence for job in await queue_queries.active_of(tx, number)):
             raise ConflictError(  # also while no worker has the job: a dead one may have pushed
@@ -234,8 +234,8 @@ class Requests:
     @writes
     async def merge(self, tx: Tx, number: int, actor: Actor, origin: MessageOrigin = NOWHERE) -> Task:
         """Owe the merge of a published task's pull request; the writer at `origin` is notified of its outcome."""
-        task = await visible_task(tx, number, actor, lock=True)
-        self._authorization.check_role(actor, Role.APPROVER)
+        task = await visible_task(tx, self._settings(), number, actor, lock=True)
+        self._authorization.check_role(actor, Role.APPROVER, task.repo)
         advance(task, Fact.MERGE_ASKED)
         opened = task.pull_request
         published = await tasks.revision_of(tx, number, opened.revision) if opened else None
@@ -251,8 +251,8 @@ class Requests:
         Returns the number of the task to look at next. A new task is shown at `origin`; the outcome of a closing is
         reported to the writer at `origin`.
         """
-        task = await visible_task(tx, number, actor, lock=True)
-        self._authorization.check_role(actor, Role.REQUESTER)
+        task = await visible_task(tx, self._settings(), number, actor, lock=True)
+        self._authorization.check_role(actor, Role.REQUESTER, task.repo)
         if task.state is State.PUBLISHED:
             self._authorization.may_stop(task, actor)
             await self._owe_once(tx, task, Fact.CLOSE_ASKED, actor)

@@ -11,6 +11,7 @@ from core.model.turn import Actor
 from core.ports.repository import Repository
 from core.rules.visibility import visible_task
 from core.services.staged_diffs import StagedContent
+from core.settings import SettingsSource
 from core.store import tasks
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database
@@ -49,6 +50,7 @@ class RevisionComparisons:
     """Compares revisions of a task, within the scope of an actor."""
 
     database: Database
+    settings: SettingsSource
     files: ArtifactFiles
     repository: Callable[[str], Repository]
 
@@ -72,7 +74,7 @@ class RevisionComparisons:
     async def _pair(
         self, tx: Tx, number: int, first: int, second: int, actor: Actor
     ) -> tuple[str, ComparedRevision, ComparedRevision]:
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self.settings(), number, actor)
         pair = []
         for n in (first, second):
             revision = await tasks.revision_of(tx, number, n)

@@ -12,8 +12,9 @@ from core.model.provenance import CheckResult, Usage, summed
 from core.model.task import Revision
 from core.model.turn import Actor
 from core.model.worked import LeaseSpan, WorkedJob
-from core.rules.visibility import is_visible_in, visible_task
+from core.rules.visibility import visibility_of, visible_task
 from core.services.task_work import TaskWork, TaskWorks
+from core.settings import SettingsSource
 from core.store import run_siblings
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads
@@ -72,6 +73,7 @@ class RunComparisons:
     """Compares runs, and finds runs that are worth comparing, within the scope of an actor."""
 
     database: Database
+    settings: SettingsSource
     works: TaskWorks
 
     async def of(self, number: int, revision: int, actor: Actor) -> RunFigures:
@@ -86,9 +88,14 @@ class RunComparisons:
     @reads
     async def siblings(self, tx: Tx, number: int, actor: Actor) -> list[tuple[int, int]]:
         """The newest (task, revision) that the schedule of task `number` made, without itself; empty without one."""
-        await visible_task(tx, number, actor)
-        rows = await run_siblings.of_schedule(tx, number, MAX_SIBLINGS)
-        return [(each, revision) for each, revision, repo, scope in rows if is_visible_in(repo, scope, actor)]
+        settings = self.settings()
+        await visible_task(tx, settings, number, actor)
+        visibility, rows = visibility_of(settings, actor), await run_siblings.of_schedule(tx, number, MAX_SIBLINGS)
+        return [
+            (each, revision)
+            for each, revision, repo, scope, requester in rows
+            if visibility.shows(repo, scope, requester)
+        ]
 
 
 def figures_of(work: TaskWork, revision: Revision) -> RunFigures:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.errors import NotFoundError, Problem, UsageError
 from core.model.lifecycle import State
-from core.model.place import Place
+from core.model.place import EVERY_REPOSITORY, Place
 from core.model.role import Role
 from core.model.schedule import ACTIVE, PAUSED, Schedule, zone_named
-from core.model.turn import Actor
+from core.model.turn import SYSTEM, Actor
 from core.rules.authorization import Authorization
+from core.rules.visibility import visibility_of
+from core.services.request_checks import check_lane, requested_repository
 from core.settings import Settings, SettingsSource
 from core.store import events, schedules, tasks
 from core.store.database import Database
@@ -112,10 +114,10 @@ class Schedules:
     async def add(self, wanted: WantedSchedule) -> Schedule:
         """Add a recurring request of `wanted.actor`; raises `UsageError` or `RefusedError`."""
         settings = self.settings()
-        Authorization(self.settings).check_role(wanted.actor, Role.REQUESTER)
         rule, zone = self.read_recurrence(wanted.when), wanted.zone or settings.zone
         zone_named(zone)
         planned = _planned(settings, wanted)
+        Authorization(self.settings).check_role(wanted.actor, Role.REQUESTER, planned.repo)
         await self.check(planned)
         return await self._add(wanted, planned, rule, zone)
 
@@ -148,9 +150,14 @@ class Schedules:
         return schedule
 
     @reads
-    async def list(self, tx: Tx, person: str | None = None) -> tuple[Schedule, ...]:
-        """All recurring requests, or those of one person; the oldest first."""
-        return tuple(await schedules.listed(tx, person))
+    async def list(self, tx: Tx, actor: Actor = SYSTEM, *, own: bool = False) -> tuple[Schedule, ...]:
+        """The recurring requests that `actor` can see, or only their `own`; the oldest first."""
+        listed = await schedules.listed(tx, actor.person if own else None)
+        return tuple([each for each in listed if self._is_visible(each, actor)])
+
+    def _is_visible(self, schedule: Schedule, actor: Actor) -> bool:
+        """Whether a schedule belongs to a team of the actor's."""
+        return visibility_of(self.settings(), actor).owns(schedule.repo, EVERY_REPOSITORY, schedule.person)
 
     @writes
     async def pause(self, tx: Tx, name: str, actor: Actor) -> Schedule:
@@ -229,11 +236,13 @@ class Schedules:
 
     async def _changeable(self, tx: Tx, name: str, actor: Actor) -> Schedule:
         """The schedule, if `actor` may change it: its author, a maintainer, or the operator (no person at all)."""
-        schedule = await schedules.get(tx, await _full_id(tx, name.lower()), lock=True)
+        ids = [each.id for each in await schedules.listed(tx, None) if self._is_visible(each, actor)]
+        full_id = _full_id(ids, name.lower())
+        schedule = await schedules.get(tx, full_id, lock=True) if full_id in ids else None
         if schedule is None:
             mend = advise("See them with ", Suggestion(CommandName.SCHEDULES), ".")
             raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", mend)
-        Authorization(self.settings).may_change_schedule(schedule.id, schedule.person, actor)
+        Authorization(self.settings).may_change_schedule(schedule.id, schedule.person, actor, schedule.repo)
         return schedule
 
 
@@ -251,7 +260,8 @@ async def _paused_run(tx: Tx, schedule: Schedule) -> int | None:
 
 def _planned(settings: Settings, wanted: WantedSchedule) -> PlannedRequest:
     """The request to be made, checked against the configuration; raises outside the actor's scope."""
-    repo = wanted.actor.scope.resolve(wanted.repo)
+    repo = wanted.repo or wanted.actor.scope.resolve(None)
+    repo = requested_repository(settings, wanted.actor, repo) if repo is not None else None
     person = settings.people.named(wanted.actor.person or "")
     text = wanted.text.strip()
     if not text or len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
@@ -260,11 +270,7 @@ def _planned(settings: Settings, wanted: WantedSchedule) -> PlannedRequest:
         raise UsageError("not_text", "the text is not valid Unicode", "Type it again as UTF-8.")
     if wanted.missed not in MISSED:
         raise UsageError("bad_missed", f"{wanted.missed!r} is not known", f"Say {' or '.join(MISSED)}.")
-    if repo is not None:
-        settings.repository(repo)
-    if wanted.lane is not None and wanted.lane not in settings.lanes:
-        known = f"Known: {', '.join(sorted(settings.lanes)) or 'none'}."
-        raise UsageError("no_such_lane", f"no lane called {wanted.lane!r} is configured", known)
+    check_lane(settings, wanted.actor, repo, wanted.lane)
     if wanted.parameters and wanted.lane is None:
         message = f"it is not clear which lane's parameter {next(iter(wanted.parameters))} is"
         raise UsageError("which_lane", message, "Name the lane that has them with --lane.")
@@ -278,12 +284,12 @@ def _planned(settings: Settings, wanted: WantedSchedule) -> PlannedRequest:
     )
 
 
-async def _full_id(tx: Tx, start: str) -> str:
-    """The only id that begins with `start`, with ``sch_`` or without; `start` itself if there is none."""
+def _full_id(known: Sequence[str], start: str) -> str:
+    """The only one of these ids that begins with `start`, with ``sch_`` or without; `start` itself if there is none."""
     if start.removeprefix("sch_") == "":
         return start
     start = start if start.startswith("sch_") else f"sch_{start}"
-    ids = await schedules.beginning(tx, start, MOST_NAMED + 1)
+    ids = [each for each in sorted(known) if each.startswith(start)]
     if start in ids or not ids:
         return start
     if len(ids) > 1:

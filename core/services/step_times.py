@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.model.step_time import StepTime, critical_path
 from core.model.turn import Actor
 from core.rules.visibility import visible_task
+from core.settings import SettingsSource
 from core.store import step_times
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads
@@ -37,11 +38,12 @@ class StepTimes:
     """Reads when the steps of workflows ran, within the scope of an actor."""
 
     database: Database
+    settings: SettingsSource
 
     @reads
     async def of(self, tx: Tx, number: int, actor: Actor) -> tuple[WorkflowRun, ...]:
         """The runs of workflows for task `number`; raises `NotFoundError`, also outside the actor's scope."""
-        await visible_task(tx, number, actor)
+        await visible_task(tx, self.settings(), number, actor)
         return tuple(
             WorkflowRun(job, revision, tuple(steps), frozenset(step.name for step in critical_path(steps)))
             for job, revision, steps in await step_times.of_task(tx, number)

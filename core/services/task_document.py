@@ -15,7 +15,7 @@ from core.model.turn import SYSTEM, Actor, Turn
 from core.rules.budgets import people_who_may_extend
 from core.rules.queue_place import QueuePlace, place_of
 from core.rules.quorum import needs_of
-from core.rules.visibility import visible_task
+from core.rules.visibility import visibility_of, visible_task
 from core.settings import Settings, SettingsSource
 from core.store import artifacts, queue_queries, tasks
 from core.store.database import Database
@@ -121,16 +121,19 @@ class TaskDocuments:
     @reads
     async def document(self, tx: Tx, number: int, actor: Actor = SYSTEM) -> TaskDocument:
         """The document of task `number` as it is now; raises `NotFoundError`, also outside the actor's scope."""
-        return await read_document(tx, self.settings(), await visible_task(tx, number, actor))
+        return await read_document(tx, self.settings(), await visible_task(tx, self.settings(), number, actor))
 
     @reads
     async def awaiting(self, tx: Tx, person: str) -> tuple[TaskDocument, ...]:
         """The tasks that wait for this person's verdict or answer, the oldest first of each state."""
-        settings, awaiting = self.settings(), []
+        settings, awaiting = self.settings(), list[TaskDocument]()
+        visibility = visibility_of(settings, Actor(person))
+        names = visibility.repositories.names
         for state in (State.STAGED, State.ASKING):
-            for summary in reversed(await tasks.summaries(tx, state=state, limit=MAX_AWAITING)):
-                document = await read_document(tx, settings, await tasks.load(tx, summary.number))
-                if _awaits(document, person):
+            for summary in reversed(await tasks.summaries(tx, state=state, limit=MAX_AWAITING, names=names)):
+                task = await tasks.load(tx, summary.number)
+                document = await read_document(tx, settings, task) if visibility.shows_task(task) else None
+                if document is not None and _awaits(document, person):
                     awaiting.append(document)
         return tuple(awaiting)
 

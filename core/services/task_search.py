@@ -10,7 +10,8 @@ from core.model.place import RepositoryScope
 from core.model.task import TaskSummary
 from core.model.task_filter import TaskFilter, TaskPage
 from core.model.turn import SYSTEM, Actor
-from core.rules.visibility import is_visible_in
+from core.rules.visibility import Visibility, visibility_of
+from core.settings import SettingsSource
 from core.store import search, tasks
 from core.store.database import Database
 from core.store.tables import TaskRow
@@ -28,12 +29,13 @@ class TaskSearch:
     """Lists tasks, the newest first."""
 
     database: Database
+    settings: SettingsSource
 
-    async def first(self, wanted: TaskFilter, limit: int) -> tuple[TaskSummary, ...]:
-        """The first `limit` tasks that match, for the operator; reads as many pages as it takes."""
+    async def first(self, wanted: TaskFilter, limit: int, actor: Actor = SYSTEM) -> tuple[TaskSummary, ...]:
+        """The first `limit` tasks that match, that the actor can see; reads as many pages as it takes."""
         found: list[TaskSummary] = []
         while True:
-            page = await self.page(wanted, limit - len(found))
+            page = await self.page(wanted, limit - len(found), actor)
             found += page.tasks
             if page.next_before is None or len(found) >= limit:
                 return tuple(found)
@@ -42,25 +44,31 @@ class TaskSearch:
     @reads
     async def page(self, tx: Tx, wanted: TaskFilter, limit: int, actor: Actor = SYSTEM) -> TaskPage:
         """At most `limit` tasks that match `wanted` and that the actor can see."""
-        found: list[TaskRow] = []
+        found, visibility = list[TaskRow](), visibility_of(self.settings(), actor)
         before, examined, batch = wanted.before or FIRST, 0, limit + 1
         while len(found) <= limit and examined < MAX_EXAMINED:
-            rows, last = await self._rows(tx, replace(wanted, before=before), batch, actor)
-            found += [row for row in rows if is_visible_in(row.repo, RepositoryScope.from_json(row.scope), actor)]
+            rows, last = await self._rows(tx, replace(wanted, before=before), batch, visibility)
+            found += [row for row in rows if _is_shown(row, visibility)]
             if last is None:
                 return _page(found, limit, None)
             before, examined, batch = last, examined + batch, min(4 * batch, MAX_BATCH)
         return _page(found, limit, before)
 
-    async def _rows(self, tx: Tx, wanted: TaskFilter, limit: int, actor: Actor) -> tuple[Sequence[TaskRow], int | None]:
+    async def _rows(
+        self, tx: Tx, wanted: TaskFilter, limit: int, visibility: Visibility
+    ) -> tuple[Sequence[TaskRow], int | None]:
         """The next rows, and the number below which to go on; None after the last ones."""
-        names = actor.scope.names
+        names = visibility.repositories.names
         if wanted.search is None:
             rows = await search.listed(tx, wanted, limit=limit, names=names)
             return rows, rows[-1].number if len(rows) == limit else None
-        numbers = await search.matching(tx, wanted.search, wanted.before or FIRST, limit)
+        numbers = await search.matching(tx, wanted.search, wanted.before or FIRST, limit, names)
         rows = await search.listed(tx, wanted, limit=limit, names=names, among=numbers) if numbers else []
         return rows, numbers[-1] if len(numbers) == limit else None
+
+
+def _is_shown(row: TaskRow, visibility: Visibility) -> bool:
+    return visibility.shows(row.repo, RepositoryScope.from_json(row.scope), row.requester)
 
 
 def _page(found: Sequence[TaskRow], limit: int, next_before: int | None) -> TaskPage:

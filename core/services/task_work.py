@@ -12,7 +12,7 @@ from core.model.masking import masked
 from core.model.task import Revision, Task
 from core.model.turn import Actor
 from core.model.worked import JournalEntry, LeaseSpan, LinkedTask, RevisionCost, WorkedJob
-from core.rules.visibility import is_visible_in, visible_task
+from core.rules.visibility import visibility_of, visible_task
 from core.settings import SettingsSource
 from core.store import task_work, tasks
 from core.store.database import Database
@@ -58,7 +58,7 @@ class TaskWorks:
     @reads
     async def of(self, tx: Tx, number: int, actor: Actor) -> TaskWork:
         """The work on task `number`; raises `NotFoundError`, also outside the actor's scope."""
-        task = await visible_task(tx, number, actor)
+        task = await visible_task(tx, self.settings(), number, actor)
         jobs, mask = await task_work.jobs_of(tx, number), self.settings().mask
         running = [each.job.id for each in jobs if each.job.state is JobState.RUNNING]
         entries = await task_work.journal_tail(tx, running, MAX_JOURNAL) if running else []
@@ -78,7 +78,7 @@ class TaskWorks:
 
         Of tasks outside the actor's scope nothing is shown, not even that they exist.
         """
-        await visible_task(tx, number, actor)
+        await visible_task(tx, self.settings(), number, actor)
         found = {each.number: each for each in await task_work.linked(tx, [number])}
         above = found[number].after
         while above is not None and above not in found and len(found) < MAX_LINKED:
@@ -93,8 +93,8 @@ class TaskWorks:
             is_cut = len(found) + len(fresh) > MAX_LINKED
             found |= {each.number: each for each in fresh[: MAX_LINKED - len(found)]}
             layer = [each.number for each in fresh]
-        seen = [each for each in found.values() if is_visible_in(each.repo, each.scope, actor)]
-        mask = self.settings().mask
+        visibility, mask = visibility_of(self.settings(), actor), self.settings().mask
+        seen = [each for each in found.values() if visibility.shows(each.repo, each.scope, each.requester)]
         return TaskGraph(tuple(replace(each, title=mask(each.title)) for each in _by_number(seen)), is_cut)
 
     def _shown(self, revision: Revision) -> Revision:

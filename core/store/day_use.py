@@ -20,25 +20,35 @@ from core.store.unit_of_work import Tx
 async def used_up(tx: Tx, limit: Limit, use: DayUse, most: float, people: People) -> frozenset[str]:
     """The keys of a limit whose use in the last 24 hours has reached `most`."""
     entries = _entries(tx, use)
-    key = _key_column(entries, limit)
+    used = await _sums(tx, entries, _key_column(entries, limit))
+    if limit.scope is LimitScope.TEAM:
+        used = {role: sum(used.get(name, 0) for name in members) for role, members in limit.teams(people).items()}
+    if owned := limit.repositories(people):
+        by_repository = await _sums(tx, entries, entries.c.repository)
+        used |= {team: sum(by_repository.get(name, 0) for name in names) for team, names in owned.items()}
+    return frozenset(
+        name for name, total in used.items() if total >= most and (limit.keys is None or name in limit.keys)
+    )
+
+
+async def _sums(tx: Tx, entries: Subquery, key: Any) -> dict[str, float]:
+    """What was used in the last 24 hours by each value of a column."""
     amount = func.sum(entries.c.amount)
     rows = await tx.session.execute(
         select(key, amount).where(entries.c.at_ms > tx.now_ms - DAY_MS, key.is_not(None)).group_by(key)
     )
-    used = {str(name): float(total or 0) for name, total in rows}
-    if limit.scope is LimitScope.TEAM:
-        used = {team: sum(used.get(name, 0) for name in members) for team, members in limit.teams(people).items()}
-    return frozenset(
-        name for name, total in used.items() if total >= most and (limit.keys is None or name in limit.keys)
-    )
+    return {str(name): float(total or 0) for name, total in rows}
 
 
 async def free_at_ms(tx: Tx, limit: Limit, use: DayUse, most: float, key: str, people: People) -> int | None:
     """When the use of `key` in 24 hours is less than `most` again if nothing is added; None if it is less now."""
     entries = _entries(tx, use)
     members: Collection[str] = limit.teams(people).get(key, ()) if limit.scope is LimitScope.TEAM else (key,)
+    column = _key_column(entries, limit)
+    if (owned := limit.repositories(people).get(key)) is not None:
+        column, members = entries.c.repository, owned
     newer = func.sum(entries.c.amount).over(order_by=entries.c.at_ms.desc(), rows=(None, 0)).label("newer")
-    of_key = _key_column(entries, limit).in_(list(members)), entries.c.at_ms > tx.now_ms - DAY_MS
+    of_key = column.in_(list(members)), entries.c.at_ms > tx.now_ms - DAY_MS
     sums = select(entries.c.at_ms, newer).where(*of_key).subquery()
     last = await tx.session.execute(select(func.max(sums.c.at_ms)).where(sums.c.newer >= most))
     at_ms = last.scalar_one_or_none()

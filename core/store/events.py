@@ -103,10 +103,13 @@ async def since(
 
 async def since_with_task(
     tx: Tx, *, after_id: int, number: int | None, since_ms: int | None, limit: int
-) -> list[tuple[Event, str | None, RepositoryScope]]:
-    """Like `since`, with the repository and the scope of each event's task (None and no limits for the system's)."""
+) -> list[tuple[Event, str | None, RepositoryScope, str]]:
+    """Like `since`, with the repository, the scope and the requester of each event's task.
+
+    They are None, no limits and empty for an event of the system.
+    """
     query = (
-        select(EventRow, TaskRow.repo, TaskRow.scope)
+        select(EventRow, TaskRow.repo, TaskRow.scope, TaskRow.requester)
         .outerjoin(TaskRow, col(TaskRow.number) == col(EventRow.number))
         .where(col(EventRow.id) > after_id)
     )
@@ -115,7 +118,7 @@ async def since_with_task(
     if since_ms is not None:
         query = query.where(EventRow.at_ms >= since_ms)
     rows = await tx.session.exec(query.order_by(col(EventRow.id)).limit(limit))
-    return [(_event(row), repo, RepositoryScope.from_json(scope)) for row, repo, scope in rows]
+    return [(_event(row), repo, RepositoryScope.from_json(scope), by or "") for row, repo, scope, by in rows]
 
 
 async def numbers_between(tx: Tx, since_ms: int, until_ms: int) -> tuple[int, ...]:

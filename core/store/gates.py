@@ -104,6 +104,9 @@ class Gates:
         for members in limit.teams(self.people).values():
             count = running.where(col(other.person).in_(members)).scalar_subquery()
             yield or_(job.person.not_in(members), count < most)
+        for names in limit.repositories(self.people).values():
+            count = running.where(col(other.repository).in_(names)).scalar_subquery()
+            yield or_(job.repository.is_(None), job.repository.not_in(names), count < most)
         if limit.scope is not LimitScope.TEAM:
             mine = getattr(job, _COLUMN[limit.scope])
             count = running.where(col(getattr(other, _COLUMN[limit.scope])) == mine).scalar_subquery()
@@ -115,6 +118,8 @@ class Gates:
             column = job.lane if gate.limit == "lane" else job.repository
             return or_(column.is_(None), column != gate.key)
         for limit in self.limits:
+            if limit.name == gate.limit and (names := limit.repositories(self.people).get(gate.key)) is not None:
+                return or_(job.repository.is_(None), job.repository.not_in(names))
             if limit.name == gate.limit and limit.scope is LimitScope.TEAM:
                 return and_(job.person.not_in(limit.teams(self.people).get(gate.key, ())))
             if limit.name == gate.limit:

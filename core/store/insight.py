@@ -21,6 +21,7 @@ async def replace_day(tx: Tx, day_ms: int, figures: Iterable[Figure]) -> None:
             "day_ms": day_ms,
             "measure": figure.measure.value,
             "name": figure.name,
+            "repository": figure.repository,
             "count": figure.count,
             "total": figure.total,
             "bins": {str(key): count for key, count in figure.bins.items()},
@@ -48,9 +49,12 @@ async def first_task_ms(tx: Tx, since_ms: int) -> int | None:
 async def since(tx: Tx, since_ms: int) -> list[tuple[int, Figure]]:
     """The day and the figures of all days from `since_ms` on, in their order."""
     row = DayFigureRow
-    columns = (row.day_ms, row.measure, row.name, row.count, row.total, row.bins)
+    columns = (row.day_ms, row.measure, row.name, row.count, row.total, row.bins, row.repository)
     query = select(*map(col, columns)).where(col(row.day_ms) >= since_ms).order_by(col(row.day_ms))
     return [
-        (day, Figure(Measure(measure), name, count, total, {int(key): value for key, value in bins.items()}))
-        for day, measure, name, count, total, bins in await tx.session.execute(query)
+        (
+            day,
+            Figure(Measure(measure), name, count, total, {int(key): value for key, value in bins.items()}, repository),
+        )
+        for day, measure, name, count, total, bins, repository in await tx.session.execute(query)
     ]

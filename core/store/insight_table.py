@@ -16,6 +16,7 @@ class DayFigureRow(Row, table=True):
     day_ms: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     measure: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
+    repository: str = Field(default="", primary_key=True)
     count: int = Field(sa_column=Column(BigInteger, nullable=False))
     total: float = Field(sa_column=Column(Float, nullable=False))
     bins: dict[str, int] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))

@@ -14,8 +14,8 @@ from core.store.unit_of_work import Tx
 _PREFIX: Final = "schedule:"
 
 
-async def of_schedule(tx: Tx, number: int, limit: int) -> list[tuple[int, int, str | None, RepositoryScope]]:
-    """(task, revision, repository, scope) of the newest tasks of the schedule that made `number`, without itself."""
+async def of_schedule(tx: Tx, number: int, limit: int) -> list[tuple[int, int, str | None, RepositoryScope, str]]:
+    """(task, revision, repository, scope, requester) of the newest tasks that the schedule of `number` made, but for it."""
     own = select(col(TurnRow.surface), col(TurnRow.dedup)).where(col(TurnRow.number) == number, col(TurnRow.n) == 1)
     turn = (await tx.session.execute(own)).first()
     if turn is None or not (turn[1] or "").startswith(_PREFIX):
@@ -29,9 +29,9 @@ async def of_schedule(tx: Tx, number: int, limit: int) -> list[tuple[int, int, s
         .scalar_subquery()
     )
     row = TaskRow
-    query = select(col(row.number), col(row.revision), col(row.repo), col(row.scope))
+    query = select(col(row.number), col(row.revision), col(row.repo), col(row.scope), col(row.requester))
     query = query.where(col(row.number).in_(made), col(row.number) != number).order_by(col(row.number).desc())
     return [
-        (found, revision, repo, RepositoryScope.from_json(scope))
-        for found, revision, repo, scope in await tx.session.execute(query.limit(limit))
+        (found, revision, repo, RepositoryScope.from_json(scope), requester)
+        for found, revision, repo, scope, requester in await tx.session.execute(query.limit(limit))
     ]

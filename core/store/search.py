@@ -7,10 +7,10 @@ tsvector; the words are the same, see `core.model.search_query`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import or_, text
+from sqlalchemy import ColumnElement, or_, text
 from sqlmodel import col, select
 
 from core.model.search_query import MAX_INDEXED_CHARS, SearchQuery, SearchTerm, index_words
@@ -70,24 +70,46 @@ async def set_files(tx: Tx, number: int, staged: Mapping[str, Any] | None) -> No
     await tx.session.execute(text(statement), {"paths": paths, "number": number})
 
 
-async def matching(tx: Tx, query: SearchQuery, before: int, limit: int) -> list[int]:
-    """The numbers of tasks that match a query and are below `before`, the newest first, at most `limit`."""
+async def matching(
+    tx: Tx, query: SearchQuery, before: int, limit: int, names: Collection[str] | None = None
+) -> list[int]:
+    """The numbers of tasks that match a query and are below `before`, the newest first, at most `limit`.
+
+    `names` are as for `listed`: what another team wrote is not even counted.
+    """
     values: dict[str, Any] = {"before": before, "most": limit}
+    among, repos = _among(names)
+    values |= repos
     if _is_sqlite(tx):
         values["query"] = fts5_query(query)
         statement = (
-            "SELECT rowid FROM task_search WHERE task_search MATCH :query AND rowid < :before "
+            "SELECT rowid FROM task_search WHERE task_search MATCH :query AND rowid < :before"  # noqa: S608
+            f"{among('task_search.rowid')} "
             "ORDER BY rowid DESC LIMIT :most"
         )
     else:
         condition, words = tsquery(query)
         values |= words
         statement = (
-            f"SELECT number FROM task_search WHERE document @@ ({condition}) AND number < :before "  # noqa: S608
-            "ORDER BY number DESC LIMIT :most"
+            f"SELECT number FROM task_search WHERE document @@ ({condition}) AND number < :before"  # noqa: S608
+            f"{among('task_search.number')} ORDER BY number DESC LIMIT :most"
         )
     rows = await tx.session.execute(text(statement), values)
     return [int(number) for (number,) in rows]
+
+
+def _among(names: Collection[str] | None) -> tuple[Callable[[str], str], dict[str, str]]:
+    """The condition that a task is in one of these repositories or has none yet, and its parameters."""
+    if names is None:
+        return (lambda _number: ""), {}
+    values = {f"repo{n}": name for n, name in enumerate(sorted(names))}
+    listed_names = ", ".join(f":{key}" for key in values) or "NULL"
+    condition = f"tasks.repo IS NULL OR tasks.repo IN ({listed_names})"
+
+    def among(number: str) -> str:
+        return f" AND EXISTS (SELECT 1 FROM tasks WHERE tasks.number = {number} AND ({condition}))"  # noqa: S608
+
+    return among, values
 
 
 async def listed(
@@ -108,11 +130,15 @@ async def listed(
         query = query.where(col(TaskRow.number) > await _first_since(tx, to_ms(wanted.since)) - _CLOCK_SLACK)
     if wanted.before is not None:
         query = query.where(col(TaskRow.number) < wanted.before)
-    if names is not None:
-        query = query.where(or_(col(TaskRow.repo).in_(sorted(names)), col(TaskRow.repo).is_(None)))
+    query = query.where(*in_repositories(names))
     if among is not None:
         query = query.where(col(TaskRow.number).in_(among))
     return list(await tx.session.exec(query.order_by(col(TaskRow.number).desc()).limit(limit)))
+
+
+def in_repositories(names: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """The condition that a task is in one of these repositories, or has none yet; none for all of them (None)."""
+    return [] if names is None else [or_(col(TaskRow.repo).in_(sorted(names)), col(TaskRow.repo).is_(None))]
 
 
 async def _first_since(tx: Tx, since_ms: int) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlmodel import col
 
 from core.store.database import from_ms
-from core.store.tables import SpendingRow
+from core.store.tables import SpendingRow, TaskRow
 from core.store.unit_of_work import Tx
 
 _DAY_MS = 24 * 3600 * 1000
@@ -41,8 +42,15 @@ class SpendingTotal:
         }
 
 
-async def totals(tx: Tx, since_ms: int) -> list[SpendingTotal]:
-    """The sums of everything that was spent since `since_ms`, by day, lane and person."""
+def _on(names: Collection[str] | None) -> list[ColumnElement[bool]]:
+    if names is None:
+        return []
+    of_names = select(col(TaskRow.number)).where(col(TaskRow.repo).in_(sorted(names)))
+    return [col(SpendingRow.number).in_(of_names)]
+
+
+async def totals(tx: Tx, since_ms: int, names: Collection[str] | None = None) -> list[SpendingTotal]:
+    """The sums of what was spent since `since_ms`, by day, lane and person; with `names` on these repositories."""
     day_ms = col(SpendingRow.at_ms) - col(SpendingRow.at_ms) % _DAY_MS
     lane, person = col(SpendingRow.lane), col(SpendingRow.person)
     rows = await tx.session.execute(
@@ -54,7 +62,7 @@ async def totals(tx: Tx, since_ms: int) -> list[SpendingTotal]:
             func.sum(col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens)),
             func.coalesce(func.sum(col(SpendingRow.usd)), 0.0),
         )
-        .where(col(SpendingRow.at_ms) >= since_ms)
+        .where(col(SpendingRow.at_ms) >= since_ms, *_on(names))
         .group_by(day_ms, lane, person)
         .order_by(day_ms, lane, person)
     )

@@ -67,10 +67,10 @@ async def of_task(tx: Tx, number: int) -> list[tuple[str, int, list[StepTime]]]:
     ]
 
 
-async def of_jobs_finished(tx: Tx, from_ms: int, to_ms: int) -> list[tuple[str, list[StepTime]]]:
-    """(lane, steps) of each workflow whose job was done from `from_ms` to before `to_ms`."""
+async def of_jobs_finished(tx: Tx, from_ms: int, to_ms: int) -> list[tuple[str, str | None, list[StepTime]]]:
+    """(lane, repository, steps) of each workflow whose job was done from `from_ms` to before `to_ms`."""
     query = (
-        select(*map(col, _COLUMNS), col(StepTimeRow.lane))
+        select(*map(col, _COLUMNS), col(StepTimeRow.lane), col(JobRow.repository))
         .join(JobRow, col(JobRow.id) == col(StepTimeRow.job_id))
         .where(col(JobRow.state) == JobState.DONE.value)
         .where(col(JobRow.finished_ms) >= from_ms, col(JobRow.finished_ms) < to_ms)
@@ -78,7 +78,7 @@ async def of_jobs_finished(tx: Tx, from_ms: int, to_ms: int) -> list[tuple[str, 
     )
     rows = (await tx.session.execute(query)).all()
     groups = [list(group) for _, group in groupby(rows, key=lambda row: str(row[0]))]
-    return [(str(group[0][6]), [_step(row) for row in group]) for group in groups]
+    return [(str(group[0][6]), group[0][7], [_step(row) for row in group]) for group in groups]
 
 
 def _step(row: Sequence[object]) -> StepTime:

@@ -108,6 +108,7 @@ async def _linked(tx: Tx, condition: Any, limit: int) -> list[LinkedTask]:
             row.if_failed or "",
             row.repo,
             RepositoryScope.from_json(row.scope),
+            row.requester,
         )
         for row in await tx.session.exec(query)
     ]

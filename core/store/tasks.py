@@ -42,15 +42,17 @@ async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
     query = select(TaskRow, PullRequestRow).outerjoin(PullRequestRow, of_task).where(TaskRow.number == number)
     rows = (await tx.session.exec(query.with_for_update(of=TaskRow) if lock else query)).first()
     if rows is None:
-        raise NotFoundError(
-            "no_such_task",
-            f"there is no task #{number}",
-            advise("See them with ", Suggestion(CommandName.PROGRESS), "."),
-        )
+        raise no_such_task(number)
     row, opened = rows
     revision = await tx.session.get(RevisionRow, (number, row.revision))
     assert revision is not None
     return _task(row, opened, await _read_revision(tx, revision))
+
+
+def no_such_task(number: int) -> NotFoundError:
+    """The error for a task that does not exist, and for one that the actor must not know of."""
+    mend = advise("See them with ", Suggestion(CommandName.PROGRESS), ".")
+    return NotFoundError("no_such_task", f"there is no task #{number}", mend)
 
 
 async def numbers_after(tx: Tx, number: int, since: datetime | None, *, limit: int) -> list[int]:
@@ -63,15 +65,20 @@ async def numbers_after(tx: Tx, number: int, since: datetime | None, *, limit: i
 
 
 async def newest_by_state(
-    tx: Tx, states: Collection[State], limit: int, own: Collection[State], requester: str
+    tx: Tx,
+    states: Collection[State],
+    limit: int,
+    own: Collection[State],
+    requester: str,
+    names: Collection[str] | None = None,
 ) -> tuple[list[Task], bool]:
     """The `limit` newest tasks in each of `states`, of those in `own` only the ones of `requester`.
 
-    Also returns whether a state has as many, so that there may be more.
+    `names` are as for `core.store.search.listed`. Also returns whether a state has as many, so that there may be more.
     """
     newest = [
         select(TaskRow.number, TaskRow.state)
-        .where(TaskRow.state == state.value)
+        .where(TaskRow.state == state.value, *search.in_repositories(names))
         .order_by(col(TaskRow.number).desc())
         .limit(limit)
         .subquery()
@@ -225,9 +232,11 @@ async def in_state(tx: Tx, numbers: Collection[int], *states: State) -> set[int]
     return {number for number in rows if number is not None}
 
 
-async def summaries(tx: Tx, *, state: State | None, limit: int, before: int | None = None) -> list[TaskSummary]:
-    """The newest tasks first, at most `limit`."""
-    query = select(TaskRow)
+async def summaries(
+    tx: Tx, *, state: State | None, limit: int, before: int | None = None, names: Collection[str] | None = None
+) -> list[TaskSummary]:
+    """The newest tasks first, at most `limit`; `names` are as for `core.store.search.listed`."""
+    query = select(TaskRow).where(*search.in_repositories(names))
     if state is not None:
         query = query.where(TaskRow.state == state.value)
     if before is not None:

@@ -27,6 +27,7 @@ from core.services.insight import HORIZON_DAYS, Insight
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from core.store.unit_of_work import Tx
+from tests import builders
 
 OUT: Final = Path("build/bench/insight.json")
 ROUNDS: Final = 40
@@ -160,7 +161,7 @@ async def measure(tasks: int, folder: Path) -> dict[str, Any]:
     migrate(location)
     database = Database(location)
     await fill(database, tasks)
-    service, render = Insight(database), Renderer()
+    service, render = Insight(database, builders.settings), Renderer()
     begin = time.perf_counter()
     days = 0
     while await service.count_next():

@@ -25,6 +25,7 @@ from core.services.task_search import TaskSearch
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from core.store.unit_of_work import Tx
+from tests import builders
 
 OUT: Final = Path("build/bench/search.json")
 PAGE: Final = 50
@@ -147,7 +148,7 @@ async def measure(tasks: int, folder: Path) -> dict[str, Any]:
     migrate(location)
     database = Database(location)
     rare = await fill(database, tasks)
-    listing, figures, failed = TaskSearch(database), dict[str, Any](), []
+    listing, figures, failed = TaskSearch(database, builders.settings), dict[str, Any](), []
     for name, (wanted, naive) in lists(tasks, rare).items():
         ours = await timed(lambda wanted=wanted: listing.page(wanted, PAGE), ROUNDS)  # type: ignore[misc]
         statement = text(naive)

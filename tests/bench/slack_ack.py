@@ -38,6 +38,7 @@ from core.services.message_inbox import MessageInbox
 from core.store import inbox
 from core.store.database import Database, Location
 from core.store.migrate import migrate
+from tests import builders
 from tests.fakes.slack.program import BOT, BOT_TOKEN, DEV, LEE, TEAM
 
 OUT: Final = Path(__file__).parents[2] / "build" / "bench" / "slack-ack.json"
@@ -92,7 +93,7 @@ async def ours() -> AsyncIterator[Dispatch]:
                 api,
                 SlackMembers(api, TEAM),
                 us,
-                StoringInbox(MessageInbox(database), Conversations(database)),
+                StoringInbox(MessageInbox(database), Conversations(database, builders.settings)),
                 say,
                 None,
                 set(),

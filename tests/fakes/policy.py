@@ -28,6 +28,9 @@ class FakePolicy:
     def open_lanes(self, _request: PolicyRequest) -> tuple[str, ...]:
         return (self.lane,)
 
+    def lanes_of(self, _repository: str) -> tuple[str, ...]:
+        return (self.lane,)
+
     def decide(self, request: PolicyRequest) -> Decision:
         """Allow, deny or ask."""
         terms = self.requirements_of(request)

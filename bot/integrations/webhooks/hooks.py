@@ -30,7 +30,8 @@ class Hook:
     """One receiver: an https address, the secret its messages are signed with, and the kinds of events it receives.
 
     `events` may contain ``*`` or patterns such as ``task.*``. `include_text` adds what people wrote. `allow_private`
-    permits an address on a private network, and plain http on this host.
+    permits an address on a private network, and plain http on this host. With `repositories`, those of a team, it
+    receives events of their tasks alone.
     """
 
     name: str
@@ -39,6 +40,11 @@ class Hook:
     events: tuple[str, ...] = (EVERYTHING,)
     include_text: bool = False
     allow_private: bool = False
+    repositories: frozenset[str] | None = None
+
+    def is_for(self, task: Task | None) -> bool:
+        """Whether it may receive an event of this task, or one of the whole system (None)."""
+        return self.repositories is None or (task is not None and task.repo in self.repositories)
 
     def wants(self, kind: str) -> bool:
         """Whether it receives events of this kind."""

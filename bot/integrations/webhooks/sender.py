@@ -79,7 +79,7 @@ class _Subscribers:
         bodies = {
             hook.name: body_of(event, task, include_text=hook.include_text, mask=self.mask)
             for hook in self.hooks
-            if hook.wants(event.kind)
+            if hook.wants(event.kind) and hook.is_for(task)
         }
         return bodies if self.others is None else {**bodies, **self.others.owed(event, task, turns)}
 

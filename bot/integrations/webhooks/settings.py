@@ -13,6 +13,7 @@ from bot.integrations.tickets import LINEAR_API, Jira, Linear, Trackers
 from bot.integrations.webhooks.hooks import EVERYTHING, NAME, Hook
 from bot.integrations.webhooks.sign import standard_key
 from bot.secret import secret
+from core.model.team import Teams
 from core.strict_yaml import StrictModel, YamlDocument
 from core.strict_yaml.model import WordList
 
@@ -29,6 +30,7 @@ class RawHook(StrictModel):
     events: WordList = (EVERYTHING,)
     include_text: bool = False
     allow_private: bool = False
+    team: str | None = None
 
 
 class RawJira(StrictModel):
@@ -84,12 +86,12 @@ def trackers_of(document: YamlDocument, raw: RawTickets, root: Path) -> Trackers
     )
 
 
-def hooks_of(document: YamlDocument, raw: Mapping[str, RawHook], root: Path) -> tuple[Hook, ...]:
+def hooks_of(document: YamlDocument, raw: Mapping[str, RawHook], teams: Teams, root: Path) -> tuple[Hook, ...]:
     """The hooks; raises `ConfigError`. A hook's secret is in its file or in COUNTERSIGN_WEBHOOK_NAME_SECRET."""
-    return tuple(_hook(document, name, hook, root) for name, hook in raw.items())
+    return tuple(_hook(document, name, hook, teams, root) for name, hook in raw.items())
 
 
-def _hook(document: YamlDocument, name: str, raw: RawHook, root: Path) -> Hook:
+def _hook(document: YamlDocument, name: str, raw: RawHook, teams: Teams, root: Path) -> Hook:
     at = ("webhooks", name)
     if not NAME.fullmatch(name):
         raise document.error(at, "is not a plain name", "Use letters, digits, '-', '_', '.'.")
@@ -111,7 +113,18 @@ def _hook(document: YamlDocument, name: str, raw: RawHook, root: Path) -> Hook:
     except ValueError as error:
         mend = "Make one with: echo whsec_$(openssl rand -base64 32)"
         raise document.error(at, f"has a secret that {error}", mend) from None  # it may repeat a part of the secret
-    return Hook(name, raw.url, key, raw.events, raw.include_text, raw.allow_private)
+    of_team = _repositories(document, name, raw.team, teams)
+    return Hook(name, raw.url, key, raw.events, raw.include_text, raw.allow_private, of_team)
+
+
+def _repositories(document: YamlDocument, name: str, team: str | None, teams: Teams) -> frozenset[str] | None:
+    """The repositories of a hook's team; None for a hook of the whole home."""
+    if team is None:
+        return None
+    if not teams.are_separate or team not in teams.names_with_default:
+        known = ", ".join(sorted(teams.names)) or "none"
+        raise document.error(("webhooks", name, "team"), f"there is no team {team!r}", f"Known: {known}.")
+    return frozenset(teams.repositories_of([team]))
 
 
 def _objection(url: str, *, allow_private: bool) -> str | None:

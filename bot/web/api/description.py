@@ -143,7 +143,13 @@ def _schemas() -> dict[str, Any]:
         "Parts": _object(task=_COUNT, revision=_COUNT, digest=_TEXT, parts=_list(_part())),
         "Artifacts": _object(artifacts=task["properties"]["artifacts"]),
         "EventPage": _object(events=_list(_document("event")), last_id=_COUNT),
-        "Queue": _object(paused=pause, pauses=_list(open_object), jobs=_list(open_object), loading=open_object),
+        "Queue": _object(
+            paused=pause,
+            pauses=_list(open_object),
+            jobs=_list(open_object),
+            loading=open_object,
+            others=_object(running=_COUNT, waiting=_COUNT),
+        ),
         "Paused": _object(paused=pause),
         "Moved": _object(
             task=_COUNT,

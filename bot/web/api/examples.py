@@ -103,7 +103,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "Artifacts": {"artifacts": _TASK["artifacts"]},
     "EventPage": {"events": [_EVENT], "last_id": 41},
-    "Queue": {"paused": None, "pauses": [], "jobs": [], "loading": {}},
+    "Queue": {"paused": None, "pauses": [], "jobs": [], "loading": {}, "others": {"running": 0, "waiting": 0}},
     "Paused": {"paused": {"reason": "the build machines move", "by": "lee"}},
     "Moved": {"task": 142, "moved": {"to": "before", "before": 140, "reason": ""}, "position": 3},
     "Endpoints": {"endpoints": [{"name": "local", "state": "up", "models": []}]},

@@ -98,8 +98,9 @@ async def stats(
 ) -> Response:
     """Counts of tasks, jobs, workers, deliveries and events, and what models cost."""
     services, begin = services_of(request), time_of(since, "since")
-    counts = await services.home_checks.counts(begin)
-    spending = [total.to_json() for total in await services.spending.since(begin)]
+    actor = token_of(request).actor()
+    counts = await services.home_checks.counts(begin, actor)
+    spending = [total.to_json() for total in await services.spending.since(begin, actor)]
     return json_response({**counts.to_json(), "spending": spending})
 
 

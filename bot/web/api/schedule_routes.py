@@ -17,7 +17,7 @@ from core.model.errors import NotFoundError, UsageError
 from core.model.schedule import Schedule
 from core.model.turn import API, Actor
 from core.rules.planning import RequestOrigin
-from core.services.request_checks import checked_text, resolved_repository
+from core.services.request_checks import checked_text, requested_repository
 from core.services.schedules import WantedSchedule
 
 router = APIRouter(route_class=StrictRoute)
@@ -29,7 +29,7 @@ ScheduleId = Annotated[str, Path(min_length=1, max_length=100)]
 async def list_schedules(request: Request) -> Response:
     """The recurring requests of the repositories that the token can see."""
     token = token_of(request)
-    listed = await services_of(request).schedules.list()
+    listed = await services_of(request).schedules.list(token.actor())
     return json_response({"schedules": [_document(each) for each in listed if _is_visible(each, token)]})
 
 
@@ -81,7 +81,6 @@ async def explain_policy(request: Request, body: Explaining) -> Response:
     repo = _repository(request, actor, body.repo)
     if repo is None:
         raise UsageError("which_repository", "several repositories are configured", "Name one in `repo`.")
-    settings.repository(repo)
     origin = RequestOrigin(actor.person or "", API, repo, body.lane)
     intent = await read_request(services.preview, origin, checked_text(body.text), GrammarInterpreter())
     plan = await services.preview.plan(origin, intent)
@@ -91,7 +90,7 @@ async def explain_policy(request: Request, body: Explaining) -> Response:
 
 def _repository(request: Request, actor: Actor, repo: str | None) -> str | None:
     """The repository of a request; a token that is limited to several must name one, because it is stored with it."""
-    name = resolved_repository(services_of(request).settings(), actor, repo)
+    name = requested_repository(services_of(request).settings(), actor, repo)
     if name is None and actor.scope.names is not None:
         known = ", ".join(actor.scope.names)
         raise UsageError("which_repository", "this token is for several repositories", f"Name one in `repo`: {known}.")
@@ -101,7 +100,7 @@ def _repository(request: Request, actor: Actor, repo: str | None) -> str | None:
 async def _visible_id(request: Request, name: str) -> str:
     """The whole id of a recurring request that the token can see; raises `NotFoundError`."""
     token = token_of(request)
-    for schedule in await services_of(request).schedules.list():
+    for schedule in await services_of(request).schedules.list(token.actor()):
         if schedule.id == name and _is_visible(schedule, token):
             return schedule.id
     mend = "List them with GET /api/v1/schedules."

@@ -18,7 +18,9 @@ from bot.web.site.site_context import SiteContext, add_form, see_other, visitor_
 from core.model.errors import CountersignError, NotFoundError, Problem
 from core.model.lifecycle import State
 from core.model.task_filter import TaskFilter
+from core.model.turn import WEB, Actor
 from core.ports.repository import RepositorySpec
+from core.rules.visibility import visibility_of
 from core.services.requests import NewRequest
 from core.services.task_document import TaskDocument
 from core.settings import SettingsSource
@@ -48,7 +50,7 @@ def router(site: SiteContext) -> APIRouter:
         nonce = form.get("nonce", "")[:60]
         dedup = f"{visitor.session.id} {nonce}" if nonce else None  # a form that is sent twice asks once
         try:
-            _sample(site)
+            _sample(site, visitor.session.actor)
             await site.services.requests.ask(NewRequest(text=text, actor=visitor.session.actor, repo=NAME, dedup=dedup))
         except NotFoundError:
             raise
@@ -60,9 +62,9 @@ def router(site: SiteContext) -> APIRouter:
     return routes
 
 
-def _sample(site: SiteContext) -> RepositorySpec:
+def _sample(site: SiteContext, actor: Actor) -> RepositorySpec:
     spec = sample_of(site.services.settings)
-    if spec is None:
+    if spec is None or not visibility_of(site.services.settings(), actor).repositories.covers(NAME):
         raise NotFoundError("no_sample", "this home has no sample repository any more", "Go to the inbox.")
     return spec
 
@@ -71,7 +73,8 @@ async def _page(
     site: SiteContext, request: Request, problem: Problem | None = None, typed: str | None = None
 ) -> Response:
     """The page; after a request that was refused, with the `problem` and what was typed."""
-    sample, person = _sample(site), visitor_of(request).session.person
+    session = visitor_of(request).session
+    sample, person = _sample(site, session.actor), session.person
     document = await _newest(site, person) if person is not None else None
     state = document.task.state if document is not None else None
     values: dict[str, Any] = {
@@ -85,7 +88,7 @@ async def _page(
         "problem": problem,
         "typed": FIRST_REQUEST if typed is None else typed,
         "nonce": f"first {document.task.number if document is not None else 0}",
-        "people": sorted(site.services.settings().people.by_name),
+        "people": sorted(site.services.settings().people_of(NAME).by_name),
     }
     response = site.render.page(request, "first_steps.html", 200 if problem is None else STATUS[problem.kind], **values)
     if values["is_working"]:  # works without scripts too
@@ -95,5 +98,6 @@ async def _page(
 
 async def _newest(site: SiteContext, person: str) -> TaskDocument | None:
     """The newest task of a person in the sample repository."""
-    page = await site.services.task_search.page(TaskFilter(repo=NAME, person=person), 1)
-    return await site.services.documents.document(page.tasks[0].number) if page.tasks else None
+    actor = Actor(person, WEB)
+    page = await site.services.task_search.page(TaskFilter(repo=NAME, person=person), 1, actor)
+    return await site.services.documents.document(page.tasks[0].number, actor) if page.tasks else None

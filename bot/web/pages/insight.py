@@ -68,8 +68,9 @@ def router(site: SiteContext) -> APIRouter:
     @routes.get("/insight")
     async def insight(request: Request) -> Response:
         days = next((each for each in PERIODS if request.query_params.get("days") == str(each)), PERIODS[1])
-        figures = await site.services.insight.figures(days)
-        objectives, incidents = await site.services.alerts.shown()
+        actor = visitor_of(request).session.actor
+        figures = await site.services.insight.figures(days, actor)
+        objectives, incidents = await site.services.alerts.shown(actor)
         sees_people = may_operate(site.services.queue_control.settings(), visitor_of(request).session)
         values: dict[str, Any] = {
             "days": days,

@@ -11,8 +11,9 @@ from fastapi.responses import Response
 
 from bot.web.site.render import STATUS
 from bot.web.site.session import Visitor
-from bot.web.site.site_context import SiteContext, add_form, see_other
+from bot.web.site.site_context import SiteContext, add_form, see_other, visitor_of
 from core.model.errors import CountersignError
+from core.rules.visibility import visibility_of, visible_names
 from core.services.requests import NewRequest
 
 
@@ -47,10 +48,12 @@ def router(site: SiteContext) -> APIRouter:
 def _page(
     site: SiteContext, request: Request, form: Mapping[str, str], status: int = 200, problem: Any = None
 ) -> Response:
-    settings = site.services.queue_control.settings()
+    settings, actor = site.services.queue_control.settings(), visitor_of(request).session.actor
+    repositories = visible_names(settings, visibility_of(settings, actor))
+    lanes = {name for repository in repositories for name in settings.policy.lanes_of(repository)}
     values = {
-        "repositories": sorted(settings.repositories),
-        "lanes": [(name, lane.describe) for name, lane in sorted(settings.lanes.items())],
+        "repositories": repositories,
+        "lanes": [(name, settings.lanes[name].describe) for name in sorted(lanes)],
         "typed": {name: form.get(name, "") for name in ("text", "repo", "lane")},
         "nonce": secrets.token_urlsafe(12),
         "problem": problem,

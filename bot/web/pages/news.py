@@ -16,7 +16,8 @@ def router(site: SiteContext) -> APIRouter:
     async def news(request: Request) -> Response:
         if site.live.is_full:
             return PlainTextResponse("Too many pages are open.\n", 503, {"retry-after": "60"})
-        cookie = visitor_of(request).cookie
+        visitor = visitor_of(request)
+        cookie = visitor.cookie
 
         async def still_allowed() -> bool:
             return await site.services.web_sessions.of_cookie(cookie) is not None
@@ -25,6 +26,7 @@ def router(site: SiteContext) -> APIRouter:
         last = int(after) if after.isascii() and after.isdecimal() and len(after) < 16 else 0
         if not last:
             last = await site.services.queries.newest_event()
-        return StreamingResponse(site.live.stream(last, still_allowed), media_type="text/event-stream")
+        stream = site.live.stream(last, visitor.session.actor, still_allowed)
+        return StreamingResponse(stream, media_type="text/event-stream")
 
     return routes

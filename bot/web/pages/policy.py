@@ -18,9 +18,11 @@ from bot.web.site.session import Visitor
 from bot.web.site.site_context import SiteContext, add_form, visitor_of
 from core.model.errors import CountersignError, Kind, Problem, RefusedError, UsageError
 from core.rules.planning import RequestOrigin
+from core.rules.visibility import visibility_of, visible_names
 from core.services.request_checks import checked_text
 from core.services.web_sessions import SURFACE
 from policies.rules import warnings
+from policies.team_rules import lanes_seen, rules_seen
 
 WITHIN_S: Final = 30.0
 """The longest that an explanation may take, which may fetch the repository first."""
@@ -66,7 +68,8 @@ async def _explained(site: SiteContext, visitor: Visitor, asked: Mapping[str, st
     """What policy would decide about a request, and why, rule by rule; raises `UsageError` if it is not understood."""
     settings, preview = site.services.queue_control.settings(), site.services.preview
     person = _person(site, visitor, asked["person"])
-    origin = RequestOrigin(person, SURFACE, one_repository(settings, asked["repo"] or None), asked["lane"] or None)
+    repository = one_repository(settings, visitor.session.actor, asked["repo"] or None)
+    origin = RequestOrigin(person, SURFACE, repository, asked["lane"] or None)
     intent = await read_request(preview, origin, checked_text(asked["text"]), GrammarInterpreter())
     plan = await preview.plan(origin, intent)
     return {
@@ -101,8 +104,12 @@ async def _page(
     checked: Mapping[str, Any] | None = None,
 ) -> Response:
     session, settings = visitor_of(request).session, site.services.queue_control.settings()
-    rules = site.services.rules()
-    operates = may_operate(settings, session)
+    visibility, operates = visibility_of(settings, session.actor), may_operate(settings, session)
+    repositories = visible_names(settings, visibility)
+    rules, lanes = site.services.rules(), settings.lanes
+    if not visibility.is_whole:
+        rules = rules_seen(rules, settings.people, repositories, settings.people.colleagues_of(session.person or ""))
+        lanes = lanes_seen(rules, settings.lanes)
     values: dict[str, Any] = {
         "rules": [
             (rule, condition_words(rule.when), effect_words(rule), requirement_words(found))
@@ -111,7 +118,7 @@ async def _page(
             for rule in rules.rules
         ],
         "protect": rules.protect,
-        "warnings": warnings(rules, settings.people),
+        "warnings": warnings(rules, settings.people) if visibility.is_whole else [],
         "digest": settings.policy.digest,
         "lanes": [
             (
@@ -119,9 +126,9 @@ async def _page(
                 [(label, settings.mask(words)) for label, words in lane_words(lane)],
                 [rule.name for rule in rules.rules if rule.opens and lane.name in (rule.when.lanes or [lane.name])],
             )
-            for _, lane in sorted(settings.lanes.items())
+            for _, lane in sorted(lanes.items())
         ],
-        "repositories": sorted(settings.repositories),
+        "repositories": repositories,
         "people": sorted(settings.people.by_name) if operates else [session.person] if session.person else [],
         "operates": operates,
         "own": session.person or "",

@@ -26,7 +26,8 @@ def router(site: SiteContext) -> APIRouter:
     async def schedules(request: Request) -> Response:
         session = visitor_of(request).session
         settings = site.services.queue_control.settings()
-        operates, listed, own = may_operate(settings, session), await site.services.schedules.list(), session.person
+        listed = await site.services.schedules.list(session.actor)
+        operates, own = may_operate(settings, session), session.person
         values: dict[str, Any] = {
             "rows": [
                 (

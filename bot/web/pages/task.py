@@ -148,13 +148,15 @@ def _current(drafts: Iterable[CommentDraft], document: TaskDocument) -> CommentD
 async def _facts(site: SiteContext, request: Request, document: TaskDocument, card: Card) -> dict[str, Any]:
     """What the live part of the page shows."""
     number = document.task.number
-    attention = await site.services.attention.of_task(number, visitor_of(request).session.actor)
+    actor = visitor_of(request).session.actor
+    attention = await site.services.attention.of_task(number, actor)
+    events = (await site.services.queries.visible_events(actor, number=number)).events
     return {
         "card": card,
         "document": document,
         "task": document.task,
         "attention": attention,
-        "timeline": timeline_of(document, await site.services.queries.events(number=number)),
+        "timeline": timeline_of(document, events),
         "digest": document.task.staged.digest if document.task.staged else "",
         "why": document.queue.why if document.queue else "",
     }

@@ -7,9 +7,10 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from bot.web.site.site_context import MAX_NUMBER, SiteContext
+from bot.web.site.site_context import MAX_NUMBER, SiteContext, visitor_of
 from core.model.errors import UsageError
 from core.model.lifecycle import State
+from core.model.task_filter import TaskFilter
 
 PAGE: Final = 50
 
@@ -21,10 +22,11 @@ def router(site: SiteContext) -> APIRouter:
     @routes.get("/tasks")
     async def tasks(request: Request) -> Response:
         state, before = _state(request), _before(request)
-        rows = await site.services.queries.list(state=state, limit=PAGE + 1, before=before)
+        wanted = TaskFilter(state=state, before=before)
+        page = await site.services.task_search.page(wanted, PAGE, visitor_of(request).session.actor)
         values: dict[str, Any] = {
-            "rows": rows[:PAGE],
-            "older": rows[PAGE - 1].number if len(rows) > PAGE else None,
+            "rows": page.tasks,
+            "older": page.next_before,
             "before": before,
             "state": state.value if state else "",
             "states": [each.value for each in State],

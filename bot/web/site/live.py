@@ -16,6 +16,7 @@ from core.log import log
 from core.model.errors import CountersignError
 
 if TYPE_CHECKING:
+    from core.model.turn import Actor
     from core.services.queries import Queries
 
 LOOK_EVERY_S: Final = 1.0
@@ -104,8 +105,8 @@ class LiveEvents:
         """Whether no further stream is opened now."""
         return len(self._viewers) >= MAX_VIEWERS
 
-    async def stream(self, after: int, still_allowed: StillAllowed) -> AsyncGenerator[bytes]:
-        """Server-sent events of what changed after the event with the id `after`.
+    async def stream(self, after: int, actor: Actor, still_allowed: StillAllowed) -> AsyncGenerator[bytes]:
+        """Server-sent events of what changed after the event with the id `after`, as far as `actor` can see it.
 
         It ends when the viewer leaves or loses the session, and when `close` is called.
         """
@@ -115,13 +116,17 @@ class LiveEvents:
             self._reader = asyncio.create_task(self._read())
         try:
             yield b": open\n\n"
-            if (missed := await self._since(after)) is not None:
-                yield missed.message()
+            missed = await self._since(after)
+            if missed is not None and (seen := await self._seen(missed, actor)) is not None:
+                yield seen.message()
             while not viewer.is_closed:
                 news = await viewer.next(self._ping_every_s)
                 if not await still_allowed():
                     return
-                yield news.message() if news is not None else b": still open\n\n"
+                if news is None:
+                    yield b": still open\n\n"
+                elif (seen := await self._seen(news, actor)) is not None:
+                    yield seen.message()
         finally:
             self._viewers.discard(viewer)
             if not self._viewers and self._reader is not None:
@@ -157,6 +162,14 @@ class LiveEvents:
         for viewer in self._viewers:
             viewer.add(news)
         return news.last
+
+    async def _seen(self, news: News, actor: Actor) -> News | None:
+        """What `actor` can see of news; None if that is nothing, so that not even the time of it shows."""
+        seen = await self._queries.visible_numbers(news.numbers | news.advanced, actor)
+        if seen is None:
+            return news
+        numbers, advanced = news.numbers & seen, news.advanced & seen
+        return News(numbers, news.last, advanced) if numbers or advanced else None
 
     async def _since(self, after: int) -> News | None:
         if await self._queries.newest_event() <= after:

@@ -29,6 +29,7 @@ from core.model.job import JobKind, JobState
 from core.model.objective import AlertKind, Objective, Subject
 from core.model.place import Place
 from core.model.step_time import StepEnd, StepTime
+from core.model.turn import SYSTEM
 from core.queue.duty_lease import DutyLease
 from core.services.alerts import Alert, Alerts
 from core.services.insight import Insight
@@ -79,7 +80,7 @@ async def test_objectives_count_the_good_share_of_their_window_however_the_days_
         waits("other-lane", 60, names=frozenset({"code"})),
         Objective("success", Subject.SUCCESS, 0.95, WEEK_S),
     ]
-    evaluation, insight = ObjectiveEvaluation(database), Insight(database, recount_ms=0)
+    evaluation, insight = ObjectiveEvaluation(database), Insight(database, builders.settings, recount_ms=0)
     for counted in (False, True):
         while counted and await insight.count_next():
             pass
@@ -104,20 +105,20 @@ async def test_objectives_count_the_good_share_of_their_window_however_the_days_
 
 async def test_an_incident_is_announced_once_by_all_processes_and_once_when_it_is_over(database: Any) -> None:
     alert = Alert(AlertKind.ENDPOINT_LOST.value, "gpu1", "The endpoint gpu1 is lost.")
-    watches = [Alerts(database) for _ in range(3)]  # the third one is as after a restart
+    watches = [Alerts(database, builders.settings) for _ in range(3)]  # the third one is as after a restart
     await asyncio.gather(*(watch.settle([alert], OVER, ROOM) for watch in watches))
     assert await watches[2].settle([alert], OVER, ROOM) == 0
     assert await announced(database) == [alert.sentence] * len(ROOM)
-    assert [each.closed_at for each in (await watches[0].shown())[1]] == [None]
+    assert [each.closed_at for each in (await watches[0].shown(SYSTEM))[1]] == [None]
     await asyncio.gather(*(watch.settle([], OVER, ROOM) for watch in watches))
     assert (await announced(database))[2:] == ["The endpoint gpu1 answers again."] * len(ROOM)
     assert await watches[0].settle([alert], OVER, ROOM) == 1
-    incidents = (await watches[0].shown())[1]
+    incidents = (await watches[0].shown(SYSTEM))[1]
     assert [each.closed_at is None for each in incidents] == [True, False]
 
 
 async def test_a_queue_stands_still_only_if_work_is_ready_and_none_runs(database: Any) -> None:
-    alerts = Alerts(database)
+    alerts = Alerts(database, builders.settings)
     look = (frozenset[str](), 600_000, 120_000, 0)
     assert (await alerts.situation(*look)).stalled is None
     number = await builders.put_task(database)
@@ -207,7 +208,9 @@ def watch(database: Any, home: Path) -> AlertWatch:
     """A watch of a home with one endpoint and without usual places."""
     lease = cast("DutyLease", None)  # `round` does not ask whose duty it is
     evaluation = ObjectiveEvaluation(database)
-    return AlertWatch(lease, Alerts(database), evaluation, objectives_of(home), lambda: {"gpu1"}, lambda: ())
+    return AlertWatch(
+        lease, Alerts(database, builders.settings), evaluation, objectives_of(home), lambda: {"gpu1"}, lambda: ()
+    )
 
 
 async def clock(tx: Tx) -> datetime:

@@ -142,7 +142,8 @@ async def test_a_card_that_waits_for_its_platform_still_waits_when_its_task_goes
 async def test_buttons_keep_their_ids_and_are_not_to_be_guessed(services, number):
     database = services.database
     (card,) = await begun(database)
-    buttons, first = CardButtons(database), {("approve", "d" * 64): new_button_id(), ("reply", ""): new_button_id()}
+    buttons = CardButtons(database, lambda: services.settings)
+    first = {("approve", "d" * 64): new_button_id(), ("reply", ""): new_button_id()}
     await buttons.record(card, 1, first, hides_diff=False)
     assert await buttons.recorded(card, 1) == first
     assert await buttons.recorded(card, 2) == {}

@@ -33,6 +33,10 @@ OUTSIDER = Actor("lee", "telegram", scope=RepositoryScope(("docs",)))
 DIGEST = "d" * 64
 
 
+def _conversations(services) -> Conversations:
+    return Conversations(services.database, lambda: services.settings)
+
+
 @pytest.fixture
 async def number(services: ServiceHarness) -> int:
     """A task of the repository `web` that is shown in the chat."""
@@ -60,8 +64,8 @@ async def card_of(database: Database, number: int) -> DeliveredCard:
         lambda services, number: services.approvals.reject(number, "no", OUTSIDER),
         lambda services, number: services.approvals.obstacle(number, OUTSIDER, Verdict.REJECT, DIGEST),
         lambda services, number: TaskDocuments(services.database, lambda: services.settings).document(number, OUTSIDER),
-        lambda services, number: Conversations(services.database).check_visible(number, OUTSIDER),
-        lambda services, number: Conversations(services.database).show_card(number, ELSEWHERE, None, OUTSIDER),
+        lambda services, number: _conversations(services).check_visible(number, OUTSIDER),
+        lambda services, number: _conversations(services).show_card(number, ELSEWHERE, None, OUTSIDER),
     ],
     ids=[
         "reply",
@@ -88,7 +92,7 @@ async def test_a_task_outside_the_scope_of_a_conversation_is_not_found_there(ser
 
 
 async def test_what_a_conversation_is_not_for_is_left_out_of_what_it_shows(services, number):
-    conversations = Conversations(services.database)
+    conversations = _conversations(services)
     assert [task.number for task in await conversations.tasks_in(CHAT, ANA, 10)] == [number]
     assert await conversations.tasks_in(CHAT, OUTSIDER, 10) == ()
 
@@ -113,17 +117,17 @@ def outsider() -> Actor:
 
 
 async def test_a_cut_card_gets_an_approve_only_once_its_whole_diff_was_delivered(services, number):
-    buttons, card = CardButtons(services.database), await card_of(services.database, number)
+    buttons, card = CardButtons(services.database, lambda: services.settings), await card_of(services.database, number)
     early, late, reply = new_button_id(), new_button_id(), new_button_id()
     await buttons.record(card, 1, {("approve", DIGEST): early, ("reply", ""): reply}, hides_diff=True)
     assert await buttons.recorded(card, 1) == {("reply", ""): reply}
     with pytest.raises(NotFoundError):
         await buttons.pressed(early, CHAT, "101", ANA)
-    await Conversations(services.database).whole_diff_delivered(number, CHAT, ["m2"], "e" * 64)
+    await _conversations(services).whole_diff_delivered(number, CHAT, ["m2"], "e" * 64)
     await buttons.record(card, 1, {("approve", DIGEST): late}, hides_diff=True)
     with pytest.raises(NotFoundError):
         await buttons.pressed(late, CHAT, "101", ANA)
-    await Conversations(services.database).whole_diff_delivered(number, CHAT, ["m3"], DIGEST)
+    await _conversations(services).whole_diff_delivered(number, CHAT, ["m3"], DIGEST)
     await buttons.record(card, 1, {("approve", DIGEST): late}, hides_diff=True)
     pressed = await buttons.pressed(late, CHAT, "101", ANA)
     assert isinstance(pressed, PressedButton)
@@ -131,14 +135,14 @@ async def test_a_cut_card_gets_an_approve_only_once_its_whole_diff_was_delivered
 
 
 async def test_a_card_that_shows_its_whole_diff_gets_an_approve_at_once(services, number):
-    buttons, card = CardButtons(services.database), await card_of(services.database, number)
+    buttons, card = CardButtons(services.database, lambda: services.settings), await card_of(services.database, number)
     wanted = {("approve", DIGEST): new_button_id()}
     await buttons.record(card, 1, wanted, hides_diff=False)
     assert await buttons.recorded(card, 1) == wanted
 
 
 async def test_a_button_works_only_in_the_channel_and_the_scope_where_it_was_shown(services, number):
-    buttons, card = CardButtons(services.database), await card_of(services.database, number)
+    buttons, card = CardButtons(services.database, lambda: services.settings), await card_of(services.database, number)
     id_ = new_button_id()
     await buttons.record(card, 1, {("reply", ""): id_}, hides_diff=False)
     for place, actor in ((ELSEWHERE, ANA), (Place("slack", CHAT.channel), ANA), (CHAT, OUTSIDER)):
@@ -147,9 +151,9 @@ async def test_a_button_works_only_in_the_channel_and_the_scope_where_it_was_sho
     assert isinstance(await buttons.pressed(id_, Place("telegram", "-100", "7"), "101", ANA), PressedButton)
 
 
-async def test_a_question_is_answered_by_whoever_was_asked(database):
+async def test_a_question_is_answered_by_whoever_was_asked(services, database):
     ((_, id_),) = await database.write(lambda tx: messages.offer(tx, CHAT, "101", "d1", [("#1", "/cancel 1")]))
-    buttons = CardButtons(database)
+    buttons = CardButtons(database, lambda: services.settings)
     with pytest.raises(RefusedError):
         await buttons.pressed(id_, CHAT, "102", ANA)
     with pytest.raises(NotFoundError):

@@ -106,13 +106,13 @@ async def write_days(database, days: int, per_day: int) -> Expected:
 async def test_the_sums_of_the_days_are_what_the_rows_say(database):
     expected = await write_days(database, days=5, per_day=6)
     await database.write(lambda tx: model_loads.add(tx, "gpu1", "a", 12.5))
-    insight = Insight(database, recount_ms=0)
+    insight = Insight(database, builders.settings, recount_ms=0)
     assert (await insight.figures(7)).missing == 4
     counted = 0
     while counted < 20 and await insight.count_next():
         counted += 1
     assert counted == 5
-    for service in (insight, Insight(database)):  # with a cache, and without
+    for service in (insight, Insight(database, builders.settings)):  # with a cache, and without
         figures = await service.figures(7)
         assert figures.missing == 0
         requested = figures.sums[Measure.EVENT]["task.requested"]
@@ -137,12 +137,12 @@ async def test_the_sums_of_the_days_are_what_the_rows_say(database):
 
 async def test_a_day_that_is_over_is_counted_once_and_today_again_when_something_happened(database):
     await write_days(database, days=2, per_day=1)
-    insight = Insight(database, recount_ms=0)
+    insight = Insight(database, builders.settings, recount_ms=0)
     assert [await insight.count_next() for _ in range(3)] == [True, True, False]
     await database.write(lambda tx: events.append(tx, number=0, kind="queue.paused"))
     assert [await insight.count_next() for _ in range(2)] == [True, False]
     await database.write(lambda tx: events.append(tx, number=0, kind="queue.resumed"))
-    assert not await Insight(database).count_next()  # not again within a minute
+    assert not await Insight(database, builders.settings).count_next()  # not again within a minute
     assert SETTLED_MS < DAY_MS
 
 

@@ -370,7 +370,7 @@ async def test_tasks_of_an_older_version_are_found_by_the_search(blank):
     assert migrate(blank) is True
     database = Database(blank)
     for words, numbers in (("kestrel falcon", [1]), ("src/heron.py", [1]), ("x", [2, 1]), ("nothing", [])):
-        page = await TaskSearch(database).page(TaskFilter(search=SearchQuery.parse(words)), 10)
+        page = await TaskSearch(database, builders.settings).page(TaskFilter(search=SearchQuery.parse(words)), 10)
         assert [task.number for task in page.tasks] == numbers, words
     await database.close()
 

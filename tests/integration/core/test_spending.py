@@ -118,7 +118,7 @@ async def test_the_report_sums_up_by_day_lane_and_person(database, job):
     await append(database, job, "", "1", Usage("local/a", 1, 10, 5, 0.5), at_ms=noon_ms)
     await append(database, job, "", "2", Usage("local/b", 2, 30, 6), at_ms=noon_ms + HOUR_MS)
     await append(database, job, "", "3", Usage("local/a", 1, 1, 1, 0.25), at_ms=next_ms)
-    report = SpendingReport(database)
+    report = SpendingReport(database, builders.settings)
     first, second = date(1970, 1, 1), date(1970, 1, 2)
     assert await report.since(None) == (
         SpendingTotal(first, "code", "ana", 3, 51, 0.5),

@@ -33,7 +33,7 @@ async def found(services):
     """Finds the numbers of tasks by the words of a query and other conditions."""
     for n, title in enumerate(TITLES):
         await services.requests.ask(NewRequest(text=title, actor=BO if n % 2 else ANA))
-    listing = TaskSearch(services.database)
+    listing = TaskSearch(services.database, lambda: services.settings)
 
     async def find(query: str | None = None, actor: Actor = ANA, **more) -> list[int]:
         parsed = SearchQuery.parse(query) if query is not None else None
@@ -119,7 +119,7 @@ async def test_a_search_does_not_leave_the_scope_of_who_asks(found):
 async def test_pages_hold_every_task_once_also_while_new_ones_arrive(services, limit, query):
     for n in range(20):
         await services.requests.ask(NewRequest(text=TITLES[n % 4], actor=ANA))
-    listing, seen, before = TaskSearch(services.database), [], None
+    listing, seen, before = TaskSearch(services.database, lambda: services.settings), [], None
     while True:
         wanted = TaskFilter(search=SearchQuery.parse(query) if query else None, before=before)
         page = await listing.page(wanted, limit)
@@ -199,3 +199,16 @@ async def test_the_index_is_used_and_no_list_reads_the_whole_table(services, fou
     for plan in await services.database.read(plans):
         assert "TEMP B-TREE" not in plan
         assert "INDEX" in plan or "SEARCH" in plan
+
+
+async def test_a_search_in_some_repositories_counts_no_match_of_another(services, dialect):
+    numbers = [await services.requests.ask(NewRequest(text=f"set kestrel to {n}", actor=ANA)) for n in range(3)]
+
+    async def move(tx):
+        await tx.session.execute(text("UPDATE tasks SET repo = 'docs' WHERE number = :number"), {"number": numbers[1]})
+
+    await services.database.write(move)
+    words = SearchQuery.parse("kestrel")
+    for names, found in ((["web"], [2, 0]), (["docs"], [1]), (["web", "docs"], [2, 1, 0]), ([], []), (None, [2, 1, 0])):
+        matching = await services.database.read(lambda tx, names=names: search.matching(tx, words, 10_000, 10, names))
+        assert matching == [numbers[n] for n in found], names

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, trackers_of
 from core.model.errors import ConfigError, UsageError
+from core.model.team import ONE_TEAM
 from core.strict_yaml import StrictModel, load, validate
 
 pytestmark = pytest.mark.surfaces
@@ -27,7 +28,7 @@ def read(tmp_path, monkeypatch):
         file.write_text(text)
         document = load(file)
         page = validate(document, Page)
-        return hooks_of(document, page.webhooks, tmp_path), trackers_of(document, page.tickets, tmp_path)
+        return hooks_of(document, page.webhooks, ONE_TEAM, tmp_path), trackers_of(document, page.tickets, tmp_path)
 
     return reading
 

@@ -47,7 +47,7 @@ async def test_every_documented_metric_is_scraped_by_those_who_have_the_token(ho
     configure(home_staged, "metrics: {token_file: metrics-token, file: true}")
     async with open_window(home_staged) as window:
         app = window.served.app
-        counting = Insight(app.database, recount_ms=0)
+        counting = Insight(app.database, app.settings, recount_ms=0)
         while await counting.count_next():
             pass
         visit = window.visit()

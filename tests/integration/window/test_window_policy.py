@@ -76,7 +76,7 @@ async def test_a_schedule_is_changed_by_its_author_and_those_who_operate_only(ho
 async def test_insight_shows_what_was_counted_and_names_people_to_those_who_operate_only(home):
     await asyncio.to_thread(home.published)
     async with open_window(home) as window:
-        counting = Insight(window.served.app.database, recount_ms=0)
+        counting = Insight(window.served.app.database, window.served.app.settings, recount_ms=0)
         while await counting.count_next():
             pass
         figures = await window.served.app.insight.figures(7)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from bot.web.pages.transcripts import MAX_ENTRY_CHARS, PART_BYTES, entries_of, split_parts
 from bot.web.site.live import LiveEvents, News
 from core.model.lifecycle import State
-from core.model.turn import Actor
+from core.model.turn import SYSTEM, Actor
 from core.store.unit_of_work import Tx
 from tests import builders
 from tests.integration.window.test_window_tasks import HOSTILE, REPLY, settled
@@ -92,12 +92,15 @@ async def test_running_jobs_that_go_on_are_news_without_an_event():
         async def progress(self):
             return self.words
 
+        async def visible_numbers(self, _numbers, _actor):
+            return None
+
     async def always():
         return True
 
     queries = Queries()
     live = LiveEvents(cast("Any", queries))
-    stream = live.stream(7, always)
+    stream = live.stream(7, SYSTEM, always)
     assert await anext(stream) == b": open\n\n"
     last = await live._look(None)
     queries.words = {3: "reads src/a.py"}

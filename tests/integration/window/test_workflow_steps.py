@@ -40,7 +40,7 @@ async def test_the_critical_path_of_a_workflow_is_marked_and_its_bottleneck_is_c
         rows = re.findall(r"<tr><td>(quick|slow|last)( <b title=\"on the critical path\")?", page)
         assert [(name, bool(mark)) for name, mark in rows] == [("quick", False), ("slow", True), ("last", True)]
         assert "Critical path: slow → last" in page
-        counting = Insight(window.served.app.database, recount_ms=0)
+        counting = Insight(window.served.app.database, window.served.app.settings, recount_ms=0)
         while await counting.count_next():
             pass
         insight = (await lee.get("/insight?days=7")).text

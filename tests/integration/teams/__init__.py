@@ -1,0 +1,1 @@
+"""Tests of teams as tenants: what another team owns does not exist."""
