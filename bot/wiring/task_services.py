@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bot.wiring.home_parts import HomeParts
 
 if TYPE_CHECKING:
+    from bot.identity_providers.registry import IdentityProviders
     from core.services.accounts import Accounts
     from core.services.api_responses import ApiResponses
     from core.services.api_tokens import ApiTokens
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
     from core.services.possible_steps import PossibleSteps
+    from core.services.provider_sign_ins import ProviderSignIns
     from core.services.queries import Queries
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
@@ -122,6 +124,20 @@ class TaskServices(HomeParts):
         from core.services.identities import Identities
 
         return Identities(self.database, self.settings)
+
+    @cached_property
+    def identity_providers(self) -> IdentityProviders:
+        """The providers where people sign in to the pages."""
+        from bot.identity_providers.registry import IdentityProviders
+
+        return IdentityProviders(lambda: self.config.identity_providers)
+
+    @cached_property
+    def provider_sign_ins(self) -> ProviderSignIns:
+        """Sign-ins that began at an identity provider."""
+        from core.services.provider_sign_ins import ProviderSignIns
+
+        return ProviderSignIns(self.database, self.identities)
 
     @cached_property
     def task_search(self) -> TaskSearch:

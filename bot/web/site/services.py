@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from bot.identity_providers.registry import IdentityProviders
     from core.services.accounts import Accounts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
     from core.services.possible_steps import PossibleSteps
+    from core.services.provider_sign_ins import ProviderSignIns
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.request_preview import RequestPreview
@@ -82,6 +84,14 @@ class SiteServices(Protocol):
     @property
     def inventory(self) -> Inventory:
         """Model servers and nodes."""
+
+    @property
+    def identity_providers(self) -> IdentityProviders:
+        """The providers where people sign in."""
+
+    @property
+    def provider_sign_ins(self) -> ProviderSignIns:
+        """Sign-ins that began at a provider."""
 
     @property
     def passkey_approvals(self) -> PasskeyApprovals:

@@ -59,7 +59,13 @@ CHANGES = {
 """The forms after which the task is not what the other forms are about."""
 PAGES = {"/queue/what-if": Role.OPERATOR, "/tasks/{number:int}/comment": Role.REQUESTER}
 """The pages that not every role sees."""
-WITHOUT_SESSION = {"/sign-in", "/sign-in/password", "/sign-in/passkey", "/sign-in/passkey-options"}
+WITHOUT_SESSION = {
+    "/sign-in",
+    "/sign-in/password",
+    "/sign-in/passkey",
+    "/sign-in/passkey-options",
+    "/sign-in/with/{provider}",
+}
 REFUSED = re.compile(
     r"has the role [a-z]+; this needs the role|is not a maintainer or an operator|only maintainers and the operator"
 )
