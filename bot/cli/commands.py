@@ -10,6 +10,7 @@ import click
 
 from bot.cli import (
     accounts,
+    authenticators,
     decisions,
     home,
     interrupted,
@@ -82,6 +83,7 @@ GROUPS = (
     stats,
     web,
     accounts,
+    authenticators,
     passkeys,
     inventory,
     people,

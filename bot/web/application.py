@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from bot.web.body import BodyError
 from bot.web.diff.files import DiffDivider
 from bot.web.pages import (
+    authenticator,
     comments,
     comparison,
     endpoints,
@@ -74,6 +75,7 @@ PAGES = (
     schedules,
     sessions,
     passkeys,
+    authenticator,
     sign_in,
     provider_sign_in,
     new_request,

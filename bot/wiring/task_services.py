@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from core.services.api_tokens import ApiTokens
     from core.services.approvals import Approvals
     from core.services.attention import Attention
+    from core.services.authenticators import Authenticators
     from core.services.budgets import Budgets
+    from core.services.code_approvals import CodeApprovals
     from core.services.conversations import Conversations
     from core.services.identities import Identities
     from core.services.joint_approvals import JointApprovals
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from core.services.possible_steps import PossibleSteps
     from core.services.provider_sign_ins import ProviderSignIns
     from core.services.queries import Queries
+    from core.services.step_ups import StepUps
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
     from core.services.task_work import TaskWorks
@@ -124,6 +127,28 @@ class TaskServices(HomeParts):
         from core.services.identities import Identities
 
         return Identities(self.database, self.settings)
+
+    @cached_property
+    def authenticators(self) -> Authenticators:
+        """The authenticator apps of people."""
+        from core.services.authenticators import Authenticators
+        from core.signing import Keys
+
+        return Authenticators(self.database, self.settings, Keys(self.home.keys))
+
+    @cached_property
+    def code_approvals(self) -> CodeApprovals:
+        """Approvals with a code of an authenticator app."""
+        from core.services.code_approvals import CodeApprovals
+
+        return CodeApprovals(self.authenticators, self.approvals)
+
+    @cached_property
+    def step_ups(self) -> StepUps:
+        """Proofs within a session of the pages."""
+        from core.services.step_ups import StepUps
+
+        return StepUps(self.database, self.authenticators, self.passkeys, self.web_sessions)
 
     @cached_property
     def identity_providers(self) -> IdentityProviders:

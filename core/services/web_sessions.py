@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from core.model.decision import PASSKEY
 from core.model.errors import NotFoundError, RefusedError
 from core.model.role import Role
 from core.model.turn import WEB, Actor
@@ -28,8 +29,6 @@ IDLE_S: Final = 12 * 3600
 ABSOLUTE_S: Final = 7 * 24 * 3600
 TOUCH_S: Final = 60
 """A session's last use is recorded at most this often, so that reading a page writes rarely."""
-STEP_UP_S: Final = 600
-"""How long a session that proved more may change what its person can prove with."""
 MAX_BROWSER: Final = 200
 
 
@@ -206,6 +205,7 @@ class WebSessions:
             expires_ms=tx.now_ms + ABSOLUTE_S * 1000,
             method=method,
             address=client.address[:MAX_BROWSER],
+            stepped_up_ms=tx.now_ms if method == PASSKEY else None,
         )
         session = _session(row)
         await web_sessions.add(tx, row)

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from core.services.accounts import Accounts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
+    from core.services.authenticators import Authenticators
     from core.services.budgets import Budgets
+    from core.services.code_approvals import CodeApprovals
     from core.services.diff_comments import DiffComments
     from core.services.insight import Insight
     from core.services.inventory import Inventory
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from core.services.revision_comparison import RevisionComparisons
     from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
+    from core.services.step_ups import StepUps
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
     from core.services.task_work import TaskWorks
@@ -56,6 +59,18 @@ class SiteServices(Protocol):
     @property
     def attention(self) -> Attention:
         """Whose turn it is."""
+
+    @property
+    def authenticators(self) -> Authenticators:
+        """The authenticator apps of people."""
+
+    @property
+    def code_approvals(self) -> CodeApprovals:
+        """Approvals with a code of an authenticator app."""
+
+    @property
+    def step_ups(self) -> StepUps:
+        """Proofs within a session."""
 
     @property
     def budgets(self) -> Budgets:

@@ -48,6 +48,12 @@ FORMS = {
     "/passkeys/register-options": (Role.VIEWER, {}),
     "/passkeys/register": (Role.VIEWER, {"name": "x", "credential": "{}"}),
     "/passkeys/revoke": (Role.VIEWER, {"passkey": "pk_x"}),
+    "/authenticator/begin": (Role.VIEWER, {}),
+    "/authenticator/confirm": (Role.VIEWER, {"code": "123456"}),
+    "/authenticator/recovery-codes": (Role.VIEWER, {}),
+    "/authenticator/remove": (Role.VIEWER, {}),
+    "/step-up": (Role.VIEWER, {"code": "123456"}),
+    "/step-up/options": (Role.VIEWER, {}),
     "/sign-out": (Role.VIEWER, {}),
 }
 """Every form, the role that it needs, and what it sends; a form without a case fails the test below."""
