@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from bot.web.body import BodyError
 from bot.web.diff.files import DiffDivider
 from bot.web.pages import (
+    access,
     authenticator,
     comments,
     comparison,
@@ -80,6 +81,7 @@ PAGES = (
     provider_sign_in,
     new_request,
     news,
+    access,
     static,
     first_steps,
 )

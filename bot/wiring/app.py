@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,7 @@ class App(TaskServices, OperatingServices):
         self.sandbox = sandbox
         self._models: ModelAdapters | None = None
         self._github: GitHubClient | None = None
+        self.examine: Callable[[], Awaitable[list[dict[str, Any]]]] | None = None  # set by `serve`, for its pages
 
     # -- services ---------------------------------------------------------------------------------------------
 

@@ -9,11 +9,13 @@ from bot.wiring.home_parts import HomeParts
 
 if TYPE_CHECKING:
     from bot.identity_providers.registry import IdentityProviders
+    from core.services.access_overview import AccessOverview
     from core.services.accounts import Accounts
     from core.services.api_responses import ApiResponses
     from core.services.api_tokens import ApiTokens
     from core.services.approvals import Approvals
     from core.services.attention import Attention
+    from core.services.audit_trail import AuditTrail
     from core.services.authenticators import Authenticators
     from core.services.budgets import Budgets
     from core.services.code_approvals import CodeApprovals
@@ -127,6 +129,20 @@ class TaskServices(HomeParts):
         from core.services.identities import Identities
 
         return Identities(self.database, self.settings)
+
+    @cached_property
+    def access_overview(self) -> AccessOverview:
+        """Who has access, and how."""
+        from core.services.access_overview import AccessOverview
+
+        return AccessOverview(self.database, self.settings)
+
+    @cached_property
+    def audit_trail(self) -> AuditTrail:
+        """The events of the home, and whether their chains hold."""
+        from core.services.audit_trail import AuditTrail
+
+        return AuditTrail(self.database, self.settings)
 
     @cached_property
     def authenticators(self) -> Authenticators:

@@ -255,11 +255,14 @@ class WebSessions:
         await _record(tx, "web.session_revoked", actor, {"session": ended.id, "of": ended.person})
 
     @writes
-    async def revoke_all(self, tx: Tx, person: str | None, actor: Actor) -> int:
-        """End every session of `person` (None: of the operator); returns how many there were."""
+    async def revoke_all(self, tx: Tx, person: str | None, actor: Actor, keep: str | None = None) -> int:
+        """End every session of `person` (None: of the operator) but the one with the id `keep`.
+
+        Returns how many ended.
+        """
         if not self._sees_all(actor) and person != actor.person:
             raise RefusedError("not_yours", "only the operator may end the sessions of others", "Ask the operator.")
-        rows = [_session(row) for row in await web_sessions.all_of(tx, person, everyone=False)]
+        rows = [_session(row) for row in await web_sessions.all_of(tx, person, everyone=False) if row.id != keep]
         for session in rows:
             await web_sessions.remove(tx, session.id)
             await _record(tx, "web.session_revoked", actor, {"session": session.id, "of": person})

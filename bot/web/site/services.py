@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from bot.identity_providers.registry import IdentityProviders
+    from core.services.access_overview import AccessOverview
     from core.services.accounts import Accounts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
+    from core.services.audit_trail import AuditTrail
     from core.services.authenticators import Authenticators
     from core.services.budgets import Budgets
     from core.services.code_approvals import CodeApprovals
@@ -59,6 +61,18 @@ class SiteServices(Protocol):
     @property
     def attention(self) -> Attention:
         """Whose turn it is."""
+
+    @property
+    def access_overview(self) -> AccessOverview:
+        """Who has access, and how."""
+
+    @property
+    def audit_trail(self) -> AuditTrail:
+        """The events of the home."""
+
+    @property
+    def examine(self) -> Callable[[], Awaitable[list[dict[str, Any]]]] | None:
+        """Runs the checks of `countersign doctor`; None in a process that cannot."""
 
     @property
     def authenticators(self) -> Authenticators:

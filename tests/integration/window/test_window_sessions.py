@@ -36,6 +36,8 @@ FORMS = {
     "/queue/pause": {"reason": "x"},
     "/queue/resume": {},
     "/sessions/revoke": {"session": "ses_x"},
+    "/sessions/revoke-all": {},
+    "/audit/check": {},
     "/passkeys/register-options": {},
     "/passkeys/register": {"name": "laptop", "credential": "{}"},
     "/passkeys/revoke": {"passkey": "pk_x"},
