@@ -24,7 +24,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tests.canary import seen
@@ -47,6 +47,7 @@ class FakeProvider:
     token: Token | None = None
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
+    redirect: str = ""
 
     def authorize(self, address: str) -> dict[str, str]:
         """What a browser that was sent to `address` brings back, after its user agreed; the address is checked."""
@@ -82,7 +83,9 @@ class FakeProvider:
         return f"{body}.{_encoded(mac)}"
 
     async def configuration(self, _request: Request) -> Response:
-        """The discovery document."""
+        """The discovery document, or where it is said to be."""
+        if self.redirect:
+            return RedirectResponse(self.redirect)
         return JSONResponse(
             {
                 "issuer": self.url,

@@ -121,7 +121,7 @@ async def test_a_code_that_was_written_into_the_database_publishes_nothing(windo
     assert (await window.served.task()).pull_request is None
 
 
-async def test_each_code_counts_once_within_a_step_and_wrong_ones_lock(window):
+async def test_129_each_code_counts_once_within_a_step_and_wrong_ones_lock(window):
     visit, apps = await window.signed_in("lee"), window.served.app.authenticators
     secret, _ = await enrol(window, visit)
     step = await now_step(window)

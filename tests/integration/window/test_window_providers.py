@@ -143,6 +143,7 @@ async def test_124_alg_none_a_public_key_as_secret_and_a_strange_key_are_refused
         provider.unsigned,
         provider.signed_with_public_key,
         lambda claims: provider.signed(claims, key=strange),
+        lambda claims: provider.signed(claims, key=ECKey.generate_key("P-256", {"kid": "../../dev/null"})),
         lambda claims: provider.signed(claims)[:-8] + "AAAAAAAA",
         lambda _claims: "no token",
         lambda _claims: None,
@@ -152,7 +153,7 @@ async def test_124_alg_none_a_public_key_as_secret_and_a_strange_key_are_refused
         await refused(visit, await come_back(visit, provider), "Company sent")
 
 
-async def test_a_changed_state_a_second_use_and_another_browser_are_refused(window, provider):
+async def test_126_a_changed_state_a_second_use_and_another_browser_are_refused(window, provider):
     lee, other = visitor(window), visitor(window)
     address = await leave(lee)
     answer = provider.authorize(address)
@@ -192,6 +193,13 @@ async def test_an_answer_of_another_issuer_is_refused_before_its_code_is_sent(wi
     address = await leave(visit, "hub")  # the answer to one provider, brought to the address of another
     path = callback(address, provider.authorize(address)).replace("/with/hub/", "/with/company/")
     await refused(visit, await visit.get(path), "not begun")
+
+
+async def test_128_a_provider_that_redirects_is_not_followed(window, provider):
+    provider.redirect = f"{window.origin}/healthz"
+    visit = visitor(window)
+    await visit.get("/sign-in")
+    await refused(visit, await visit.submit("/sign-in/with/company", go=""), "Company does not answer as it should")
 
 
 async def test_metadata_of_another_issuer_or_with_unsafe_addresses_is_not_used(window, provider):

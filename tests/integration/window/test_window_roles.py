@@ -104,7 +104,7 @@ async def test_every_form_has_a_case(window):
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_every_page_is_shown_to_every_role_and_every_form_refuses_the_lower_ones(window, role):
+async def test_125_every_page_is_shown_to_every_role_and_every_form_refuses_the_lower_ones(window, role):
     person, digest = PEOPLE[role], await window.served.digest()
     visit = await window.signed_in(person)
     for method, path in sorted(paths_of(window)):
