@@ -112,8 +112,13 @@ def _provider(document: YamlDocument, name: str, raw: RawProvider, root: Path) -
     return ProviderSettings(name, raw.kind, label, raw.client_id, read, **urls)
 
 
+def secret_variable(name: str) -> str:
+    """The environment variable of the client secret of the provider `name`."""
+    return f"COUNTERSIGN_SIGN_IN_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_SECRET"
+
+
 def _secret(document: YamlDocument, name: str, raw: RawProvider, root: Path) -> str:
-    variable = raw.secret_env or f"COUNTERSIGN_SIGN_IN_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_SECRET"
+    variable = raw.secret_env or secret_variable(name)
     found = secret(variable, raw.secret_file, root)
     if found is None:
         mend = f"Set {variable}, or name a secret_file."

@@ -16,6 +16,7 @@ from core.settings import SettingsSource
 from core.store import accounts, api_tokens, authenticators, identities, passkeys, web_sessions
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads
+from core.store.web_tables import WebSessionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +79,5 @@ class AccessOverview:
         return AccessReport(people, sessions[None], tokens, await delivery_counts(tx))
 
 
-def _is_live(tx: Tx, row: web_sessions.WebSessionRow) -> bool:
+def _is_live(tx: Tx, row: WebSessionRow) -> bool:
     return row.expires_ms > tx.now_ms and row.seen_ms > tx.now_ms - IDLE_S * 1000

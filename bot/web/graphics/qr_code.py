@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from markupsafe import Markup, escape
 
 
@@ -23,10 +25,10 @@ def qr_svg(text: str, label: str) -> Markup:
     )
 
 
-def _runs(row: object) -> list[tuple[int, int]]:
+def _runs(row: Iterable[int]) -> list[tuple[int, int]]:
     """The runs of dark modules of one line, as (start, length)."""
     runs: list[tuple[int, int]] = []
-    for x, is_dark in enumerate(row):  # type: ignore[call-overload]  # segno's rows are bytes or lists of numbers
+    for x, is_dark in enumerate(row):
         if not is_dark:
             continue
         if runs and sum(runs[-1]) == x:

@@ -60,7 +60,7 @@ async def _audit_page(site: SiteContext, request: Request, status: ChainStatus |
     before = request.query_params.get("before", "")
     older = int(before) if before.isdecimal() and len(before) < 18 else None
     events = await site.services.audit_trail.page(visitor_of(request).session.actor, older)
-    values = {
+    values: dict[str, Any] = {
         "rows": [(event, _facts(event)) for event in events],
         "older": events[-1].id if len(events) == PAGE else None,
         "chains": status,

@@ -39,10 +39,11 @@ async def window(home_staged):
 
 async def now_step(window) -> int:
     """The time step of the database's clock, which decides."""
-    return (await window.served.app.database.read(_now_ms)) // 1000 // STEP_S
+    now_ms: int = await window.served.app.database.read(_now_ms)
+    return now_ms // 1000 // STEP_S
 
 
-async def _now_ms(tx) -> int:
+async def _now_ms(tx):
     return tx.now_ms
 
 
@@ -51,7 +52,8 @@ async def enrol(window, visit) -> tuple[str, list[str]]:
     await visit.get("/authenticator")
     assert (await visit.submit("/authenticator/begin")).status_code == 303
     page = await visit.get("/authenticator")
-    secret = re.search(r'class="secret">([A-Z2-7 ]+)<', page.text)[1].replace(" ", "")
+    (shown,) = re.findall(r'class="secret">([A-Z2-7 ]+)<', page.text)
+    secret = shown.replace(" ", "")
     done = await visit.submit("/authenticator/confirm", code=code_at(secret, await now_step(window) - 1))
     assert done.status_code == 200, done.text
     codes = re.findall(r"<li><code>([A-Z0-9-]{19})</code></li>", done.text)
@@ -212,7 +214,8 @@ async def test_the_qr_code_is_an_image_without_styles_or_scripts(window):
     await visit.get("/authenticator")
     await visit.submit("/authenticator/begin")
     page = await visit.get("/authenticator")
-    svg = ET.fromstring(re.search(r"<svg.*?</svg>", page.text, re.DOTALL)[0])
+    (image,) = re.findall(r"<svg.*?</svg>", page.text, re.DOTALL)
+    svg = ET.fromstring(image)
     assert len(svg.findall("g/rect")) > 100
     assert not re.search(r" style=|<script(?![^>]* src=)| on[a-z]+=", page.text)
 
