@@ -17,6 +17,7 @@ import pytest
 from bot.cli.commands import countersign
 from bot.cli.lifecycle_page import lifecycle_page
 from bot.configuration.config import load_config
+from bot.identity_providers.settings import secret_variable
 from bot.interpret.grammar import parse
 from core.model.errors import Kind, UsageError
 from core.model.turn import SURFACES

@@ -71,7 +71,9 @@ async def _audit_page(site: SiteContext, request: Request, status: ChainStatus |
 def _facts(event: Event) -> str:
     """The body of an event in one line, such as ``by link, session ses_1``."""
     body: Mapping[str, Any] = json.loads(event.body)
-    return one_line(", ".join(f"{key} {value}" for key, value in body.items() if value not in (None, "", [])), 300)
+    return one_line(
+        ", ".join(f"{key} {value}" for key, value in body.items() if value not in (None, "", [], False)), 300
+    )
 
 
 class _Doctor:

@@ -28,7 +28,7 @@ async def test_125_who_operates_sees_who_has_access_and_no_one_else(window):
     created = await app.api_tokens.create(wanted, OPERATOR)
     lee, ana = await window.signed_in("lee"), await window.signed_in("ana")
     page = (await lee.get("/people")).text
-    for shown in ("a program", "password", "none; signs in by links", "maintainer"):
+    for shown in ("a program", "password", "approver", "maintainer"):
         assert shown in page, shown
     assert created.written.secret_sha256 not in page
     for path in PAGES:
