@@ -89,7 +89,7 @@ class _Doctor:
         Authorization(self._site.services.settings).check_role(session.actor, Role.OPERATOR)
         examine = self._site.services.examine
         if examine is None:
-            mend = "Run `countersign doctor` on the machine."
+            mend = "Run the doctor on the terminal of that machine."
             raise PermanentError("no_doctor", "this process cannot examine the home", mend, kind=Kind.UNAVAILABLE)
         async with self._lock:
             if self._site.clock() - self._at_s >= FRESH_S:
@@ -99,7 +99,7 @@ class _Doctor:
                 except TimeoutError as error:
                     log.warning("doctor_took_too_long", **fault_of(error))
                     message = f"the checks took longer than {EXAMINE_S:.0f} s"
-                    mend = "Run `countersign doctor` on the machine to see which one."
+                    mend = "Run the doctor on the terminal of that machine, which says which one."
                     raise PermanentError("slow_doctor", message, mend, kind=Kind.UNAVAILABLE) from error
                 self._rows = sorted(found, key=lambda row: _SEVERITY[row["verdict"]])
                 self._at_s = self._site.clock()
