@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -59,6 +60,35 @@ class Keys:
         envelope.sign(signer)
         document: dict[str, Any] = envelope.to_dict()
         return document
+
+    def seal(self, text: str, purpose: str) -> str:
+        """`text`, encrypted and authenticated with a key that is derived from the home's key for `purpose`."""
+        from cryptography.fernet import Fernet  # noqa: PLC0415
+
+        return Fernet(self._derived(purpose)).encrypt(text.encode()).decode()
+
+    def unseal(self, sealed: str, purpose: str) -> str:
+        """What `seal` encrypted; raises `PermanentError` if another key did, or the text was changed."""
+        from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415
+
+        try:
+            return Fernet(self._derived(purpose)).decrypt(sealed.encode()).decode()
+        except (InvalidToken, ValueError) as error:
+            mend = "Restore the key of this home, or remove what was sealed and set it up again."
+            raise PermanentError("cannot_unseal", f"a sealed {purpose} does not open", mend) from error
+
+    def _derived(self, purpose: str) -> bytes:
+        """A key for `Fernet`, by HKDF from the private key."""
+        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
+        path = self._directory / PRIVATE
+        try:
+            private = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(path, None, "", "the signing key cannot be read", _NO_KEY) from error
+        derived = HKDF(SHA256(), 32, salt=None, info=f"countersign {purpose}".encode()).derive(private)
+        return base64.urlsafe_b64encode(derived)
 
     def open(self, envelope: dict[str, Any]) -> bytes:
         """Return the payload of an envelope signed by this home; raises `PermanentError` for any other."""

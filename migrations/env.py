@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 
 import core.store.account_table
 import core.store.api_tables
+import core.store.authenticator_tables
 import core.store.budget_extensions
 import core.store.comment_table
 import core.store.forecast_tables
@@ -13,7 +14,8 @@ import core.store.inventory_tables
 import core.store.lease_table
 import core.store.message_tables
 import core.store.output_tables
-import core.store.passkey_tables  # noqa: F401 (with core.store.tables: fills the metadata)
+import core.store.passkey_tables
+import core.store.provider_table  # noqa: F401 (with core.store.tables: fills the metadata)
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from core.model.decision import Decision, Effect, PolicyRequest
 from policies.index import LaneEvaluation, PathFit, PolicyIndex
-from policies.reasons import mismatch, misses
+from policies.reasons import STEP_UPS, mismatch, misses
 from policies.routing import LaneRoute, route, suits
 from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule
 
@@ -62,7 +62,7 @@ def _rule_line(rule: Rule, why: Mapping[str, str | None], evaluations: Sequence[
 def _outcome(rule: Rule) -> str:
     match rule.then:
         case AllowEffect(requirements):
-            signed = f" by {requirements.step_up}" if requirements.step_up else ""
+            signed = f", {STEP_UPS[requirements.step_up]}" if requirements.step_up else ""
             return f"allow with {requirements.count} of {', '.join(requirements.approvers)}{signed}"
         case DenyEffect(reason):
             return f"deny: {reason}"

@@ -17,7 +17,8 @@ rules:                               # the first rule that matches decides; with
         method: squash               # or merge (the default) or rebase
         checks: [{name: test, app: 15368}, {name: deploy-preview}]   # must be green; without app: a commit status
       surfaces: [terminal]           # where approvals must be given; without it, anywhere
-      step_up: passkey               # count only approvals that the approver's passkey signs, which is on the pages
+      step_up: passkey               # count only approvals that the approver's passkey signs, which is on the pages;
+                                     # or totp: given there with a code of their authenticator app, or a passkey
       limits: {files: 10}            # stricter than the lane's, never looser
   - {name: no-bots, when: {from: bot}, deny: "a reason people will read"}
   - {name: say-it, when: {from: member, lane: code}, ask: "a question; naming the lane answers it"}
@@ -113,7 +114,7 @@ class RawAllow(StrictModel):
     escalate: RawEscalate | None = None
     merge: RawMerge | None = None
     surfaces: WordList | None = None
-    step_up: Literal["passkey"] | None = None
+    step_up: Literal["passkey", "totp"] | None = None
     limits: RawLimits | None = None
 
 
@@ -217,7 +218,7 @@ def _requirements(
     _check_names(document, (*at, "escalate", "to"), escalate_to, who, "person or role")
     if raw.step_up and raw.surfaces and WEB not in raw.surfaces:
         mend = f"Add {WEB} to `surfaces`, or delete one of the two keys."
-        raise document.error((*at, "step_up"), "asks for a passkey, which signs on the pages only", mend)
+        raise document.error((*at, "step_up"), "asks for a proof that people give on the pages only", mend)
     expires_s = _seconds(document, (*at, "expires"), raw.expires)
     return ApprovalRequirements(
         rule=rule,

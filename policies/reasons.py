@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from core.model.decision import PolicyRequest
+from core.model.decision import PASSKEY, TOTP, PolicyRequest
 from core.model.person import Person
 from policies.index import CompiledLane, PathFit, PolicyIndex, shown
 from policies.protected import protected_reason
 from policies.rules import AskEffect, DenyEffect, Rule
+
+STEP_UPS: Final = {PASSKEY: "signed with a passkey", TOTP: "with a code of their authenticator app or a passkey"}
+"""How an approval must be given, by the step-up of its rule."""
 
 
 def unknown_person(index: PolicyIndex, request: PolicyRequest) -> str:
@@ -92,7 +96,7 @@ def chosen(lane: CompiledLane, rule: Rule, person: Person, request: PolicyReques
         because += f" more strictly than {either(less_strict)}"
     needs = f"{requirements.count} approval{'s' if requirements.count > 1 else ''} by {either(requirements.approvers)}"
     own = "" if requirements.self_approve else ", not their own"
-    signed = f", signed with a {requirements.step_up}" if requirements.step_up else ""
+    signed = f", {STEP_UPS[requirements.step_up]}" if requirements.step_up else ""
     return f"{because}; rule {requirements.rule} lets {person_and_roles(person)} use it with {needs}{own}{signed}"
 
 

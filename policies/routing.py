@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from core.model.decision import ApprovalRequirements, Effect, PolicyRequest
+from core.model.decision import PASSKEY, ApprovalRequirements, Effect, PolicyRequest
 from core.model.person import Person
 from core.model.turn import Question
 from policies import reasons
@@ -128,8 +128,9 @@ def _best(suited: Sequence[LaneEvaluation], request: PolicyRequest) -> list[Lane
     return [one for one in best if one in suggested] or best
 
 
-def _strictness(evaluation: LaneEvaluation) -> tuple[int, bool, bool]:
+def _strictness(evaluation: LaneEvaluation) -> tuple[int, bool, bool, bool]:
     """A key that sorts the strictest requirements first: more approvals, none by the requester, a step-up."""
     requirements = evaluation.rule.requirements if evaluation.rule else None
     assert requirements is not None
-    return -requirements.count, requirements.self_approve, not requirements.step_up
+    step_up = requirements.step_up
+    return -requirements.count, requirements.self_approve, step_up != PASSKEY, not step_up

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bot.configuration.home import Home
 from bot.messaging.channel_scopes import ChannelScopes
+from bot.operations.doctor import examine
 from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response, Surface
 from bot.web.server import WebServer
 from bot.wiring.app import App, opened
@@ -166,6 +168,7 @@ async def serve_home(
 ) -> AsyncIterator[ServedHome]:
     """Serve `home`, or its opened `app`, on these surfaces during the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
+        served.examine = partial(examine, served.home)
         serving = serve_surfaces(
             served, surfaces, OpenChannelScopes(served.config.surfaces(), served.conversations), "127.0.0.1", port
         )

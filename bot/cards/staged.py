@@ -9,11 +9,13 @@ from typing import Any, Final
 from bot.cards.parts import CheckRow, DecisionRow, FileRow, NeededApproval, StagedPart
 from bot.cards.safe import one_line
 from bot.cards.times import ago
+from core.model.decision import PASSKEY, TOTP
 from core.model.risk import RiskLevel, risk_flags, risk_level
 from core.model.staged_diff import GuardVerdict, short_digest
 
 _MAX_NAMED: Final = 6
 """People named before the others are counted."""
+_STEP_UPS: Final = {PASSKEY: " by passkey", TOTP: " with a code of their app or a passkey"}
 _SEVERITY: Final = (GuardVerdict.PASS, GuardVerdict.WARN, GuardVerdict.BLOCK)
 
 
@@ -87,7 +89,7 @@ def _sentence(row: Mapping[str, Any], *, many: bool) -> str:
     approvers = f"of {_names(row['of'])}" if row["of"] else "approval, but no one may give it"
     have = f"; has {_names(row['have'])}" if row["have"] else ""
     rule = f" ({row['rule']})" if many else ""
-    signed = f" by {row['step_up']}" if row.get("step_up") else ""
+    signed = _STEP_UPS.get(row.get("step_up", ""), "")
     return f"needs {row['count']} {approvers}{signed}{rule}{have}"
 
 

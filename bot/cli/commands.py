@@ -11,6 +11,7 @@ import click
 from bot.cli import (
     accounts,
     audit,
+    authenticators,
     decisions,
     home,
     interrupted,
@@ -85,6 +86,7 @@ GROUPS = (
     stats,
     web,
     accounts,
+    authenticators,
     passkeys,
     inventory,
     people,

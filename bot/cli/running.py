@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,12 +36,14 @@ FOLLOW_EVERY_S = 0.5
 @click.pass_obj
 def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> int:
     """Run every surface that is configured in this home, and one worker; without a home, a page that sets one up."""
+    from bot.operations.doctor import examine
     from bot.wiring.surfaces import build
     from bot.wiring.worker import build_worker
 
     async def work() -> int:
         listening = await _set_up_first(context, host, port)
         async with context.open() as app:
+            app.examine = partial(examine, app.home)
             with _single_server(app):
                 serving = await build(app, host, port, listening)
                 await _run_until_signal(app, build_worker(app), claims=not no_worker, drain=False, serving=serving)

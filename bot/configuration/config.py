@@ -15,6 +15,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from bot.configuration.limits import RawLimit, limits_of
 from bot.configuration.models import Models, RawAgent, RawEndpoint, RawInterpreter, checked_names, models_of
 from bot.configuration.teams import RawPerson, check_teams, person_of, roles_of, teams_of
+from bot.identity_providers.settings import ProviderSettings, providers_of
 from bot.integrations.tickets import Trackers
 from bot.integrations.webhooks.hooks import Hook
 from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, trackers_of
@@ -22,6 +23,7 @@ from bot.metrics.settings import MetricsSettings, RawMetrics, metrics_settings
 from bot.plugins.settings import FORGES, EnabledPlugin, RawPlugins, enabled_of
 from bot.plugins.settings import names_of as plugin_names
 from bot.surfaces.settings import (
+    IDENTITIES,
     RawGitHub,
     RawSlack,
     RawTelegram,
@@ -33,6 +35,7 @@ from bot.surfaces.settings import (
     telegram_config,
 )
 from bot.web.settings import RawWeb, WebSettings, web_settings
+from core.model.identity import OIDC
 from core.model.limits import Limit, LimitScope
 from core.model.person import People
 from core.model.turn import SURFACES, WITHOUT_IDENTITIES
@@ -111,6 +114,8 @@ class Config:
     """The class of work, chat or bulk, of requests from a surface."""
     web: WebSettings | None = None
     """Where the pages are reached; None without a section ``web:``."""
+    identity_providers: tuple[ProviderSettings, ...] = ()
+    """Where people sign in to the pages; each reads its secret when it is used."""
     metrics: Callable[[], MetricsSettings | None] = lambda: None
     """Who may read the metrics, with the token, which only `serve` needs; None without a section ``metrics:``."""
 
@@ -121,6 +126,7 @@ class Config:
             "webhooks": self.hooks,
             "tickets": self.trackers,
             "models": self.models,
+            "web": lambda: [provider.secret() for provider in self.identity_providers],
             "metrics": self.metrics,
         }
 
@@ -171,8 +177,14 @@ def load_config(path: Path) -> Config:
         plugins=plugins,
         surface_classes=dict(raw.classes),
         web=web_settings(document, raw.web),
+        identity_providers=_identity_providers(document, raw, path.parent),
         metrics=partial(metrics_settings, document, raw.metrics, path.parent),
     )
+
+
+def _identity_providers(document: YamlDocument, raw: _Config, folder: Path) -> tuple[ProviderSettings, ...]:
+    github_api = raw.github.api_url if raw.github else None
+    return providers_of(document, raw.web.sign_in if raw.web else {}, folder, github_api)
 
 
 def _repositories(raw: _Config, folder: Path) -> dict[str, RepositorySpec]:
@@ -211,12 +223,12 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
         if name in roles:
             raise document.error(("people", name), "is both a person and a role", "Rename one of them.")
         for surface, identity in person.identities.items():
-            known = (SURFACES - WITHOUT_IDENTITIES) | raw.plugins.surfaces.keys()
+            known = (SURFACES - WITHOUT_IDENTITIES) | raw.plugins.surfaces.keys() | {OIDC}
             if surface not in known:
                 raise document.error(
                     ("people", name, "identities", surface), "is not a surface", f"Known: {', '.join(sorted(known))}."
                 )
-            if surface in SURFACES:
+            if surface in IDENTITIES:
                 check_identity(document, ("people", name, "identities", surface), surface, identity)
             other = owners.setdefault((surface, identity), name)
             if other != name:

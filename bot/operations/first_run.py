@@ -88,6 +88,7 @@ async def make_first_home(home: Home, name: str, browser: str) -> str:
     then is removed.
     """
     from bot.wiring.app import opened
+    from core.services.web_sessions import BrowserClient
 
     check_name(name, "the name")
     if name.lower() in _RESERVED:
@@ -104,7 +105,7 @@ async def make_first_home(home: Home, name: str, browser: str) -> str:
             config.write(_PAGES)
         async with opened(home) as app:
             link = await app.web_sessions.make_link(Actor(name, "terminal"))
-            session = await app.web_sessions.sign_in(link, browser, None)
+            session = await app.web_sessions.sign_in(link, BrowserClient(browser), None)
     except (CountersignError, OSError) as error:
         if not home.config.exists():  # else it is a home, perhaps another program's
             shutil.rmtree(home.root, ignore_errors=True)

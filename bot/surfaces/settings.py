@@ -12,6 +12,7 @@ from pydantic import Field
 
 from bot.secret import secret
 from bot.surfaces.port import GitHubSurfaceConfig, SlackConfig, TelegramConfig
+from core.model.identity import OIDC
 from core.strict_yaml import KeyPath, StrictModel, YamlDocument
 from lanes.forge.github.access import GitHubAccess
 
@@ -20,13 +21,18 @@ IDENTITIES: Final = {
     "telegram": re.compile(r"[1-9][0-9]{0,15}"),
     "slack": re.compile(r"[TE][A-Z0-9]{2,20}/[UW][A-Z0-9]{2,20}"),
     "github": re.compile(r"[1-9][0-9]{0,15}"),
+    OIDC: re.compile(r"https?://[!-{}~]+\|[!-~]{1,255}"),
 }
-"""The format of an identity on each surface: the platform's immutable id, never a name, which can be reassigned."""
+"""The format of an identity on each surface, and at OpenID providers, where people sign in to the pages.
+
+It is the platform's immutable id, never a name or an e-mail address, which can be reassigned.
+"""
 
 _ID_HINTS: Final = {
     "telegram": "the numeric user id (the bot says it when you write /link)",
     "slack": "TEAM/USER, such as T0AB12CD/U0EF34GH",
     "github": "the numeric user id (in https://api.github.com/users/LOGIN)",
+    OIDC: "ISSUER|SUB, such as https://accounts.example.org|248289761001",
 }
 
 SHARED_IDS: Final = {"telegram": frozenset({"1087968824", "136817688", "777000"})}

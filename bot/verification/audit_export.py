@@ -19,7 +19,7 @@ from core.model.staged_diff import short_digest
 from core.rules import receipt
 
 if TYPE_CHECKING:
-    from core.services.audit_trail import AuditTrail, TaskTrail
+    from core.services.event_chains import EventChain, EventChains
     from core.services.home_checks import StoredTask
     from lanes.repository.clone import LandedCommit
 
@@ -31,7 +31,7 @@ class AuditSources(VerifySources, Protocol):
     """What an export reads; `bot.wiring.app.App` has it."""
 
     @property
-    def audit_trail(self) -> AuditTrail:
+    def event_chains(self) -> EventChains:
         """All events."""
 
 
@@ -112,7 +112,7 @@ async def _merged_tasks(
     """The tasks of a repository by the commit that merged them and by the head that was merged."""
     found: dict[str, StoredTask] = {}
     heads = {oid for commit in landed for oid in (commit.id, *commit.parents[1:])}
-    numbers = {*await app.audit_trail.numbers(time.since, time.until), *await app.audit_trail.numbers_of_heads(heads)}
+    numbers = {*await app.event_chains.numbers(time.since, time.until), *await app.event_chains.numbers_of_heads(heads)}
     for number in sorted(numbers - {0}):
         stored = await app.home_checks.stored_task(number)
         if stored.task.repo != repository or stored.task.pull_request is None:
@@ -173,16 +173,16 @@ def _who(person: str | None, body: Mapping[str, Any]) -> str | None:
     return person or body.get("by")
 
 
-async def trails(app: AuditSources, time: AuditedTime) -> tuple[TaskTrail, ...]:
+async def trails(app: AuditSources, time: AuditedTime) -> tuple[EventChain, ...]:
     """The whole chain of each task that has an event in this time."""
-    return tuple([await app.audit_trail.of_task(number) for number in await app.audit_trail.numbers(*_ends(time))])
+    return tuple([await app.event_chains.of_task(number) for number in await app.event_chains.numbers(*_ends(time))])
 
 
 def _ends(time: AuditedTime) -> tuple[datetime, datetime]:
     return time.since, time.until
 
 
-def soc2_document(time: AuditedTime, changes: Sequence[AuditedChange], chains: Sequence[TaskTrail]) -> dict[str, Any]:
+def soc2_document(time: AuditedTime, changes: Sequence[AuditedChange], chains: Sequence[EventChain]) -> dict[str, Any]:
     """The export for auditors of change management: the population, who had which part in it, and all gaps."""
     rows = [change.to_json() for change in changes]
     return {
@@ -197,7 +197,7 @@ def soc2_document(time: AuditedTime, changes: Sequence[AuditedChange], chains: S
     }
 
 
-def events_document(time: AuditedTime, chains: Sequence[TaskTrail]) -> dict[str, Any]:
+def events_document(time: AuditedTime, chains: Sequence[EventChain]) -> dict[str, Any]:
     """The export of all events in this time, each with its links, and the status of every chain."""
     return {
         "format": FORMAT,
@@ -209,7 +209,7 @@ def events_document(time: AuditedTime, chains: Sequence[TaskTrail]) -> dict[str,
     }
 
 
-def _chain_status(chains: Sequence[TaskTrail]) -> list[dict[str, Any]]:
+def _chain_status(chains: Sequence[EventChain]) -> list[dict[str, Any]]:
     return [
         {
             "task": trail.number or None,
@@ -221,7 +221,7 @@ def _chain_status(chains: Sequence[TaskTrail]) -> list[dict[str, Any]]:
     ]
 
 
-def _gaps(changes: Sequence[AuditedChange], chains: Sequence[TaskTrail]) -> list[str]:
+def _gaps(changes: Sequence[AuditedChange], chains: Sequence[EventChain]) -> list[str]:
     """Every gap in one sentence, the worst kind first: broken chains, then changes."""
     broken = [f"{_named(trail)}: {trail.fault}" for trail in chains if trail.fault]
     return broken + [
@@ -229,5 +229,5 @@ def _gaps(changes: Sequence[AuditedChange], chains: Sequence[TaskTrail]) -> list
     ]
 
 
-def _named(trail: TaskTrail) -> str:
+def _named(trail: EventChain) -> str:
     return f"#{trail.number}" if trail.number else "events of the home"

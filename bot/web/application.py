@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from bot.web.body import BodyError
 from bot.web.diff.files import DiffDivider
 from bot.web.pages import (
+    access,
+    authenticator,
     comments,
     comparison,
     endpoints,
@@ -25,6 +27,7 @@ from bot.web.pages import (
     passkeys,
     picking,
     policy,
+    provider_sign_in,
     queue,
     receipt,
     runs,
@@ -79,9 +82,12 @@ PAGES = (
     schedules,
     sessions,
     passkeys,
+    authenticator,
     sign_in,
+    provider_sign_in,
     new_request,
     news,
+    access,
     static,
     first_steps,
 )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
+from bot.identity_providers.settings import RawProvider
 from core.strict_yaml import StrictModel, YamlDocument
 
 DEFAULT_PORT: Final = 8700
@@ -20,6 +23,7 @@ class RawWeb(StrictModel):
 
     url: str | None = None
     hosts: tuple[str, ...] = ()
+    sign_in: dict[str, RawProvider] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

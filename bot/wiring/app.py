@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
-    from core.services.audit_trail import AuditTrail
     from core.services.decision_replay import DecisionReplay
     from core.services.diff_comments import DiffComments
+    from core.services.event_chains import EventChains
     from core.services.partial_changes import PartialChanges
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
@@ -71,6 +71,7 @@ class App(TaskServices, OperatingServices):
         self.sandbox = sandbox
         self._models: ModelAdapters | None = None
         self._github: GitHubClient | None = None
+        self.examine: Callable[[], Awaitable[list[dict[str, Any]]]] | None = None  # set by `serve`, for its pages
 
     # -- services ---------------------------------------------------------------------------------------------
 
@@ -107,11 +108,11 @@ class App(TaskServices, OperatingServices):
         return DecisionReplay(self.database, self.executors)
 
     @cached_property
-    def audit_trail(self) -> AuditTrail:
-        """All events, for those who audit the home."""
-        from core.services.audit_trail import AuditTrail
+    def event_chains(self) -> EventChains:
+        """The chains of all events, for exports."""
+        from core.services.event_chains import EventChains
 
-        return AuditTrail(self.database)
+        return EventChains(self.database)
 
     @cached_property
     def diffs(self) -> StagedDiffs:

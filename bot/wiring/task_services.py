@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 from bot.wiring.home_parts import HomeParts
 
 if TYPE_CHECKING:
+    from bot.identity_providers.registry import IdentityProviders
+    from core.services.access_overview import AccessOverview
     from core.services.accounts import Accounts
     from core.services.api_responses import ApiResponses
     from core.services.api_tokens import ApiTokens
     from core.services.approvals import Approvals
     from core.services.attention import Attention
+    from core.services.audit_trail import AuditTrail
+    from core.services.authenticators import Authenticators
     from core.services.budgets import Budgets
+    from core.services.code_approvals import CodeApprovals
     from core.services.conversations import Conversations
     from core.services.identities import Identities
     from core.services.joint_approvals import JointApprovals
@@ -21,9 +26,11 @@ if TYPE_CHECKING:
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
     from core.services.possible_steps import PossibleSteps
+    from core.services.provider_sign_ins import ProviderSignIns
     from core.services.queries import Queries
     from core.services.run_comparison import RunComparisons
     from core.services.step_times import StepTimes
+    from core.services.step_ups import StepUps
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
     from core.services.task_work import TaskWorks
@@ -146,6 +153,56 @@ class TaskServices(HomeParts):
         from core.services.identities import Identities
 
         return Identities(self.database, self.settings)
+
+    @cached_property
+    def access_overview(self) -> AccessOverview:
+        """Who has access, and how."""
+        from core.services.access_overview import AccessOverview
+
+        return AccessOverview(self.database, self.settings)
+
+    @cached_property
+    def audit_trail(self) -> AuditTrail:
+        """The events of the home, and whether their chains hold."""
+        from core.services.audit_trail import AuditTrail
+
+        return AuditTrail(self.database, self.settings)
+
+    @cached_property
+    def authenticators(self) -> Authenticators:
+        """The authenticator apps of people."""
+        from core.services.authenticators import Authenticators
+        from core.signing import Keys
+
+        return Authenticators(self.database, self.settings, Keys(self.home.keys))
+
+    @cached_property
+    def code_approvals(self) -> CodeApprovals:
+        """Approvals with a code of an authenticator app."""
+        from core.services.code_approvals import CodeApprovals
+
+        return CodeApprovals(self.authenticators, self.approvals)
+
+    @cached_property
+    def step_ups(self) -> StepUps:
+        """Proofs within a session of the pages."""
+        from core.services.step_ups import StepUps
+
+        return StepUps(self.database, self.authenticators, self.passkeys, self.web_sessions)
+
+    @cached_property
+    def identity_providers(self) -> IdentityProviders:
+        """The providers where people sign in to the pages."""
+        from bot.identity_providers.registry import IdentityProviders
+
+        return IdentityProviders(lambda: self.config.identity_providers)
+
+    @cached_property
+    def provider_sign_ins(self) -> ProviderSignIns:
+        """Sign-ins that began at an identity provider."""
+        from core.services.provider_sign_ins import ProviderSignIns
+
+        return ProviderSignIns(self.database, self.identities)
 
     @cached_property
     def task_search(self) -> TaskSearch:

@@ -10,7 +10,7 @@ from core.jobs.pull_request_text import body_of, branch_of, message_of, task_for
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Approval, QuorumStatus, Verdict
 from core.model.change import FileChange
-from core.model.decision import PASSKEY
+from core.model.decision import PASSKEY, TOTP
 from core.model.errors import ConflictError, Kind, PermanentError, Problem
 from core.model.event import Event
 from core.model.job import Job
@@ -73,12 +73,14 @@ async def _check_rows(context: JobContext, task: Task) -> None:
 
 
 async def _check_signatures(context: JobContext, task: Task, needs: QuorumStatus | None) -> None:
-    """Raise `PermanentError` if a rule demands passkeys and one of the signatures that it counts does not hold."""
-    if needs is None or needs.step_up != PASSKEY or task.staged is None:
+    """Raise `PermanentError` if a rule demands a step-up and one of the signatures that it counts does not hold."""
+    if needs is None or not needs.step_up or task.staged is None:
         return
     digest = task.staged.digest
     stored = await context.database.read(lambda tx: tasks.approvals_of(tx, task.number))
     counted = [a for a in stored if a.digest == digest and a.person in needs.have]
+    if needs.step_up == TOTP:  # what counts by a code has no signature; its event was compared before
+        counted = [a for a in counted if a.proof == PASSKEY]
     if found := unproven_here(counted, context.keys):
         mend = "The database was modified outside Countersign. Reply to the task to make its change again."
         raise PermanentError("bad_signature", f"#{task.number} is not published: {found}", mend)

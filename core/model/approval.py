@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from core.model.decision import PASSKEY, ApprovalRequirements
+from core.model.decision import PASSKEY, ApprovalRequirements, is_enough, stronger
 from core.model.event import canonical_sha256
 from core.model.passkey import ApprovalSignature
 from core.model.person import People
@@ -25,7 +25,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's verdict on one digest of `revision`, given on one surface, perhaps signed with their passkey."""
+    """One person's verdict on one digest of `revision`, given on one surface, perhaps signed with their passkey.
+
+    `step_up` is what else they proved with it: ``totp``, or empty.
+    """
 
     person: str
     verdict: Verdict
@@ -35,6 +38,12 @@ class Approval:
     reason: str = ""
     revision: int = 0
     signature: ApprovalSignature | None = None
+    step_up: str = ""
+
+    @property
+    def proof(self) -> str:
+        """The strongest step-up that the approval was given with."""
+        return PASSKEY if self.is_signed else self.step_up
 
     @property
     def signature_sha256(self) -> str | None:
@@ -60,7 +69,8 @@ class Approval:
         }
         reason = {"reason": self.reason} if self.reason else {}
         signature = {"signature": self.signature.to_json()} if self.signature else {}
-        return {**shown, **reason, **signature}
+        step_up = {"step_up": self.step_up} if self.step_up else {}
+        return {**shown, **reason, **step_up, **signature}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Approval:
@@ -68,8 +78,8 @@ class Approval:
         stored = StoredObject(value, "an approval")
         at, verdict = datetime.fromisoformat(stored["at"]), Verdict(stored["verdict"])
         signature = ApprovalSignature.from_json(stored["signature"]) if stored.get("signature") else None
-        reason = stored.get("reason", "")
-        return cls(stored["person"], verdict, stored["digest"], at, stored["surface"], reason, signature=signature)
+        texts = {"reason": stored.get("reason", ""), "step_up": stored.get("step_up", "")}
+        return cls(stored["person"], verdict, stored["digest"], at, stored["surface"], signature=signature, **texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,7 @@ def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> Appr
         escalate_s=live.escalate_s,
         escalate_to=live.escalate_to,
         merge=live.merge,
-        step_up=promised.step_up or live.step_up,
+        step_up=stronger(promised.step_up, live.step_up),
     )
 
 
@@ -157,7 +167,7 @@ def approvers_of(
         and a.verdict is Verdict.APPROVE
         and a.person in may
         and (not requirements.surfaces or a.surface in requirements.surfaces)
-        and (requirements.step_up != PASSKEY or a.is_signed)
+        and is_enough(a.proof, requirements.step_up)
     )
 
 

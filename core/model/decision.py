@@ -44,6 +44,20 @@ class PolicyRequest:
 
 PASSKEY: Final = "passkey"
 """The value of `ApprovalRequirements.step_up` that counts only approvals signed with a passkey."""
+TOTP: Final = "totp"
+"""The value of `step_up` that counts only approvals given with a code of an authenticator app, or a passkey."""
+_STRENGTH: Final = {"": 0, TOTP: 1, PASSKEY: 2}
+
+
+def is_enough(given: str, needed: str) -> bool:
+    """Whether the step-up that was `given` satisfies the one `needed`; an unknown need is never satisfied."""
+    return needed in _STRENGTH and _STRENGTH.get(given, 0) >= _STRENGTH[needed]
+
+
+def stronger(one: str, other: str) -> str:
+    """The stronger of two step-ups."""
+    return max(one, other, key=lambda value: _STRENGTH.get(value, len(_STRENGTH)))
+
 
 DEFAULT_EXPIRES_S: Final = 14 * 24 * 3600
 """How long a staged diff may wait if the rule does not say it."""
@@ -83,7 +97,7 @@ class ApprovalRequirements:
     may merge (empty: those who may approve). A staged diff expires after `expires_s`; people are reminded every
     `remind_s`, and after `escalate_s` those in `escalate_to` may approve too (0: never). `merge` says how a pull
     request is merged, and whether that happens automatically. With the `step_up` `PASSKEY`, only approvals
-    count that are signed with the approver's passkey.
+    count that are signed with the approver's passkey; with `TOTP`, also those that were given with a code of their app.
     """
 
     rule: str

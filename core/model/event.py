@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -61,6 +61,34 @@ def canonical(value: object) -> str:
 def canonical_sha256(value: object) -> str:
     """The sha256 of a JSON value, whatever the order of its keys, as 64 hex digits."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class ChainCheck:
+    """Checks the chains of many tasks at once, event by event in the order in which they were written.
+
+    It keeps the end of each chain, so it reads every event once. `fault` is the first one in words, or None.
+    """
+
+    fault: str | None = None
+    checked: int = 0
+    _ends: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, event: Event) -> bool:
+        """Check the next event; False if its chain is broken there."""
+        seq, previous = self._ends.get(event.number, (0, GENESIS))
+        expected = link(
+            previous, event.number, event.seq, event.kind, event.at_ms, event.person, event.surface, event.body
+        )
+        whose = f"of #{event.number}" if event.number else "of the home"
+        if event.seq != seq + 1:
+            self.fault = f"event {seq + 1} {whose} is missing"
+        elif event.previous != previous or event.hash != expected:
+            self.fault = f"event {event.seq} {whose} ({event.kind}) was changed after it was written"
+        else:
+            self._ends[event.number] = (event.seq, event.hash)
+            self.checked += 1
+        return self.fault is None
 
 
 def broken_link(chain: Sequence[Event]) -> str | None:

@@ -122,12 +122,12 @@ def _staging_differences(task: Task, revision: Revision, recorded: _EventBodies)
 def _approvals(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     """Every approval that counts was given by that person, on that surface."""
     recorded_approvals = {
-        (event.person, event.surface, body.get("digest"), body.get("signature_sha256"))
+        (event.person, event.surface, body.get("digest"), body.get("signature_sha256"), body.get("step_up", ""))
         for event, body in recorded
         if event.kind in _APPROVALS
     }
     for approval in rows.counted:
-        key = (approval.person, approval.surface, approval.digest, approval.signature_sha256)
+        key = (approval.person, approval.surface, approval.digest, approval.signature_sha256, approval.step_up)
         if approval.verdict is Verdict.APPROVE and key not in recorded_approvals:
             yield f"no event records that {approval.person} approved {short_digest(approval.digest)}"
 

@@ -16,6 +16,7 @@ from core.model.task import Revision, Task
 from core.model.turn import Actor
 from core.rules.budgets import people_who_may_extend
 from core.rules.current_requirements import request_of, requirements_now
+from core.rules.visibility import check_whole_home
 from core.settings import Settings, SettingsSource
 from core.store import queue_queries, tasks
 from core.store.unit_of_work import Tx
@@ -37,6 +38,11 @@ class Authorization:
         person = self.settings().people_of(repository).named(actor.person)
         if (problem := role_problem(person, needed)) is not None:
             raise RefusedError(problem.code, problem.message, problem.mend)
+
+    def check_home_role(self, actor: Actor, needed: Role) -> None:
+        """Raise `RefusedError` unless the actor's roles for the whole home let them do what needs the role `needed`."""
+        self.check_role(actor, needed, None)
+        check_whole_home(self.settings(), actor)
 
     async def check_speaking(self, tx: Tx, task: Task, actor: Actor, *, picks: bool) -> None:
         """Raise if `actor` may not begin the next revision; a wrong state is reported before a missing permission."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from core.model.approval import Approval, QuorumStatus, approvers_of, count_quorum
-from core.model.decision import ApprovalRequirements
+from core.model.decision import ApprovalRequirements, stronger
 from core.model.stored import StoredValueError
 from core.model.task import Revision, Task
 from core.rules.current_requirements import requirements_now
@@ -36,7 +36,7 @@ def signed_quorum(predicate: Mapping[str, Any]) -> QuorumStatus:
     approvals = [_approval(value) for value in predicate["approvals"]]
     needs = predicate.get("needs")
     if needs and needs.get("step_up"):  # the rule when it was signed may have been stricter than the promise
-        requirements = replace(requirements, step_up=needs["step_up"])
+        requirements = replace(requirements, step_up=stronger(requirements.step_up, needs["step_up"]))
     may = set(needs["of"]) if needs else {approval.person for approval in approvals}
     if not requirements.self_approve:
         may -= set(predicate["authors"])

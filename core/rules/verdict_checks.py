@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Verdict, eligible, stricter
-from core.model.decision import PASSKEY, ApprovalRequirements
+from core.model.decision import TOTP, ApprovalRequirements, is_enough
 from core.model.errors import Kind, Problem, reply_pending
 from core.model.role import Role
 from core.model.staged_diff import short_digest
@@ -19,10 +19,8 @@ from core.store import events, queue_queries
 from core.store.unit_of_work import Tx
 
 
-def lacks_authority(
-    settings: Settings, task: Task, actor: Actor, verdict: Verdict, *, is_signed: bool = False
-) -> Problem | None:
-    """Why this person's verdict does not count under the policy in force; `is_signed` by their passkey."""
+def lacks_authority(settings: Settings, task: Task, actor: Actor, verdict: Verdict, proof: str = "") -> Problem | None:
+    """Why this person's verdict does not count under the policy in force; `proof` is the step-up it is given with."""
     promised, live = requirements_now(settings, task)
     person = actor.person or ""
     if verdict is Verdict.REJECT:
@@ -51,7 +49,7 @@ def lacks_authority(
             f"rule {live.rule} requires the decision on {', '.join(surfaces)}, not on {actor.surface}",
         )
     if person in may:
-        return _step_up(task, requirements, verdict, is_signed=is_signed)
+        return _step_up(task, requirements, verdict, proof)
     is_author = verdict is Verdict.APPROVE and person in eligible(promised, live, settings.people_of(task.repo), ())
     participle = "approved" if verdict is Verdict.APPROVE else "rejected"
     mend = f"It may be {participle} by {', '.join(may)}." if may else f"No one may {verdict.value} it now."
@@ -70,10 +68,14 @@ def bounded_by_role(settings: Settings, task: Task, actor: Actor, verdict: Verdi
     return role_problem(person, Role.REQUESTER if is_own else Role.APPROVER)
 
 
-def _step_up(task: Task, requirements: ApprovalRequirements, verdict: Verdict, *, is_signed: bool) -> Problem | None:
-    """The problem that the rule counts only approvals by passkey, and this is none."""
-    if verdict is not Verdict.APPROVE or requirements.step_up != PASSKEY or is_signed:
+def _step_up(task: Task, requirements: ApprovalRequirements, verdict: Verdict, proof: str) -> Problem | None:
+    """The problem that the rule counts only approvals with a stronger proof than this one has."""
+    if verdict is not Verdict.APPROVE or is_enough(proof, requirements.step_up):
         return None
+    if requirements.step_up == TOTP:
+        message = f"rule {requirements.rule} counts only approvals with a code of your authenticator app, or a passkey"
+        mend = f"Open the page of #{task.number} in a browser, and approve it there with one of them."
+        return Problem(Kind.REFUSED, "needs_code", message, mend)
     message = f"rule {requirements.rule} counts only approvals that are signed with a passkey"
     mend = f"Open the page of #{task.number} in a browser, and approve it there with your passkey."
     return Problem(Kind.REFUSED, "needs_passkey", message, mend)

@@ -90,10 +90,10 @@ def visible_names(settings: Settings, visibility: Visibility) -> tuple[str, ...]
 
 
 def check_whole_home(settings: Settings, actor: Actor) -> None:
-    """Raise `RefusedError` for an actor who sees only some teams; for figures that are of the whole home."""
+    """Raise `RefusedError` for an actor who sees only some teams; for what is about the whole home."""
     if not visibility_of(settings, actor).is_whole:
         mend = "An operator of Countersign gives such a role, as `home_roles` in countersign.yaml."
-        raise RefusedError("not_of_one_team", "these figures are of all teams together", mend)
+        raise RefusedError("not_of_one_team", "this is about all teams together", mend)
 
 
 async def visible_task(tx: Tx, settings: Settings, number: int, actor: Actor, *, lock: bool = False) -> Task:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.approval import Verdict
+from core.model.decision import PASSKEY
 from core.model.errors import Kind, Problem
 from core.model.event import canonical_sha256
 from core.model.job import JobKind
@@ -38,6 +39,19 @@ class VerdictOutcome:
     problem: Problem | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalProofs:
+    """What an approval is given with: the signature of a passkey, or another step-up."""
+
+    signature: ApprovalSignature | None = None
+    step_up: str = ""
+
+    @property
+    def strongest(self) -> str:
+        """The strongest step-up."""
+        return PASSKEY if self.signature is not None else self.step_up
+
+
 class Approvals:
     """Approving and rejecting. A refused verdict changes nothing but is recorded as an event."""
 
@@ -54,16 +68,18 @@ class Approvals:
         typed_in: Place | None = None,
         origin: MessageOrigin = NOWHERE,
         signature: ApprovalSignature | None = None,
+        step_up: str = "",
     ) -> VerdictOutcome:
         """Approve `digest` of a task: its 64 hex digits, or a prefix that `core.rules.typed_digest_check` accepts.
 
         `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal. The
         sender of the message at `origin` is notified of the outcome there. `signature` is what
-        `core.services.passkey_approvals` verified.
+        `core.services.passkey_approvals` verified, `step_up` what `core.services.code_approvals` did.
         """
         self._settings().people.named(actor.person or "")
         self._milestones.reached("approve.received", number=number)
-        outcome = await self._approve(number, digest, actor, typed_in, origin, signature)
+        proofs = ApprovalProofs(signature, step_up)
+        outcome = await self._approve(number, digest, actor, typed_in, origin, proofs)
         self._milestones.reached("approve.committed", number=number)
         return outcome
 
@@ -76,7 +92,7 @@ class Approvals:
         actor: Actor,
         typed_in: Place | None,
         origin: MessageOrigin,
-        signature: ApprovalSignature | None = None,
+        proofs: ApprovalProofs,
     ) -> VerdictOutcome:
         settings = self._settings()
         task = await visible_task(tx, self._settings(), number, actor, lock=True)
@@ -84,12 +100,12 @@ class Approvals:
         problem = problem or await self._objection(tx, task, digest)
         problem = problem or await not_shown_problem(tx, task, typed_in)
         problem = problem or await forged(tx, task)
-        problem = problem or lacks_authority(settings, task, actor, Verdict.APPROVE, is_signed=signature is not None)
+        problem = problem or lacks_authority(settings, task, actor, Verdict.APPROVE, proofs.strongest)
         problem = problem or await counts_already(tx, settings, task, actor)
         problem = problem or await reply_is_pending(tx, task)
         if problem is not None:
             return await _refuse(tx, task, problem, actor, "approval")
-        await self._count(tx, settings, task, actor, signature)
+        await self._count(tx, settings, task, actor, proofs)
         await notify_of_outcome(tx, number, "approve", origin)
         return VerdictOutcome(await tasks.load(tx, number))
 
@@ -141,26 +157,26 @@ class Approvals:
     ) -> Problem | None:
         """Why this person's verdict would be refused now, before they are asked for more; nothing is recorded.
 
-        `will_sign` says that their passkey can sign it.
+        `will_sign` says that they can prove as much as a rule demands.
         """
         settings = self._settings()
         settings.people.named(actor.person or "")
         task = await visible_task(tx, self._settings(), number, actor)
         problem = bounded_by_role(settings, task, actor, verdict)
         problem = problem or await self._objection(tx, task, digest)
-        return problem or lacks_authority(settings, task, actor, verdict, is_signed=will_sign)
+        return problem or lacks_authority(settings, task, actor, verdict, PASSKEY if will_sign else "")
 
-    async def _count(
-        self, tx: Tx, settings: Settings, task: Task, actor: Actor, signature: ApprovalSignature | None
-    ) -> None:
+    async def _count(self, tx: Tx, settings: Settings, task: Task, actor: Actor, proofs: ApprovalProofs) -> None:
         """Record the approval and, if the quorum is met, owe the publish job or the rest of the lane's workflow."""
-        row = _row(task, Verdict.APPROVE, actor, tx.now_ms, "", signature)
+        row = _row(task, Verdict.APPROVE, actor, tx.now_ms, "", proofs)
         await tx.session.merge(row)
         needs = await needs_of(tx, settings, task)
         assert needs is not None
         body: dict[str, object] = {"digest": row.digest, "needs": needs.to_json()}
         if row.signature is not None:
             body["signature_sha256"] = canonical_sha256(row.signature)
+        if row.step_up is not None:
+            body["step_up"] = row.step_up
         if needs.met and task.current.provenance is not None and task.current.provenance.awaits:
             await self._continue(tx, task, actor, body)
             return
@@ -242,7 +258,7 @@ def _row(
     actor: Actor,
     now_ms: int,
     reason: str,
-    signature: ApprovalSignature | None = None,
+    proofs: ApprovalProofs | None = None,
 ) -> ApprovalRow:
     assert task.staged is not None
     return ApprovalRow(
@@ -254,5 +270,6 @@ def _row(
         surface=actor.surface or "",
         reason=reason,
         at_ms=now_ms,
-        signature=signature.to_json() if signature else None,
+        signature=proofs.signature.to_json() if proofs and proofs.signature else None,
+        step_up=(proofs.step_up or None) if proofs else None,
     )

@@ -1,48 +1,71 @@
-"""The audit trail: which tasks have events in a time, and the whole chain of each."""
+"""The audit trail of the home for those who operate it: its newest events, and whether every chain still holds."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from core.model.event import Event, broken_link
-from core.store import events, pull_requests
-from core.store.database import Database, to_ms
+from core.model.event import ChainCheck, Event, canonical
+from core.model.masking import masked
+from core.model.role import Role
+from core.model.turn import Actor
+from core.rules.authorization import Authorization
+from core.settings import SettingsSource
+from core.store import events
+from core.store.database import Database
 from core.store.unit_of_work import Tx, reads
+
+PAGE: Final = 100
+BATCH: Final = 2000
+CHECK_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class TaskTrail:
-    """All events of one task, and the first fault in their chain, if it has one; number 0 is the home itself."""
+class ChainStatus:
+    """The result of a check: how many events hold, the first fault, and whether every event was read in time."""
 
-    number: int
-    events: tuple[Event, ...]
+    checked: int
     fault: str | None
-
-    def happened(self, since: datetime, until: datetime) -> tuple[Event, ...]:
-        """Its events from `since` on and before `until`."""
-        return tuple(event for event in self.events if since <= event.at < until)
+    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AuditTrail:
-    """Reads events for the operator of the home; nothing is masked and nothing is left out."""
+    """Reads events of the home, not of tasks; for operators, admins and the operator of the home."""
 
     database: Database
+    settings: SettingsSource
 
     @reads
-    async def numbers(self, tx: Tx, since: datetime, until: datetime) -> tuple[int, ...]:
-        """The numbers of the tasks that have an event in this time, in order."""
-        return await events.numbers_between(tx, to_ms(since), to_ms(until))
+    async def page(self, tx: Tx, actor: Actor, before: int | None = None) -> tuple[Event, ...]:
+        """The newest events of the home, or those before the one with the id `before`; secrets are masked.
+
+        Raises `RefusedError` for a role that may not see them.
+        """
+        Authorization(self.settings).check_home_role(actor, Role.OPERATOR)
+        return tuple(map(self._masked, await events.newest(tx, events.SYSTEM, before, PAGE)))
+
+    async def check(self, actor: Actor, within_s: float = CHECK_S) -> ChainStatus:
+        """Follow the chains of the home and of all tasks from their first events, for at most `within_s` seconds."""
+        Authorization(self.settings).check_home_role(actor, Role.OPERATOR)
+        check, last = ChainCheck(), 0
+        try:
+            async with asyncio.timeout(within_s):
+                while batch := await self._batch(last):
+                    if not await asyncio.to_thread(lambda: all(map(check.add, batch))):
+                        break
+                    last = batch[-1].id
+        except TimeoutError:
+            return ChainStatus(check.checked, check.fault, is_whole=False)
+        return ChainStatus(check.checked, check.fault, is_whole=True)
 
     @reads
-    async def numbers_of_heads(self, tx: Tx, heads: Collection[str]) -> tuple[int, ...]:
-        """The numbers of the tasks whose pull request has one of these commits as its head, whenever that was."""
-        return await pull_requests.numbers_of_heads(tx, heads)
+    async def _batch(self, tx: Tx, after: int) -> list[Event]:
+        return await events.since(tx, after_id=after, limit=BATCH)
 
-    @reads
-    async def of_task(self, tx: Tx, number: int) -> TaskTrail:
-        """The whole chain of a task, checked link by link."""
-        chain = await events.chain_of(tx, number)
-        return TaskTrail(number, tuple(chain), broken_link(chain))
+    def _masked(self, event: Event) -> Event:
+        body: Mapping[str, Any] = json.loads(event.body)
+        return replace(event, body=canonical(masked(body, self.settings().mask)))

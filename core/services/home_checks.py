@@ -94,7 +94,7 @@ class HomeChecks:
             paused=QueuePause.from_json(await switches.paused(tx)),
             workers=tuple(await workers.alive(tx)),
             since=since,
-            deliveries=await _delivery_counts(tx),
+            deliveries=await delivery_counts(tx),
             events=await events.count_by_kind(tx, to_ms(since) if since else 0),
         )
 
@@ -123,7 +123,8 @@ class HomeChecks:
         )
 
 
-async def _delivery_counts(tx: Tx) -> dict[str, DeliveryCounts]:
+async def delivery_counts(tx: Tx) -> dict[str, DeliveryCounts]:
+    """The deliveries to each receiver, by its name."""
     states: dict[str, dict[str, int]] = {}
     for (hook, state), count in sorted((await deliveries.counts(tx)).items()):
         states.setdefault(hook, {})[state] = count

@@ -7,6 +7,7 @@ that each signed approval says which registration it relies on.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from core.model.role import Role
 from core.model.turn import Actor
 from core.rules import passkey_ceremony
 from core.rules.passkey_ceremony import NewCredential
+from core.rules.step_up_check import check_stepped_up
 from core.settings import SettingsSource
 from core.signing import Keys
 from core.store import events, passkeys
@@ -26,6 +28,7 @@ from core.store.unit_of_work import Tx, reads, writes
 
 REGISTER: Final = "register"
 SIGN_IN: Final = "sign-in"
+STEP_UP: Final = "step-up"
 CHALLENGE_LIFETIME_S: Final = 300
 MAX_OPEN_SIGN_INS: Final = 1000
 """Challenges of sign-ins that are not answered; strangers can ask for them."""
@@ -43,7 +46,10 @@ class Passkeys:
     keys: Keys
 
     async def begin_registration(self, actor: Actor, session: str, site: RelyingParty) -> dict[str, Any]:
-        """The options for the browser of `session`; raises `RefusedError` for the operator, who is not a person."""
+        """The options for the browser of `session`.
+
+        Raises `RefusedError` for the operator, who is not a person, and for a session that has to step up first.
+        """
         person = self._person(actor)
         challenge = secrets.token_bytes(32)
         existing = await self._add_registration(person, session, challenge)
@@ -54,6 +60,7 @@ class Passkeys:
     async def _add_registration(self, tx: Tx, person: str, session: str, challenge: bytes) -> list[Passkey]:
         existing = await passkeys.of_person(tx, person)
         _check_count(len(existing))
+        await check_stepped_up(tx, person, session)
         await passkeys.add_challenge(tx, challenge_row(tx, challenge, REGISTER, session, {"person": person}))
         return list(existing)
 
@@ -124,6 +131,23 @@ class Passkeys:
             raise NotFoundError("no_such_passkey", f"there is no passkey {passkey}", "List them first.")
         await passkeys.remove(tx, found.id)
         await _record(tx, "passkey.revoked", found, actor)
+
+    async def begin_step_up(self, session: str, site: RelyingParty, own: Iterable[Passkey]) -> dict[str, Any]:
+        """The options for the browser of `session`, which one of its person's `own` passkeys answers."""
+        challenge = secrets.token_bytes(32)
+        await self._add_step_up(challenge, session)
+        return passkey_ceremony.assertion_options(site, challenge, [one.credential_id for one in own])
+
+    @writes
+    async def _add_step_up(self, tx: Tx, challenge: bytes, session: str) -> None:
+        await passkeys.add_challenge(tx, challenge_row(tx, challenge, STEP_UP, session, {}))
+
+    async def answered(self, session: str, site: RelyingParty, credential: str) -> Passkey:
+        """The passkey that answered a challenge of `begin_step_up` in `session`; raises `RefusedError`."""
+        challenge = passkey_ceremony.challenge_of(credential)
+        if await self._take(challenge, STEP_UP, session) is None:
+            raise expired()
+        return await self.verified(credential, passkey_ceremony.decoded(challenge), site)
 
     async def begin_sign_in(self, site: RelyingParty) -> dict[str, Any]:
         """The options for a browser that is not signed in; its authenticator knows who its user is."""

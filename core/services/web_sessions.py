@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from core.model.decision import PASSKEY
 from core.model.errors import NotFoundError, RefusedError
 from core.model.role import Role
 from core.model.turn import WEB, Actor
@@ -32,8 +33,19 @@ MAX_BROWSER: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
+class BrowserClient:
+    """What is known of a browser that signs in: what it says of itself, and the address of its connection."""
+
+    browser: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WebSession:
-    """A signed-in browser; `id` is what people see and revoke, `browser` is what it said of itself."""
+    """A signed-in browser; `id` is what people see and revoke, `browser` is what it said of itself.
+
+    `method` is how it signed in, and `address` from where; both are empty for sessions of an older version.
+    """
 
     id: str
     person: str | None
@@ -42,6 +54,9 @@ class WebSession:
     created_at: datetime
     seen_at: datetime
     expires_at: datetime
+    method: str = ""
+    address: str = ""
+    stepped_up_at: datetime | None = None
 
     @property
     def actor(self) -> Actor:
@@ -60,6 +75,8 @@ class WebSession:
             "person": self.person,
             "is_operator": self.is_operator,
             "browser": self.browser,
+            "method": self.method,
+            "address": self.address,
             "created_at": self.created_at.isoformat(),
             "seen_at": self.seen_at.isoformat(),
             "expires_at": self.expires_at.isoformat(),
@@ -116,38 +133,51 @@ class WebSessions:
         await web_sessions.add_link(tx, token, link)
         await _record(tx, "web.link_made", actor, {"operator": actor.is_operator})
 
-    async def sign_in(self, token: str, browser: str, earlier: str | None) -> NewSession | None:
+    async def sign_in(self, token: str, client: BrowserClient, earlier: str | None) -> NewSession | None:
         """Use up a link and begin a session; None if the link is unknown, used or expired, or its person is gone.
 
         The session of the `earlier` cookie ends, so that no cookie from before the sign-in is valid after it.
         """
-        return await self._sign_in(token, secrets.token_urlsafe(32), browser, earlier)
+        return await self._sign_in(token, secrets.token_urlsafe(32), client, earlier)
 
     @writes
-    async def _sign_in(self, tx: Tx, token: str, secret: str, browser: str, earlier: str | None) -> NewSession | None:
+    async def _sign_in(
+        self, tx: Tx, token: str, secret: str, client: BrowserClient, earlier: str | None
+    ) -> NewSession | None:
         await web_sessions.remove_over(tx, IDLE_S * 1000)
         link = await web_sessions.take_link(tx, token)
         if link is None or (link.person is not None and self.settings().people.get(link.person) is None):
             await _record(tx, "web.sign_in_refused", Actor(None, SURFACE), {})
             return None
         await _end_earlier(tx, earlier)
-        return await self._begin(tx, link, secret, browser, "link")
+        return await self._begin(tx, link, secret, client, "link")
 
-    async def sign_in_person(self, person: str, method: str, browser: str, earlier: str | None) -> NewSession:
+    async def sign_in_person(
+        self, person: str, method: str, client: BrowserClient, earlier: str | None, earlier_session: str | None = None
+    ) -> NewSession:
         """Begin a session of a person who proved who they are by `method`, such as ``passkey``.
 
-        The session of the `earlier` cookie ends. Raises `NotFoundError` for a person that is not configured.
+        The session of the `earlier` cookie ends, and the one with the id `earlier_session`. Raises `NotFoundError` for
+        a person that is not configured.
         """
         self.settings().people.named(person)
-        return await self._sign_in_person(person, method, secrets.token_urlsafe(32), browser, earlier)
+        return await self._sign_in_person(person, method, secrets.token_urlsafe(32), client, (earlier, earlier_session))
 
     @writes
     async def _sign_in_person(
-        self, tx: Tx, person: str, method: str, secret: str, browser: str, earlier: str | None
+        self,
+        tx: Tx,
+        person: str,
+        method: str,
+        secret: str,
+        client: BrowserClient,
+        earlier: tuple[str | None, str | None],
     ) -> NewSession:
         await web_sessions.remove_over(tx, IDLE_S * 1000)
-        await _end_earlier(tx, earlier)
-        return await self._begin(tx, StoredLink(person, False, 0), secret, browser, method)
+        await _end_earlier(tx, earlier[0])
+        if earlier[1] is not None:
+            await web_sessions.remove(tx, earlier[1])
+        return await self._begin(tx, StoredLink(person, False, 0), secret, client, method)
 
     async def rotate(self, session: str) -> str:
         """A new secret for the cookie of a session, after its person proved more; the earlier one is void.
@@ -163,16 +193,19 @@ class WebSessions:
         if not await web_sessions.set_secret(tx, session, secret):
             raise NotFoundError("no_such_session", "your session has ended", "Sign in again.")
 
-    async def _begin(self, tx: Tx, who: StoredLink, secret: str, browser: str, method: str) -> NewSession:
+    async def _begin(self, tx: Tx, who: StoredLink, secret: str, client: BrowserClient, method: str) -> NewSession:
         row = WebSessionRow(
             secret_sha256=web_sessions.hashed(secret),
             id=tx.new_id("ses"),
             person=who.person,
             is_operator=who.is_operator,
-            browser=browser[:MAX_BROWSER],
+            browser=client.browser[:MAX_BROWSER],
             created_ms=tx.now_ms,
             seen_ms=tx.now_ms,
             expires_ms=tx.now_ms + ABSOLUTE_S * 1000,
+            method=method,
+            address=client.address[:MAX_BROWSER],
+            stepped_up_ms=tx.now_ms if method == PASSKEY else None,
         )
         session = _session(row)
         await web_sessions.add(tx, row)
@@ -222,11 +255,14 @@ class WebSessions:
         await _record(tx, "web.session_revoked", actor, {"session": ended.id, "of": ended.person})
 
     @writes
-    async def revoke_all(self, tx: Tx, person: str | None, actor: Actor) -> int:
-        """End every session of `person` (None: of the operator); returns how many there were."""
+    async def revoke_all(self, tx: Tx, person: str | None, actor: Actor, keep: str | None = None) -> int:
+        """End every session of `person` (None: of the operator) but the one with the id `keep`.
+
+        Returns how many ended.
+        """
         if not self._sees_all(actor) and person != actor.person:
             raise RefusedError("not_yours", "only the operator may end the sessions of others", "Ask the operator.")
-        rows = [_session(row) for row in await web_sessions.all_of(tx, person, everyone=False)]
+        rows = [_session(row) for row in await web_sessions.all_of(tx, person, everyone=False) if row.id != keep]
         for session in rows:
             await web_sessions.remove(tx, session.id)
             await _record(tx, "web.session_revoked", actor, {"session": session.id, "of": person})
@@ -262,6 +298,9 @@ def _session(row: WebSessionRow) -> WebSession:
         created_at=from_ms(row.created_ms),
         seen_at=from_ms(row.seen_ms),
         expires_at=from_ms(row.expires_ms),
+        method=row.method or "",
+        address=row.address or "",
+        stepped_up_at=from_ms(row.stepped_up_ms) if row.stepped_up_ms is not None else None,
     )
 
 

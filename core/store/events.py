@@ -101,6 +101,15 @@ async def since(
     return [_event(row) for row in rows]
 
 
+async def newest(tx: Tx, number: int, before_id: int | None, limit: int) -> list[Event]:
+    """The newest events of a task (0: of the system), or those before the one with the id `before_id`."""
+    query = select(EventRow).where(EventRow.number == number)
+    if before_id is not None:
+        query = query.where(col(EventRow.id) < before_id)
+    rows = await tx.session.exec(query.order_by(col(EventRow.id).desc()).limit(limit))
+    return [_event(row) for row in rows]
+
+
 async def since_with_task(
     tx: Tx, *, after_id: int, number: int | None, since_ms: int | None, limit: int
 ) -> list[tuple[Event, str | None, RepositoryScope, str]]:

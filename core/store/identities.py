@@ -41,6 +41,14 @@ async def links_of(tx: Tx, person: str) -> list[tuple[str, str]]:
     return [(row.surface, row.identity) for row in rows]
 
 
+async def links_of_all(tx: Tx) -> dict[str, list[tuple[str, str]]]:
+    """The linked identities of everyone, as (surface, identity), the oldest first."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in await tx.session.exec(select(IdentityRow).order_by(col(IdentityRow.at_ms))):
+        found.setdefault(row.person, []).append((row.surface, row.identity))
+    return found
+
+
 async def link(tx: Tx, claim: LinkClaim) -> None:
     """Link an identity to the person who claims it."""
     await tx.session.merge(

@@ -15,7 +15,7 @@ _PREFIX: Final = "schedule:"
 
 
 async def of_schedule(tx: Tx, number: int, limit: int) -> list[tuple[int, int, str | None, RepositoryScope, str]]:
-    """(task, revision, repository, scope, requester) of the newest tasks that the schedule of `number` made, but for it."""
+    """(task, revision, repository, scope, requester) of the newest other tasks that the schedule of `number` made."""
     own = select(col(TurnRow.surface), col(TurnRow.dedup)).where(col(TurnRow.number) == number, col(TurnRow.n) == 1)
     turn = (await tx.session.execute(own)).first()
     if turn is None or not (turn[1] or "").startswith(_PREFIX):

@@ -317,7 +317,10 @@ class LeaderRow(Row, table=True):
 
 
 class ApprovalRow(Row, table=True):
-    """One person's verdict on one digest of a task; `signature` is that of their passkey, if they used one."""
+    """One person's verdict on one digest of a task; `signature` is that of their passkey, if they used one.
+
+    `step_up` is what else they proved with it, such as ``totp``.
+    """
 
     __tablename__ = "approvals"
     __table_args__ = (Index("approvals_by_time", "at_ms"),)
@@ -331,6 +334,7 @@ class ApprovalRow(Row, table=True):
     reason: str = Field(default="", sa_type=Text)
     at_ms: int = ms_column()
     signature: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    step_up: str | None = None
 
 
 class ArtifactRow(Row, table=True):

@@ -319,7 +319,9 @@ def _turn(row: TurnRow) -> Turn:
 def _approval(row: ApprovalRow) -> Approval:
     verdict, at = Verdict(row.verdict), from_ms(row.at_ms)
     signature = ApprovalSignature.from_json(row.signature) if row.signature else None
-    return Approval(row.person, verdict, row.digest, at, row.surface, row.reason, row.revision, signature)
+    return Approval(
+        row.person, verdict, row.digest, at, row.surface, row.reason, row.revision, signature, row.step_up or ""
+    )
 
 
 def _revision(row: RevisionRow) -> Revision:

@@ -91,6 +91,14 @@ async def set_secret(tx: Tx, session: str, secret: str) -> bool:
     return int(getattr(changed, "rowcount", 0)) == 1
 
 
+async def record_step_up(tx: Tx, session: str) -> bool:
+    """Record that the person of a session proved more now; False if there is none with this id."""
+    changed = await tx.session.execute(
+        update(WebSessionRow).where(col(WebSessionRow.id) == session).values(stepped_up_ms=tx.now_ms)
+    )
+    return int(getattr(changed, "rowcount", 0)) == 1
+
+
 async def remove(tx: Tx, session: str) -> bool:
     """End a session; False if there is none with this id."""
     await _remove_shown(tx, col(WebShownRow.session) == session)

@@ -21,7 +21,10 @@ class WebLinkRow(Row, table=True):
 
 
 class WebSessionRow(Row, table=True):
-    """A signed-in browser: `secret_sha256` is the hash of its cookie, `id` the name by which people revoke it."""
+    """A signed-in browser: `secret_sha256` is the hash of its cookie, `id` the name by which people revoke it.
+
+    `method` is how it signed in, `address` from where; `stepped_up_ms` is when its person last proved more.
+    """
 
     __tablename__ = "web_sessions"
 
@@ -33,6 +36,9 @@ class WebSessionRow(Row, table=True):
     created_ms: int = ms_column()
     seen_ms: int = ms_column()
     expires_ms: int = ms_column()
+    method: str | None = None
+    address: str | None = None
+    stepped_up_ms: int | None = ms_column(nullable=True)
 
 
 class WebShownRow(Row, table=True):

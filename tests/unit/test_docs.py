@@ -18,6 +18,7 @@ from bot.alerts.objectives_file import ObjectivesFile, load_objectives
 from bot.cli.commands import countersign
 from bot.cli.lifecycle_page import lifecycle_page
 from bot.configuration.config import load_config
+from bot.identity_providers.settings import secret_variable
 from bot.interpret.grammar import parse
 from core.model.errors import Kind, UsageError
 from core.model.turn import SURFACES
@@ -285,7 +286,7 @@ def test_every_exit_code_is_explained():
 def test_the_variables_that_are_read_are_the_ones_explained():
     sources = [path.read_text(encoding="utf-8") for part in PROGRAMS for path in (ROOT / part).rglob("*.py")]
     reads = re.compile(r'(?:environ(?:\.get)?|secret|lookup)[([]"(COUNTERSIGN_\w+)"')
-    read = {name for text in sources for name in reads.findall(text)} | {key_variable("name")}
+    read = {name for text in sources for name in reads.findall(text)} | {key_variable("name"), secret_variable("name")}
     explained = re.findall(r"^\| `(COUNTERSIGN_\w+)` \|", (DOCS / "operating.md").read_text("utf-8"), re.MULTILINE)
     example = re.findall(r"^#? ?(COUNTERSIGN_\w+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
     assert sorted(explained) == sorted(example) == sorted(read)

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from bot.cards.problem_text import problem_sentence
+from bot.web.pages.sign_in import sign_in_page
 from bot.web.pages.task_actions import hidden_problem
 from bot.web.site.csrf import read_form
 from bot.web.site.headers import FILE_POLICY
 from bot.web.site.relying_party import needed_relying_party, relying_party_of
 from bot.web.site.render import STATUS
-from bot.web.site.session import Visitor, cookie_of, set_cookie
+from bot.web.site.session import Visitor, client_of, cookie_of, set_cookie
 from bot.web.site.site_context import SiteContext, add_form, see_other, task_number, visitor_of
 from core.model.approval import Verdict
 from core.model.errors import CountersignError, NotFoundError, Problem, RefusedError
@@ -76,16 +77,17 @@ def _add_sign_in(site: SiteContext, routes: APIRouter) -> None:
     @routes.post("/sign-in/passkey")
     async def sign_in(request: Request) -> Response:
         form = await read_form(request)
-        browser = request.headers.get("user-agent", "")
         try:
             _limit(site, request)
             person = await site.services.passkeys.signed_in_by(
                 needed_relying_party(request), form.get("credential", "")
             )
-            new = await site.services.web_sessions.sign_in_person(person, "passkey", browser, cookie_of(request))
+            new = await site.services.web_sessions.sign_in_person(
+                person, "passkey", client_of(request), cookie_of(request)
+            )
         except CountersignError as error:
             reason = problem_sentence(error.problem, SURFACE)
-            return site.render.page(request, "sign_in.html", STATUS[error.problem.kind], token=None, reason=reason)
+            return sign_in_page(site, request, STATUS[error.problem.kind], reason)
         response = see_other("/")
         set_cookie(request, response, new.secret, ABSOLUTE_S)
         return response

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from bot.web.site.csrf import read_form
-from bot.web.site.session import cookie_of, set_cookie
+from bot.web.site.session import client_of, cookie_of, set_cookie
 from bot.web.site.site_context import SiteContext, see_other
 from core.services.web_sessions import ABSOLUTE_S
 
@@ -17,11 +17,11 @@ def router(site: SiteContext) -> APIRouter:
 
     @routes.get("/sign-in")
     async def how_to(request: Request) -> Response:
-        return site.render.page(request, "sign_in.html", token=None, reason="")
+        return sign_in_page(site, request)
 
     @routes.get("/sign-in/{token}")
     async def open_link(request: Request) -> Response:
-        return site.render.page(request, "sign_in.html", token=request.path_params["token"], reason="")
+        return sign_in_page(site, request, token=request.path_params["token"])
 
     @routes.post("/sign-in")
     async def use_link(request: Request) -> Response:
@@ -29,12 +29,11 @@ def router(site: SiteContext) -> APIRouter:
         address = request.client.host if request.client else ""
         if not site.sign_ins.allow(address):
             reason = "Too many attempts. Wait a minute, then open your link again; it stays valid."
-            return site.render.page(request, "sign_in.html", 429, token=None, reason=reason)
-        browser = request.headers.get("user-agent", "")
-        new = await site.services.web_sessions.sign_in(form.get("token", ""), browser, cookie_of(request))
+            return sign_in_page(site, request, 429, reason)
+        new = await site.services.web_sessions.sign_in(form.get("token", ""), client_of(request), cookie_of(request))
         if new is None:
             reason = "This link was used already, or is older than ten minutes."
-            return site.render.page(request, "sign_in.html", 403, token=None, reason=reason)
+            return sign_in_page(site, request, 403, reason)
         response = see_other("/")
         set_cookie(request, response, new.secret, ABSOLUTE_S)
         return response
@@ -45,13 +44,13 @@ def router(site: SiteContext) -> APIRouter:
         address = request.client.host if request.client else ""
         if not site.sign_ins.allow(address):
             reason = "Too many attempts. Wait a minute, then try again."
-            return site.render.page(request, "sign_in.html", 429, token=None, reason=reason)
+            return sign_in_page(site, request, 429, reason)
         person = await site.services.accounts.signed_in_by(form.get("name", ""), form.get("password", ""))
         if person is None:
             reason = "Wrong name or password, or too many wrong ones within a minute."
-            return site.render.page(request, "sign_in.html", 403, token=None, reason=reason)
-        browser, earlier = request.headers.get("user-agent", ""), cookie_of(request)
-        new = await site.services.web_sessions.sign_in_person(person, "password", browser, earlier)
+            return sign_in_page(site, request, 403, reason)
+        client, earlier = client_of(request), cookie_of(request)
+        new = await site.services.web_sessions.sign_in_person(person, "password", client, earlier)
         response = see_other("/")
         set_cookie(request, response, new.secret, ABSOLUTE_S)
         return response
@@ -59,7 +58,15 @@ def router(site: SiteContext) -> APIRouter:
     return routes
 
 
+def sign_in_page(
+    site: SiteContext, request: Request, status: int = 200, reason: str = "", token: str | None = None
+) -> Response:
+    """The page of signing in, with why it did not work; with the `token` of a link, the form that uses it up."""
+    providers = site.services.identity_providers.listed()
+    return site.render.page(request, "sign_in.html", status, token=token, reason=reason, providers=providers)
+
+
 def not_signed_in(site: SiteContext, request: Request) -> Response:
     """The answer to a request without a session for anything but signing in."""
     reason = "You are not signed in, or your session has ended."
-    return site.render.page(request, "sign_in.html", 401, token=None, reason=reason)
+    return sign_in_page(site, request, 401, reason)

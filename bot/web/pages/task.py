@@ -23,7 +23,7 @@ from bot.web.site.relying_party import relying_party_of
 from bot.web.site.site_context import SiteContext, task_number, visitor_of
 from core.model.approval import Verdict
 from core.model.attention import AttentionAction, review_minutes
-from core.model.decision import PASSKEY
+from core.model.decision import PASSKEY, TOTP
 from core.model.diff_comment import CommentDraft
 from core.model.errors import CountersignError, Kind, Problem
 from core.model.lifecycle import State
@@ -69,6 +69,10 @@ class Choices:
     may_pick: bool = False
     after_pick: PickConsequence | None = None
     """What picking parts means for who may approve them; with `may_pick`."""
+    needs_code: bool = False
+    """Whether only an approval with a code of an app, or a signed one, counts."""
+    has_app: bool = False
+    """Whether the visitor has an authenticator app."""
 
 
 def router(site: SiteContext) -> APIRouter:
@@ -186,15 +190,16 @@ async def choices_of(
         obstacle = "Your approval counts already." if document.needs and session.person in document.needs.have else ""
         obstacle = obstacle or "A reply is being read, which may change the diff. Look again in a moment."
     passkeys = await site.services.passkeys.own(actor, party)
-    needs_passkey = document.needs is not None and document.needs.step_up == PASSKEY
+    step_up = document.needs.step_up if document.needs is not None else ""
+    may = (not obstacle, rejecting is None, may_reply)
     return Choices(
-        not obstacle,
-        rejecting is None,
-        may_reply,
+        *may,
         obstacle,
         others,
         passkeys=len(passkeys),
-        needs_passkey=needs_passkey,
+        needs_passkey=step_up == PASSKEY,
+        needs_code=step_up == TOTP,
+        has_app=step_up == TOTP and await site.services.authenticators.own(actor) is not None,
         may_pick=await _may_speak(site, task.number, session, picks=True),
         after_pick=_after_pick(document, session.person),
     )

@@ -30,11 +30,11 @@ def router(site: SiteContext) -> APIRouter:
         number, digest = task_number(request), form.get("digest", "")
         try:
             problem = await hidden_problem(site, number, digest, visitor)
-            problem = problem or await _approve(site, request, number, digest, form.get("credential", ""))
+            problem = problem or await _approve(site, request, number, digest, form)
         except CountersignError as error:
             problem = problem_of(error)
         response = await finished(site, request, problem)
-        if problem is None and form.get("credential"):  # who proved more gets a new cookie
+        if problem is None and (form.get("credential") or form.get("code")):  # who proved more gets a new cookie
             secret = await site.services.web_sessions.rotate(visitor.session.id)
             set_cookie(request, response, secret, ABSOLUTE_S)
         return response
@@ -79,9 +79,11 @@ def router(site: SiteContext) -> APIRouter:
     return routes
 
 
-async def _approve(site: SiteContext, request: Request, number: int, digest: str, credential: str) -> Problem | None:
-    """Approve, signed by a passkey if the form has what one answered; returns why it was refused, or None."""
-    session = visitor_of(request).session
+async def _approve(site: SiteContext, request: Request, number: int, digest: str, form: Form) -> Problem | None:
+    """Approve, with what a passkey answered or a code if the form has one; returns why it was refused, or None."""
+    session, credential, code = visitor_of(request).session, form.get("credential", ""), form.get("code", "").strip()
+    if code and not credential:
+        return (await site.services.code_approvals.approve(number, digest, session.actor, code)).problem
     if not credential:
         return (await site.services.approvals.approve(number, digest, session.actor)).problem
     party = needed_relying_party(request)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from bot.identity_providers.registry import IdentityProviders
+    from core.services.access_overview import AccessOverview
     from core.services.accounts import Accounts
     from core.services.alerts import Alerts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
+    from core.services.audit_trail import AuditTrail
+    from core.services.authenticators import Authenticators
     from core.services.budgets import Budgets
+    from core.services.code_approvals import CodeApprovals
     from core.services.diff_comments import DiffComments
     from core.services.insight import Insight
     from core.services.inventory import Inventory
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from core.services.passkey_approvals import PasskeyApprovals
     from core.services.passkeys import Passkeys
     from core.services.possible_steps import PossibleSteps
+    from core.services.provider_sign_ins import ProviderSignIns
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
     from core.services.request_preview import RequestPreview
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
     from core.services.step_times import StepTimes
+    from core.services.step_ups import StepUps
     from core.services.task_document import TaskDocuments
     from core.services.task_search import TaskSearch
     from core.services.task_work import TaskWorks
@@ -65,6 +72,30 @@ class SiteServices(Protocol):
         """Whose turn it is."""
 
     @property
+    def access_overview(self) -> AccessOverview:
+        """Who has access, and how."""
+
+    @property
+    def audit_trail(self) -> AuditTrail:
+        """The events of the home."""
+
+    @property
+    def examine(self) -> Callable[[], Awaitable[list[dict[str, Any]]]] | None:
+        """Runs the checks of `countersign doctor`; None in a process that cannot."""
+
+    @property
+    def authenticators(self) -> Authenticators:
+        """The authenticator apps of people."""
+
+    @property
+    def code_approvals(self) -> CodeApprovals:
+        """Approvals with a code of an authenticator app."""
+
+    @property
+    def step_ups(self) -> StepUps:
+        """Proofs within a session."""
+
+    @property
     def budgets(self) -> Budgets:
         """Extending the budgets of tasks that ask for it."""
 
@@ -99,6 +130,14 @@ class SiteServices(Protocol):
     @property
     def live_outputs(self) -> LiveOutputs:
         """The output of running work."""
+
+    @property
+    def identity_providers(self) -> IdentityProviders:
+        """The providers where people sign in."""
+
+    @property
+    def provider_sign_ins(self) -> ProviderSignIns:
+        """Sign-ins that began at a provider."""
 
     @property
     def passkey_approvals(self) -> PasskeyApprovals:

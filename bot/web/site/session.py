@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from core.services.web_sessions import WebSession, WebSessions
+    from core.services.web_sessions import BrowserClient, WebSession, WebSessions
 
 PUBLIC: Final = ("/sign-in", "/static/")
 """What is answered without a session: how to sign in, and files that everyone can have from the package."""
@@ -83,14 +83,26 @@ def cookie_name(request: Request) -> str:
 
 def cookie_of(request: Request) -> str | None:
     """The session's cookie, or None."""
+    return cookie_value(request, cookie_name(request))
+
+
+def cookie_value(request: Request, name: str) -> str | None:
+    """The value of a cookie, or None if there is none or it is longer than ours are."""
     jar: SimpleCookie = SimpleCookie()
     try:
         for header in request.headers.getlist("cookie"):
             jar.load(header)
     except CookieError:
         return None
-    morsel = jar.get(cookie_name(request))
+    morsel = jar.get(name)
     return morsel.value if morsel is not None and len(morsel.value) <= 200 else None
+
+
+def client_of(request: Request) -> BrowserClient:
+    """The browser of a request; its address is that of the connection, because no header is trusted."""
+    from core.services.web_sessions import BrowserClient
+
+    return BrowserClient(request.headers.get("user-agent", ""), request.client.host if request.client else "")
 
 
 def set_cookie(request: Request, response: Response, secret: str, max_age_s: int) -> None:

@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 
 import core.store.account_table
 import core.store.api_tables
+import core.store.authenticator_tables
 import core.store.budget_extensions
 import core.store.comment_table
 import core.store.forecast_tables
@@ -25,6 +26,7 @@ import core.store.inventory_tables
 import core.store.lease_table
 import core.store.output_tables
 import core.store.passkey_tables
+import core.store.provider_table
 import core.store.web_tables  # noqa: F401 (with the imports above and below: fills the metadata)
 from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, PermanentError

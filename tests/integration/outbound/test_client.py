@@ -73,7 +73,7 @@ def resolving(*addresses):
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-async def test_what_is_not_public_is_refused_by_name_and_by_number(address):
+async def test_128_what_is_not_public_is_refused_by_name_and_by_number(address):
     with pytest.raises(PermanentError) as caught:
         await target_of("https://hooks.example/x", allow_private=False, resolve=resolving(address))
     assert caught.value.problem.code == "address_refused"
@@ -85,7 +85,7 @@ async def test_what_is_not_public_is_refused_by_name_and_by_number(address):
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-async def test_what_is_public_is_called_at_the_address_that_was_judged(address):
+async def test_128_what_is_public_is_called_at_the_address_that_was_judged(address):
     resolve = resolving(address)
     target = await target_of("https://Hooks.Example:8443/a%20b?c=d", allow_private=False, resolve=resolve)
     assert str(target.address) == address
@@ -95,7 +95,7 @@ async def test_what_is_public_is_called_at_the_address_that_was_judged(address):
 
 
 @pytest.mark.parametrize("address", ALWAYS)
-async def test_a_clouds_metadata_is_refused_even_where_private_is_allowed(address):
+async def test_128_a_clouds_metadata_is_refused_even_where_private_is_allowed(address):
     with pytest.raises(PermanentError):
         await target_of("https://hooks.example/x", allow_private=True, resolve=resolving(address))
 
@@ -105,7 +105,7 @@ async def test_a_clouds_metadata_is_refused_even_where_private_is_allowed(addres
     ["2130706433", "0177.0.0.1", "0x7f000001", "127.1", "127.0.1", "0x7f.1", "017700000001", "127.0.0.1.",
      "1.2.3.04", "134744072", "\uff11\uff12\uff17.0.0.1", "127。0。0。1"],
 )  # fmt: skip
-async def test_numbers_in_disguise_are_refused(host):
+async def test_128_numbers_in_disguise_are_refused(host):
     with pytest.raises(PermanentError):
         await target_of(f"https://{host}/x", allow_private=False, resolve=resolving("8.8.8.8"))
 
@@ -157,7 +157,7 @@ async def test_an_unknown_certificate_is_not_trusted(tmp_path):
         assert receiver.got == []
 
 
-async def test_redirects_are_not_followed():
+async def test_128_redirects_are_not_followed():
     async with Receiver(answers=lambda _n: answer(302, "Location: http://169.254.169.254/")) as receiver:
         with pytest.raises(PermanentError, match="302"):
             await CheckedClient().post(receiver.url(), b"{}", {}, allow_private=True)

@@ -40,7 +40,7 @@ async def test_a_person_signs_in_with_their_password_and_gets_a_new_cookie(windo
     assert (await old.get("/")).status_code == 401  # the session of the earlier cookie has ended
 
 
-async def test_a_wrong_password_an_unknown_name_and_a_locked_account_are_answered_alike(window):
+async def test_129_a_wrong_password_an_unknown_name_and_a_locked_account_are_answered_alike(window):
     accounts = window.served.app.accounts
     await accounts.add("lee", PASSWORD, OPERATOR)
     answers = [await try_password(window, name, "not the password") for name in ("lee", "ghost", "max", "")]
@@ -65,7 +65,7 @@ async def test_a_lock_ends_by_itself(window):
     assert row.locked_until is None
 
 
-async def test_of_many_guesses_at_once_no_more_are_checked_than_are_allowed(window):
+async def test_129_of_many_guesses_at_once_no_more_are_checked_than_are_allowed(window):
     accounts = window.served.app.accounts
     await accounts.add("lee", PASSWORD, OPERATOR)
     guesses = [accounts.signed_in_by("lee", f"guess number {n}") for n in range(30)]
@@ -83,7 +83,7 @@ async def test_an_address_has_ten_attempts_a_minute(window):
     assert codes == [403] * 10 + [429] * 2
 
 
-async def test_an_unknown_name_takes_as_long_as_a_known_one(window):
+async def test_129_an_unknown_name_takes_as_long_as_a_known_one(window):
     """Measured as the median of several, because the machine is shared; a missing hash would be a hundredth."""
     accounts = window.served.app.accounts
     await accounts.add("lee", PASSWORD, OPERATOR)
@@ -100,7 +100,7 @@ async def test_an_unknown_name_takes_as_long_as_a_known_one(window):
     assert unknown > known / 5
 
 
-async def test_another_password_and_no_account_end_the_sessions(window):
+async def test_129_another_password_and_no_account_end_the_sessions(window):
     accounts = window.served.app.accounts
     await accounts.add("lee", PASSWORD, OPERATOR)
     visit, _ = await try_password(window, "lee", PASSWORD)

@@ -25,6 +25,8 @@ PAGES = (
     "/endpoints",
     "/sessions",
     "/passkeys",
+    "/authenticator",
+    "/step-up",
     "/news",
 )
 FORMS = {
@@ -34,9 +36,16 @@ FORMS = {
     "/queue/pause": {"reason": "x"},
     "/queue/resume": {},
     "/sessions/revoke": {"session": "ses_x"},
+    "/sessions/revoke-all": {},
+    "/audit/check": {},
     "/passkeys/register-options": {},
     "/passkeys/register": {"name": "laptop", "credential": "{}"},
     "/passkeys/revoke": {"passkey": "pk_x"},
+    "/authenticator/begin": {},
+    "/authenticator/confirm": {"code": "123456"},
+    "/authenticator/recovery-codes": {},
+    "/authenticator/remove": {},
+    "/step-up/options": {},
     "/tasks/1/sign-options": {"digest": "0" * 64},
     "/sign-out": {},
 }

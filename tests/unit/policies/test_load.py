@@ -249,13 +249,14 @@ def test_the_policy_does_not_load_the_secret_scanners():
     assert run.stdout.strip() == "[]"
 
 
-def test_a_step_up_is_a_passkey_or_an_error_that_says_so():
+def test_a_step_up_is_a_passkey_or_a_code_or_an_error_that_says_so():
     allow = "allow: {approvals: {count: 1, from: [maintainer]}, step_up: "
     assert _terms(allow + "passkey}").step_up == "passkey"
+    assert _terms(allow + "totp}").step_up == "totp"
     for value in ("touch", "true", "[passkey]", "''", "null"):
         assert refused(RULE + allow + value + "}").key.endswith("step_up"), value
     elsewhere = refused(RULE + allow + "passkey, surfaces: [slack]}")
-    assert "signs on the pages only" in str(elsewhere)
+    assert "on the pages only" in str(elsewhere)
     assert _terms(allow + "passkey, surfaces: [slack, web]}").surfaces == ("slack", "web")
 
 
