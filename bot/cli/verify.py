@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.model.passkey import TrustedPasskey
 
 
-class TaskOrFile(click.ParamType):
+class TaskOrFile(click.ParamType[int | Path]):
     """The number of a task, else the path of a receipt."""
 
     name = "task or file"
@@ -22,7 +22,7 @@ class TaskOrFile(click.ParamType):
     def convert(self, value: str | int | Path, param: click.Parameter | None, ctx: click.Context | None) -> int | Path:
         """A number is a task's; a file with such a name is ./NAME."""
         if isinstance(value, int) or (str(value).isascii() and str(value).lstrip("-").isdigit()):
-            return int(NUMBER.convert(value, param, ctx))
+            return int(NUMBER.convert(int(value), param, ctx))
         return Path(value)
 
 

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
+    from core.model.place import Place
     from core.services.decision_replay import DecisionReplay
     from core.services.diff_comments import DiffComments
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
+    from core.services.schedule_runs import ScheduleRuns
     from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
     from lanes.forge.github.client import GitHubClient
@@ -96,6 +98,19 @@ class App(TaskServices, OperatingServices):
         from core.services.schedules import Schedules
 
         return Schedules(self.database, self.settings, read_recurrence, RequestCheck(self))
+
+    @cached_property
+    def schedule_runs(self) -> ScheduleRuns:
+        """Running recurring requests now."""
+        from bot.messaging.channel_scopes import ChannelScopes
+        from core.services.schedule_runs import ScheduleRuns
+
+        async def scope_of(place: Place) -> tuple[str, ...] | None:
+            scopes = ChannelScopes(self.config.surfaces(), self.conversations)
+            await scopes.load()
+            return scopes.of(place)
+
+        return ScheduleRuns(self.schedules, self.requests, scope_of)
 
     @cached_property
     def decision_replay(self) -> DecisionReplay:

@@ -49,8 +49,8 @@ NOT_EXECUTED = {
 }
 TYPED = {"accounts add": "four words never together\n", "accounts set-password": "other words never together\n"}
 """What a person types at the terminal."""
-SMALLER = {"--requests": "300", "--evaluations": "2"}
-"""Options of which fewer show the same, in less time."""
+FEWER = {"20000": "2000", "3000": "300", "1000": "300", "200": "2", "40": "2"}
+"""Requests and evaluations of a simulation, fewer of which show the same in less time."""
 
 
 def executed(page: Path) -> list[str]:
@@ -102,12 +102,12 @@ class Reader:
 
     def _own_word(self, words: list[str], n: int) -> str:
         word, before = words[n], words[n - 1] if n else ""
-        if before == "unschedule":
+        if before in ("unschedule", "run-schedule"):
             return str(self.home.call("schedules", "--json").json()[0]["id"])
         if word == "SESSION":
             return str(self.home.call("sessions", "list", "--json").json()[0]["id"])
-        if before in SMALLER:
-            return SMALLER[before]
+        if before in ("--requests", "--evaluations"):
+            return FEWER[word]
         if word in ("NAME", "TEXT"):
             return {"NAME": "gpu1", "TEXT": "the reason"}[word]
         numbers = {"1": self.waiting[0], "140": self.waiting[0], "141": self.waiting[1], "142": self.waiting[2]}
@@ -155,7 +155,8 @@ def add_lane(home: CliHome) -> None:
     (block,) = [each for each in blocks(DOCS / "workflows.md") if "lanes/bump.yaml" in each.kind]
     (home.root / "lanes" / "bump.yaml").write_text(block.text)
     policy = home.root / "policy.yaml"
-    rule = "  - name: bumps\n    when: {lane: bump, from: [member]}\n    allow: {approvals: {count: 1, from: [maintainer]}}\n"
+    rule = "  - name: bumps\n    when: {lane: bump, from: [member]}\n"
+    rule += "    allow: {approvals: {count: 1, from: [maintainer]}}\n"
     policy.write_text(policy.read_text().replace("\nrules:\n", f"\nrules:\n{rule}", 1))
 
 

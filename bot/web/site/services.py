@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
+    from core.services.schedule_runs import ScheduleRuns
     from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
     from core.services.task_document import TaskDocuments
@@ -118,6 +119,10 @@ class SiteServices(Protocol):
     @property
     def schedules(self) -> Schedules:
         """Recurring requests."""
+
+    @property
+    def schedule_runs(self) -> ScheduleRuns:
+        """Running recurring requests now."""
 
     @property
     def task_works(self) -> TaskWorks:

@@ -61,11 +61,18 @@ async def test_a_schedule_is_changed_by_its_author_and_those_who_operate_only(ho
         assert "/schedules/change" not in bo.forms
         wanted = {"schedule": said["id"], "do": "pause"}
         assert (await bo.post("/schedules/change", {"csrf": bo.csrf, **wanted})).status_code == 403
+        assert (await bo.post("/schedules/run", {"csrf": bo.csrf, **wanted})).status_code == 403
         await ana.get("/schedules")
         assert (await ana.submit("/schedules/change", do="pause")).status_code == 303
         assert "paused" in (await bo.get("/schedules")).text
         await lee.get("/schedules")
         assert (await lee.submit("/schedules/change", do="resume")).status_code == 303
+        ran = [await lee.submit("/schedules/run") for _ in range(2)]
+        assert [each.headers["location"] for each in ran] == ["/tasks/1"] * 2, "a form that is sent twice counts once"
+        task = await window.served.task()
+        assert (task.requester, task.authors) == ("ana", {"ana", "lee"}), "lee started it, and so does not approve it"
+        events = [each for each in await window.served.app.queries.events() if each.kind == "schedule.run"]
+        assert [(each.person, each.surface) for each in events] == [("lee", "web")]
         assert (await lee.submit("/schedules/change", do="explode")).status_code == 400
         assert (await lee.submit("/schedules/change", do="delete")).status_code == 303
         assert "There is none." in (await lee.get("/schedules")).text
