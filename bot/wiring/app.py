@@ -22,6 +22,7 @@ from core.ports.repository import Repository
 from core.store.database import Database, Location
 
 if TYPE_CHECKING:
+    from bot.configuration.lane_gallery import LaneGallery
     from bot.integrations.tickets import Trackers
     from bot.integrations.webhooks.hooks import Hook
     from bot.plugins.load import Plugins
@@ -111,6 +112,14 @@ class App(TaskServices, OperatingServices):
             return scopes.of(place)
 
         return ScheduleRuns(self.schedules, self.requests, scope_of)
+
+    @cached_property
+    def lane_gallery(self) -> LaneGallery:
+        """The lanes of the home and the templates, as files."""
+        from bot.configuration.lane_gallery import LaneGallery
+        from core.services.lane_imports import LaneImports
+
+        return LaneGallery(self.home, LaneImports(self.database, self.settings))
 
     @cached_property
     def decision_replay(self) -> DecisionReplay:

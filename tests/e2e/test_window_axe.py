@@ -69,6 +69,8 @@ PAGES = {
     "/endpoints": "/endpoints",
     "/insight": "/insight",
     "/policy": "/policy",
+    "/lanes": "/lanes",
+    "/lanes/{name}/file": None,  # a file to keep
     "/schedules": "/schedules",
     "/sessions": "/sessions",
     "/passkeys": "/passkeys",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from core.model.lane import Lane
+    from core.model.turn import Actor
     from core.services.accounts import Accounts
     from core.services.approvals import Approvals
     from core.services.attention import Attention
@@ -39,6 +41,33 @@ class WhatIfService(Protocol):
 
     async def answer(self, question: WhatIfQuestion) -> WhatIfAnswer:
         """Replay the history; raises `CountersignError` if that cannot be done now."""
+
+
+class LanePreview(Protocol):
+    """What importing a lane would do; `bot.configuration.lane_gallery.LanePreview` says it."""
+
+    @property
+    def text(self) -> str:
+        """The lane's file."""
+
+
+class LaneGallery(Protocol):
+    """The lanes of the home and the templates, as files; `bot.configuration.lane_gallery.LaneGallery` has them."""
+
+    def check(self, actor: Actor) -> None:
+        """Raise `RefusedError` unless `actor` may add lanes."""
+
+    def listed(self, word: str = "") -> Sequence[tuple[bool, Lane]]:
+        """The templates (True) and the home's lanes (False) that contain `word`."""
+
+    def exported(self, name: str, *, only_templates: bool) -> str:
+        """A lane, else a template, as one file with its digest."""
+
+    def previewed(self, text: str) -> LanePreview:
+        """What importing this text would do; changes nothing."""
+
+    async def add(self, text: str, replaces: str, actor: Actor) -> tuple[str, str | None]:
+        """Add the lane, or replace the file with this digest; returns its name and the rule that is missing."""
 
 
 class SiteServices(Protocol):
@@ -119,6 +148,10 @@ class SiteServices(Protocol):
     @property
     def schedules(self) -> Schedules:
         """Recurring requests."""
+
+    @property
+    def lane_gallery(self) -> LaneGallery:
+        """The lanes of the home and the templates, as files."""
 
     @property
     def schedule_runs(self) -> ScheduleRuns:
