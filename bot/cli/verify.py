@@ -22,7 +22,7 @@ class TaskOrFile(click.ParamType[int | Path]):
     def convert(self, value: str | int | Path, param: click.Parameter | None, ctx: click.Context | None) -> int | Path:
         """A number is a task's; a file with such a name is ./NAME."""
         if isinstance(value, int) or (str(value).isascii() and str(value).lstrip("-").isdigit()):
-            return int(NUMBER.convert(int(value), param, ctx))
+            return int(NUMBER.convert(int(str(value)), param, ctx))
         return Path(value)
 
 

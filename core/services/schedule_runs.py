@@ -1,4 +1,4 @@
-"""Running a schedule now: makes its request once more, beside its times."""
+"""Running a schedule now: makes its request at once, beside its times."""
 
 from __future__ import annotations
 

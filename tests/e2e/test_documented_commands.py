@@ -41,6 +41,7 @@ NOT_EXECUTED = {
     r"mcp .*": "speaks MCP on standard input: tests/integration/mcp",
     r"(extend|reject) 12( .*)?": "needs a task whose budget is used up: tests/contract/test_cli_extend.py",
     r"verify 1 --passkey .*": "needs a person's passkey: tests/e2e/test_passkeys.py",
+    r"verify receipt.json .*": "needs a person's passkey: tests/contract/test_cli_verify_file.py",
     r"sim (observe|calibrate|replay) .*": "needs the history of a queue with models: tests/contract/test_cli_sim.py",
     r"plugins list": "needs the plugin of the page: tests/contract/test_cli_plugins.py",
     r"--version": "is of another environment",

@@ -13,7 +13,7 @@ from bot.web.pages.permissions import may_operate
 from bot.web.pages.policy_words import lane_words
 from bot.web.pages.task_files import attachment
 from bot.web.site.render import STATUS
-from bot.web.site.services import LanePreview
+from bot.web.site.services import ComparedLane
 from bot.web.site.session import Visitor
 from bot.web.site.site_context import SiteContext, add_form, visitor_of
 from core.model.errors import CountersignError, Problem, RefusedError
@@ -67,7 +67,7 @@ async def _page(
     request: Request,
     *,
     text: str = "",
-    preview: LanePreview | None = None,
+    preview: ComparedLane | None = None,
     added: tuple[str, str | None] | None = None,
     problem: Problem | None = None,
 ) -> Response:

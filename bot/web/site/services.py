@@ -43,7 +43,7 @@ class WhatIfService(Protocol):
         """Replay the history; raises `CountersignError` if that cannot be done now."""
 
 
-class LanePreview(Protocol):
+class ComparedLane(Protocol):
     """What importing a lane would do; `bot.configuration.lane_gallery.LanePreview` says it."""
 
     @property
@@ -51,7 +51,7 @@ class LanePreview(Protocol):
         """The lane's file."""
 
 
-class LaneGallery(Protocol):
+class LaneGalleryService(Protocol):
     """The lanes of the home and the templates, as files; `bot.configuration.lane_gallery.LaneGallery` has them."""
 
     def check(self, actor: Actor) -> None:
@@ -63,7 +63,7 @@ class LaneGallery(Protocol):
     def exported(self, name: str, *, only_templates: bool) -> str:
         """A lane, else a template, as one file with its digest."""
 
-    def previewed(self, text: str) -> LanePreview:
+    def previewed(self, text: str) -> ComparedLane:
         """What importing this text would do; changes nothing."""
 
     async def add(self, text: str, replaces: str, actor: Actor) -> tuple[str, str | None]:
@@ -150,7 +150,7 @@ class SiteServices(Protocol):
         """Recurring requests."""
 
     @property
-    def lane_gallery(self) -> LaneGallery:
+    def lane_gallery(self) -> LaneGalleryService:
         """The lanes of the home and the templates, as files."""
 
     @property
