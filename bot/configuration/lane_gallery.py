@@ -91,6 +91,7 @@ class LaneGallery:
 
         Raises `RefusedError`, and `ConflictError` if there is another file than the one that was compared.
         """
+        self.check(actor)
         carried = read_lane(self.home, text.encode(), PASTED)
         name = carried.lane.name
 
