@@ -17,6 +17,7 @@ from bot.operations.first_run import make_first_home
 from core.model.lifecycle import State
 from core.model.role import Role
 from core.model.turn import Actor
+from core.services.insight import Insight
 from core.services.requests import NewRequest
 from core.services.schedules import WantedSchedule
 from tests import campaign
@@ -139,6 +140,9 @@ async def fill(window: Window) -> None:
     every = WantedSchedule(when="weekday 09:00", text="set server.timeout to 31 in config/app.yaml", actor=ana)
     await app.schedules.add(every)
     await app.queue_control.pause(lee, "a new disk")
+    counting = Insight(app.database, recount_ms=0)
+    while await counting.count_next():
+        pass
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
