@@ -126,6 +126,10 @@ bench-inbox: $(VENV)/.dev ## the inbox with 100 waiting tasks beside reading the
 bench-insight: $(VENV)/.dev ## the page of insights on 100,000 tasks beside GROUP BY; writes build/bench/insight.json
 	@$(BIN)/python -m tests.bench.insight $(ARGS)
 
+.PHONY: bench-viewers
+bench-viewers: $(VENV)/.dev ## what 200 open pages cost while nothing happens; writes build/bench/viewers.json
+	@$(BIN)/python -m tests.bench.viewers $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)

@@ -92,21 +92,25 @@ class Keys:
 
     def open(self, envelope: dict[str, Any]) -> bytes:
         """Return the payload of an envelope signed by this home; raises `PermanentError` for any other."""
-        from securesystemslib.dsse import Envelope  # noqa: PLC0415
-        from securesystemslib.exceptions import Error  # noqa: PLC0415
-        from securesystemslib.signer._key import SSlibKey  # noqa: PLC0415
+        return open_envelope(envelope, self._directory / PUBLIC)
 
-        path = self._directory / PUBLIC
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            key = SSlibKey.from_dict(document.pop("keyid"), document)
-            signed = Envelope.from_dict(json.loads(json.dumps(envelope)))
-            signed.verify([key], 1)
-        except (OSError, KeyError, ValueError, TypeError, Error) as error:
-            raise PermanentError(
-                "bad_signature",
-                f"the receipt's signature does not verify with {path.name}: {error}",
-                "The receipt was changed, or another home signed it.",
-            ) from error
-        payload: bytes = signed.payload
-        return payload
+
+def open_envelope(envelope: dict[str, Any], public_key: Path) -> bytes:
+    """Return the payload of an envelope signed with the key in this file; raises `PermanentError` for any other."""
+    from securesystemslib.dsse import Envelope  # noqa: PLC0415
+    from securesystemslib.exceptions import Error  # noqa: PLC0415
+    from securesystemslib.signer._key import SSlibKey  # noqa: PLC0415
+
+    try:
+        document = json.loads(public_key.read_text(encoding="utf-8"))
+        key = SSlibKey.from_dict(document.pop("keyid"), document)
+        signed = Envelope.from_dict(json.loads(json.dumps(envelope)))
+        signed.verify([key], 1)
+    except (OSError, AttributeError, KeyError, ValueError, TypeError, Error) as error:
+        raise PermanentError(
+            "bad_signature",
+            f"the receipt's signature does not verify with {public_key.name}: {error}",
+            "The receipt was changed, or another home signed it.",
+        ) from error
+    payload: bytes = signed.payload
+    return payload

@@ -30,11 +30,11 @@ def plan(
 ) -> int:
     """Show which steps of a lane run in parallel, and the critical path."""
     from bot.cli.explanation import policy_line
-    from bot.cli.lane_files import lane_bytes, read_lane
+    from bot.configuration.lane_files import lane_bytes, read_lane
     from bot.interpret.explanation import explanation_of
     from lanes.workflow.plan import plan_workflow, step_durations
 
-    lane = read_lane(context, *lane_bytes(context, name)).lane
+    lane = read_lane(context.home(), *lane_bytes(context.home(), name)).lane
     if not lane.steps:
         raise UsageError("no_steps", f"the lane {name} has one step, its executor {lane.executor}", "Nothing to plan.")
     measured = _seconds(lane, took)

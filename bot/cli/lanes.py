@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,21 @@ import click
 
 from bot.cards.safe import visible, visible_lines
 from bot.cli.context import CliContext, json_option, print_json
-from bot.cli.lane_files import check_sentences, file_bytes, lane_bytes, plugin_checks, read_lane, write_lane
 from bot.cli.lane_plan import plan
+from bot.configuration.lane_files import (
+    check_sentences,
+    effects_of,
+    file_bytes,
+    lane_bytes,
+    lane_difference,
+    lane_text,
+    plugin_checks,
+    read_lane,
+    write_lane,
+)
 
 if TYPE_CHECKING:
+    from bot.configuration.home import Home
     from core.model.lane import Lane
 
 
@@ -35,7 +45,7 @@ def new(context: CliContext, name: str, template_name: str, as_json: bool) -> in
     home = context.home()
     home.check()
     text = rename_lane(read_template(template_name), name)
-    created = read_lane(context, text.encode(), f"{name}.yaml").lane  # checked before the file is written
+    created = read_lane(home, text.encode(), f"{name}.yaml").lane  # checked before the file is written
     path, rule = write_lane(home, name, text, f"{name}.yaml", replace=False)
     if as_json:
         print_json({"lane": name, "file": str(path), "template": template_name, "missing_rule": rule})
@@ -51,7 +61,8 @@ def new(context: CliContext, name: str, template_name: str, as_json: bool) -> in
 @click.pass_obj
 def check(context: CliContext, file: Path | None, as_json: bool) -> int:
     """Check FILE, or every lane of the home, and show the first mistake with file, line and key."""
-    lanes = [read_lane(context, file_bytes(file), str(file)).lane] if file is not None else _checked_home(context)
+    home = context.home()
+    lanes = [read_lane(home, file_bytes(file), str(file)).lane] if file is not None else _checked_home(home)
     rows = [
         {"name": each.name, "file": each.source, "version": each.version, "steps": len(each.steps)} for each in lanes
     ]
@@ -72,7 +83,8 @@ def export(context: CliContext, name: str, as_json: bool) -> int:
     """Print a lane of the home, or a template, as one file with its digest."""
     from lanes.templates import export_lane
 
-    carried = read_lane(context, *lane_bytes(context, name))
+    home = context.home()
+    carried = read_lane(home, *lane_bytes(home, name))
     text = export_lane(carried.text)
     if as_json:
         print_json({"lane": name, "version": carried.lane.version, "digest": carried.digest, "text": text})
@@ -93,9 +105,11 @@ def import_(context: CliContext, file: Path, replace: bool, as_json: bool) -> in
     home = context.home()
     home.check()
     source = "standard input" if str(file) == "-" else str(file)
-    carried = read_lane(context, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else file_bytes(file), source)
+    carried = read_lane(home, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else file_bytes(file), source)
+    difference = lane_difference(home, carried.lane.name, carried.text)
+    click.echo(visible_lines(difference), nl=False, err=True)  # on stderr: also before what it differs from is kept
     path, rule = write_lane(home, carried.lane.name, carried.text, source, replace=replace)
-    effects = _effects(carried.lane)
+    effects = effects_of(carried.lane)
     if as_json:
         signed = {"digest": carried.digest, "digest_was_named": carried.signed}
         print_json({"lane": carried.lane.name, "file": str(path), **signed, **effects, "missing_rule": rule})
@@ -146,8 +160,8 @@ def search(context: CliContext, word: str, as_json: bool) -> int:
     candidates = [("template", import_lane(text.encode(), name).lane) for name, text in list_templates().items()]
     folder = context.home().lanes
     if folder.is_dir():
-        candidates += [("home", each) for _, each in sorted(load_lanes(folder, plugin_checks(context)).items())]
-    rows = [{"where": where, **_row(each)} for where, each in candidates if word.casefold() in _words(each)]
+        candidates += [("home", each) for _, each in sorted(load_lanes(folder, plugin_checks(context.home())).items())]
+    rows = [{"where": where, **_row(each)} for where, each in candidates if word.casefold() in lane_text(each)]
     if as_json:
         print_json(rows)
         return 0
@@ -162,10 +176,9 @@ lane.add_command(plan)
 COMMANDS = (lane,)
 
 
-def _checked_home(context: CliContext) -> list[Lane]:
+def _checked_home(home: Home) -> list[Lane]:
     from bot.configuration.live_settings import load_settings
 
-    home = context.home()
     home.check()
     settings = load_settings(home)
     for each in settings.lanes.values():
@@ -190,25 +203,3 @@ def _row(of: Lane) -> dict[str, Any]:
         "describe": of.describe,
         "parameters": parameters,
     }
-
-
-def _effects(of: Lane) -> dict[str, list[str]]:
-    """What a lane may write, what it runs, and which hosts it may reach."""
-    runs = [f"{step.name}: {step.run} {_does(step.command, step.do)}".rstrip() for step in of.steps]
-    runs = runs or [f"{of.executor} {_does(of.command, '')}".rstrip()]
-    runs += [f"check {each.name}: {_does(each.command, '')}" for each in of.checks]
-    if of.agent is not None:
-        runs.append(f"agent: {_does(of.agent.argv, '')}")
-    return {"writes": list(of.write), "runs": runs, "hosts": list(of.isolation.hosts)}
-
-
-def _does(command: Sequence[str], do: str) -> str:
-    import shlex
-
-    return shlex.join(command) if command else do
-
-
-def _words(of: Lane) -> str:
-    """The text of a lane that a search looks in."""
-    steps = [f"{step.name} {step.run} {step.do}" for step in of.steps]
-    return " ".join([of.name, of.describe, of.executor, *of.write, *steps]).casefold()

@@ -1,4 +1,4 @@
-"""The commands every, schedules and unschedule, for recurring requests."""
+"""The commands every, schedules, run-schedule and unschedule, for recurring requests."""
 
 from __future__ import annotations
 
@@ -111,7 +111,27 @@ def unschedule(context: CliContext, schedule: str, pause: bool, resume: bool, pe
     return run(work())
 
 
-COMMANDS = (every, schedules, unschedule)
+@click.command("run-schedule")
+@click.argument("schedule", metavar="ID")
+@as_option
+@json_option
+@click.pass_obj
+def run_schedule(context: CliContext, schedule: str, person: str | None, as_json: bool) -> int:
+    """Make a recurring request now; its times stay as they are."""
+
+    async def work() -> int:
+        async with context.open() as app:
+            number = await app.schedule_runs.run_now(schedule, operator(app, person))
+            if as_json:
+                print_json({"task": number})
+            else:
+                click.echo(f"Requested #{number}. See it with `countersign show {number}`.")
+            return 0
+
+    return run(work())
+
+
+COMMANDS = (every, schedules, run_schedule, unschedule)
 
 
 def _document(schedule: Schedule) -> dict[str, Any]:

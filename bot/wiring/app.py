@@ -22,11 +22,13 @@ from core.ports.repository import Repository
 from core.store.database import Database, Location
 
 if TYPE_CHECKING:
+    from bot.configuration.lane_gallery import LaneGallery
     from bot.integrations.tickets import Trackers
     from bot.integrations.webhooks.hooks import Hook
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
+    from core.model.place import Place
     from core.services.decision_replay import DecisionReplay
     from core.services.diff_comments import DiffComments
     from core.services.event_chains import EventChains
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
+    from core.services.schedule_runs import ScheduleRuns
     from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
     from lanes.forge.github.client import GitHubClient
@@ -99,6 +102,27 @@ class App(TaskServices, OperatingServices):
         from core.services.schedules import Schedules
 
         return Schedules(self.database, self.settings, read_recurrence, RequestCheck(self))
+
+    @cached_property
+    def schedule_runs(self) -> ScheduleRuns:
+        """Running recurring requests now."""
+        from bot.messaging.channel_scopes import ChannelScopes
+        from core.services.schedule_runs import ScheduleRuns
+
+        async def scope_of(place: Place) -> tuple[str, ...] | None:
+            scopes = ChannelScopes(self.config.surfaces(), self.conversations)
+            await scopes.load()
+            return scopes.of(place)
+
+        return ScheduleRuns(self.schedules, self.requests, scope_of)
+
+    @cached_property
+    def lane_gallery(self) -> LaneGallery:
+        """The lanes of the home and the templates, as files."""
+        from bot.configuration.lane_gallery import LaneGallery
+        from core.services.lane_imports import LaneImports
+
+        return LaneGallery(self.home, LaneImports(self.database, self.settings))
 
     @cached_property
     def decision_replay(self) -> DecisionReplay:

@@ -114,7 +114,12 @@ def read(keys: Keys, receipt: bytes) -> dict[str, Any]:
         envelope = json.loads(receipt)
     except ValueError as error:
         raise PermanentError("bad_receipt", "the receipt is not JSON", "Restore it from a backup.") from error
-    content = json.loads(keys.open(envelope))
+    return predicate_of(keys.open(envelope))
+
+
+def predicate_of(payload: bytes) -> dict[str, Any]:
+    """The predicate in the payload of a receipt's envelope; raises `PermanentError` for another statement."""
+    content = json.loads(payload)
     if content.get("_type") != STATEMENT_TYPE or content.get("predicateType") != PREDICATE_TYPE:
         raise PermanentError("bad_receipt", "this is not a receipt of Countersign", "Restore it from a backup.")
     predicate: dict[str, Any] = content["predicate"]

@@ -43,13 +43,21 @@ _OVER: Final[Mapping[str, Any]] = {"digest": None, "question": None, "expires_ms
 """The columns of a task that no longer waits for a person."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleRun:
+    """Who ran a schedule outside its times."""
+
+    schedule: str
+    by: Actor
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRequest:
     """A new request. `dedup` is the surface's own id of the message, if it has one.
 
     `place` is where its card belongs, in reply to the message `reply_to`. `parameters` are the lane's parameters that
     it sets; missing ones are asked for. `also_by` are other people whose words are in the text. It starts once the task
-    `after` is published; `if_failed` says what happens if that fails.
+    `after` is published; `if_failed` says what happens if that fails. `run_of` is the schedule that someone ran now.
     """
 
     text: str
@@ -65,6 +73,7 @@ class NewRequest:
     reply_to: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     also_by: tuple[str, ...] = ()
+    run_of: ScheduleRun | None = None
 
 
 class Requests:
@@ -125,6 +134,15 @@ class Requests:
         )
         if request.place is not None:
             await cards.bind(tx, number, request.place, request.reply_to)
+        if (run := request.run_of) is not None:
+            await events.append(
+                tx,
+                number=events.SYSTEM,
+                kind="schedule.run",
+                person=run.by.person,
+                surface=run.by.surface,
+                body={"schedule": run.schedule, "of": columns["requester"], "task": number},
+            )
         return number
 
     def _columns_of(self, request: NewRequest, settings: Settings, text: str) -> dict[str, Any]:

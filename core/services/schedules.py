@@ -189,6 +189,11 @@ class Schedules:
         return schedule
 
     @reads
+    async def runnable(self, tx: Tx, name: str, actor: Actor) -> Schedule:
+        """A schedule that `actor` may run now, paused or not; raises `NotFoundError` or `RefusedError`."""
+        return await self._changeable(tx, name, actor, lock=False)
+
+    @reads
     async def due(self, tx: Tx, limit: int) -> DueSchedules:
         """The schedules whose time has come, at most `limit`, the longest due first."""
         rows = await schedules.due(tx, limit) if await schedules.any_due(tx) else []
@@ -234,11 +239,11 @@ class Schedules:
             body={"schedule": schedule.id, "code": problem.code, "problem": problem.message},
         )
 
-    async def _changeable(self, tx: Tx, name: str, actor: Actor) -> Schedule:
+    async def _changeable(self, tx: Tx, name: str, actor: Actor, *, lock: bool = True) -> Schedule:
         """The schedule, if `actor` may change it: its author, a maintainer, or the operator (no person at all)."""
         ids = [each.id for each in await schedules.listed(tx, None) if self._is_visible(each, actor)]
         full_id = _full_id(ids, name.lower())
-        schedule = await schedules.get(tx, full_id, lock=True) if full_id in ids else None
+        schedule = await schedules.get(tx, full_id, lock=lock) if full_id in ids else None
         if schedule is None:
             mend = advise("See them with ", Suggestion(CommandName.SCHEDULES), ".")
             raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", mend)

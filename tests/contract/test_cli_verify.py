@@ -285,3 +285,21 @@ def test_a_part_is_proven_to_be_exactly_what_was_chosen_and_another_choice_is_na
         lambda basis: basis | {"picked": [basis["picked"][0] | {"person": "bo"}]},
     )
     assert "the choices of parts differ from the receipt" in failed(home)["rows"]
+
+
+def test_the_receipt_of_a_home_is_verified_from_its_file_and_a_clone_alone(merged_home, tmp_path):
+    file, nowhere = tmp_path / "receipt.json", CliHome(tmp_path / "nowhere")
+    file.write_text(merged_home.call("show", 2, "--receipt").out)
+    trust = ("--home-key", merged_home.root / "state" / "keys" / "receipt.pub.json", "--repo-path", merged_home.bare)
+    found = nowhere.document("verify", file, *trust)
+    verdicts = {check["name"]: check["verdict"] for check in found["checks"]}
+    assert verdicts == {
+        **dict.fromkeys(("signature", "files", "approvals", "branch", "tree", "digest"), "ok"),
+        **dict.fromkeys(("passkeys", "rest"), "warn"),
+    }
+    assert (found["task"], found["verified"], found["proven"]) == (2, True, [])
+    head = merged_home.git("rev-parse", "main~1")
+    other = copy_home(merged_home, tmp_path / "copy")
+    other.git("update-ref", f"refs/heads/{merged_home.document('show', 2)['pull_request']['branch']}", head)
+    moved = nowhere.document("verify", file, *trust[:3], other.bare, code=1)
+    assert [check["name"] for check in moved["checks"] if check["verdict"] == "fail"] == ["branch"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.axe import serious_faults
 from tests.e2e.test_window import DESK, PHONE, photograph
 from tests.homes import CliHome
 from tests.window import chromium
@@ -58,6 +59,8 @@ async def test_an_empty_folder_becomes_an_approved_change_without_reading_anythi
     async with first_run(folder) as (home, link), chromium(**options) as page:
         await page.goto(link)
         await photograph(page, f"setup-{name}")
+        if name == "desk":
+            assert await serious_faults(page, "light", "dark") == []
         await page.fill("#name", "lee")
         await page.locator("main form button").click()
         await page.wait_for_url("**/first-steps", timeout=WITHIN_MS)

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Path, Request, Response
 from bot.interpret import GrammarInterpreter
 from bot.interpret.explanation import explanation_of, read_request
 from bot.web.api.bodies import Acting, Explaining, Scheduling
-from bot.web.api.endpoint import actor_of, endpoint, json_response, person_of, services_of, token_of
+from bot.web.api.documents import rendered
+from bot.web.api.endpoint import actor_of, dedup_of, endpoint, json_response, person_of, services_of, token_of
+from bot.web.api.mount import PATH
 from bot.web.api.strict import StrictRoute
 from core.model.api_token import ApiToken, TokenScope
 from core.model.errors import NotFoundError, UsageError
@@ -63,6 +65,15 @@ async def resume_schedule(request: Request, schedule: ScheduleId, body: Acting) 
     """Continue a paused recurring request with its next time."""
     name = await _visible_id(request, schedule)
     return json_response(_document(await services_of(request).schedules.resume(name, actor_of(request, body.person))))
+
+
+@endpoint(router, "POST", "/schedules/{schedule}/run", TokenScope.REQUEST, {201: "Task"})
+async def run_schedule(request: Request, schedule: ScheduleId, body: Acting) -> Response:
+    """Make a recurring request now, in its author's name; its times stay as they are."""
+    name, actor = await _visible_id(request, schedule), actor_of(request, body.person)
+    number = await services_of(request).schedule_runs.run_now(name, actor, dedup_of(request))
+    task = await rendered(request, number, actor)
+    return task.response(201, {"Location": f"{PATH}/tasks/{number}"})
 
 
 @endpoint(router, "DELETE", "/schedules/{schedule}", TokenScope.REQUEST, {200: "Schedule"})

@@ -15,6 +15,7 @@ from core.services.queries import Queries
 from core.services.queue_control import QueueControl
 from core.services.request_preview import RequestPreview
 from core.services.requests import Requests
+from core.services.schedule_runs import ScheduleRuns
 from core.services.schedules import Schedules
 from core.services.spending_report import SpendingReport
 from core.services.staged_diffs import StagedDiffs
@@ -81,6 +82,10 @@ class ApiServices(Protocol):
     @property
     def schedules(self) -> Schedules:
         """Recurring requests."""
+
+    @property
+    def schedule_runs(self) -> ScheduleRuns:
+        """Running recurring requests now."""
 
     @property
     def home_checks(self) -> HomeChecks:

@@ -1,7 +1,8 @@
-"""Recurring requests: the list, and pausing, resuming and deleting one for its author and those who operate."""
+"""Recurring requests: the list, and running, changing and deleting one for its author and those who operate."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -40,6 +41,7 @@ def router(site: SiteContext) -> APIRouter:
             ],
             "more": max(0, len(listed) - MAX_SHOWN),
             "paused": PAUSED,
+            "nonce": secrets.token_urlsafe(12),
         }
         return site.render.page(request, "schedules.html", **values)
 
@@ -52,5 +54,12 @@ def router(site: SiteContext) -> APIRouter:
         await wanted(form.get("schedule", "")[:100], actor)
         return see_other("/schedules")
 
+    async def run(_request: Request, visitor: Visitor, form: Mapping[str, str]) -> Response:
+        name, nonce = form.get("schedule", "")[:100], form.get("nonce", "")[:40]
+        once = f"{visitor.session.id} {nonce}" if nonce else None  # a form that is sent twice counts once
+        number = await site.services.schedule_runs.run_now(name, visitor.session.actor, once)
+        return see_other(f"/tasks/{number}")
+
     add_form(routes, "/schedules/change", change)
+    add_form(routes, "/schedules/run", run)
     return routes

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from bot.identity_providers.registry import IdentityProviders
+    from core.model.lane import Lane
+    from core.model.turn import Actor
     from core.services.access_overview import AccessOverview
     from core.services.accounts import Accounts
     from core.services.alerts import Alerts
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from core.services.requests import Requests
     from core.services.revision_comparison import RevisionComparisons
     from core.services.run_comparison import RunComparisons
+    from core.services.schedule_runs import ScheduleRuns
     from core.services.schedules import Schedules
     from core.services.staged_diffs import StagedDiffs
     from core.services.step_times import StepTimes
@@ -50,6 +53,33 @@ class WhatIfService(Protocol):
 
     async def answer(self, question: WhatIfQuestion) -> WhatIfAnswer:
         """Replay the history; raises `CountersignError` if that cannot be done now."""
+
+
+class ComparedLane(Protocol):
+    """What importing a lane would do; `bot.configuration.lane_gallery.LanePreview` says it."""
+
+    @property
+    def text(self) -> str:
+        """The lane's file."""
+
+
+class LaneGalleryService(Protocol):
+    """The lanes of the home and the templates, as files; `bot.configuration.lane_gallery.LaneGallery` has them."""
+
+    def check(self, actor: Actor) -> None:
+        """Raise `RefusedError` unless `actor` may add lanes."""
+
+    def listed(self, word: str = "") -> Sequence[tuple[bool, Lane]]:
+        """The templates (True) and the home's lanes (False) that contain `word`."""
+
+    def exported(self, name: str, *, only_templates: bool) -> str:
+        """A lane, else a template, as one file with its digest."""
+
+    def previewed(self, text: str) -> ComparedLane:
+        """What importing this text would do; changes nothing."""
+
+    async def add(self, text: str, replaces: str, actor: Actor) -> tuple[str, str | None]:
+        """Add the lane, or replace the file with this digest; returns its name and the rule that is missing."""
 
 
 class SiteServices(Protocol):
@@ -182,6 +212,14 @@ class SiteServices(Protocol):
     @property
     def step_times(self) -> StepTimes:
         """When the steps of workflows ran."""
+
+    @property
+    def lane_gallery(self) -> LaneGalleryService:
+        """The lanes of the home and the templates, as files."""
+
+    @property
+    def schedule_runs(self) -> ScheduleRuns:
+        """Running recurring requests now."""
 
     @property
     def task_works(self) -> TaskWorks:

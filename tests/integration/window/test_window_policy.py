@@ -10,7 +10,7 @@ import pytest
 from core.model.insight import Measure
 from core.services.insight import Insight
 from tests.integration.window.test_window_tasks import HOSTILE
-from tests.window import open_window
+from tests.window import forms_in, open_window
 
 pytestmark = [pytest.mark.window, pytest.mark.law, pytest.mark.xdist_group("window")]
 ASK = "set server.timeout to 31 in config/app.yaml"
@@ -61,11 +61,20 @@ async def test_a_schedule_is_changed_by_its_author_and_those_who_operate_only(ho
         assert "/schedules/change" not in bo.forms
         wanted = {"schedule": said["id"], "do": "pause"}
         assert (await bo.post("/schedules/change", {"csrf": bo.csrf, **wanted})).status_code == 403
+        assert (await bo.post("/schedules/run", {"csrf": bo.csrf, **wanted})).status_code == 403
         await ana.get("/schedules")
         assert (await ana.submit("/schedules/change", do="pause")).status_code == 303
         assert "paused" in (await bo.get("/schedules")).text
         await lee.get("/schedules")
         assert (await lee.submit("/schedules/change", do="resume")).status_code == 303
+        ran = [await lee.submit("/schedules/run") for _ in range(2)]
+        assert [each.headers["location"] for each in ran] == ["/tasks/1"] * 2, "a form that is sent twice counts once"
+        task = await window.served.task()
+        assert (task.requester, sorted(task.authors)) == ("ana", ["ana", "lee"]), (
+            "lee started it, and so does not approve it"
+        )
+        events = [each for each in await window.served.app.queries.events() if each.kind == "schedule.run"]
+        assert [(each.person, each.surface) for each in events] == [("lee", "web")]
         assert (await lee.submit("/schedules/change", do="explode")).status_code == 400
         assert (await lee.submit("/schedules/change", do="delete")).status_code == 303
         assert "There is none." in (await lee.get("/schedules")).text
@@ -91,3 +100,35 @@ async def test_insight_shows_what_was_counted_and_names_people_to_those_who_oper
         assert "<td>lee</td>" not in (await ana.get("/insight")).text
         assert " style=" not in page
         assert (await ana.get("/insight?days=9999")).status_code == 200
+
+
+async def test_an_admin_adds_a_template_compares_another_and_replaces_only_what_was_compared(window):
+    lee, ana, home = await window.signed_in("lee"), await window.signed_in("ana"), window.served.home
+    page = (await ana.get("/lanes?q=changelog")).text
+    assert ("changelog-entry" in page, "typo-sweep" in page) == (True, False)
+    assert not {"/lanes/check", "/lanes/add"} & ana.forms.keys()
+    assert (await ana.get("/lanes/docs/file")).status_code == 404, "what a lane of the home says may be private"
+    assert (await ana.post("/lanes/check", {"csrf": ana.csrf, "template": "docs-fix"})).status_code == 403
+    exported = (await ana.get("/lanes/changelog-entry/file")).text
+    assert exported.startswith("# countersign lane 1 sha256:")
+    await lee.get("/lanes")
+    checked = await lee.post("/lanes/check", {"csrf": lee.csrf, "template": "changelog-entry"})
+    lee.forms = forms_in(checked.text)
+    file = home.root / "lanes" / "changelog-entry.yaml"
+    assert not file.exists(), "a comparison writes nothing"
+    added = await lee.submit("/lanes/add")
+    assert "The lane changelog-entry is in the home." in added.text
+    assert "name: changelog-entry-changes" in added.text
+    assert file.read_text() == exported.partition("\n")[2]
+    other = file.read_text().replace("version: 1", "version: 2")
+    compared = await lee.post("/lanes/check", {"csrf": lee.csrf, "text": other})
+    assert "-version: 1\n+version: 2" in compared.text
+    lee.forms = forms_in(compared.text)
+    file.write_text(file.read_text() + "# by hand\n")
+    assert (await lee.submit("/lanes/add")).status_code == 409
+    assert file.read_text().endswith("# by hand\n"), "never replaced without being shown"
+    for wrong in (other + "unknown: 1\n", "PK\x03\x04", exported.replace("CHANGELOG", "CHANGES"), HOSTILE):
+        refused = await lee.post("/lanes/check", {"csrf": lee.csrf, "text": wrong})
+        assert refused.status_code == 400, wrong
+    events = [each for each in await window.served.app.queries.events() if each.kind == "lane.imported"]
+    assert [(each.person, each.surface) for each in events] == [("lee", "web")]

@@ -45,6 +45,9 @@ FORMS = {
     "/policy/check": (Role.OPERATOR, {}),
     "/policy/explain": (Role.VIEWER, {"text": "set server.timeout to 31 in config/app.yaml", "repo": "web"}),
     "/schedules/change": (Role.VIEWER, {"schedule": "x", "do": "pause"}),  # there is none called x, which is said first
+    "/lanes/check": (Role.ADMIN, {"template": "docs-fix"}),
+    "/lanes/add": (Role.ADMIN, {"text": "name: x"}),
+    "/schedules/run": (Role.VIEWER, {"schedule": "x"}),
     "/sessions/revoke": (Role.VIEWER, {"session": "ses_x"}),
     "/passkeys/register-options": (Role.VIEWER, {}),
     "/passkeys/register": (Role.VIEWER, {"name": "x", "credential": "{}"}),

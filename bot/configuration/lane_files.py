@@ -1,8 +1,10 @@
-"""Lane files: reads, checks and writes them for the commands about lanes."""
+"""Lane files: reads, checks, compares and writes them for the commands and the page about lanes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +12,12 @@ from core.model.advice import RESTORE, CommandName, Suggestion, advise
 from core.model.errors import ConflictError, CountersignError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from bot.cli.context import CliContext
     from bot.configuration.home import Home
     from core.model.lane import Lane, LaneCheck
     from lanes.templates import ImportedLane
 
 
-def plugin_checks(context: CliContext) -> Callable[[str], LaneCheck]:
+def plugin_checks(home: Home) -> Callable[[str], LaneCheck]:
     """Returns a function that finds a plugin's check by name; it imports a plugin only when a lane names its check."""
 
     def find(name: str) -> LaneCheck:
@@ -24,7 +25,6 @@ def plugin_checks(context: CliContext) -> Callable[[str], LaneCheck]:
         from bot.plugins.load import Plugins
         from lanes.registry import no_shared_checks
 
-        home = context.home()
         if not home.config.is_file():
             return no_shared_checks(name)
         return Plugins(load_config(home.config).plugins, home.state).check(name)
@@ -32,21 +32,21 @@ def plugin_checks(context: CliContext) -> Callable[[str], LaneCheck]:
     return find
 
 
-def read_lane(context: CliContext, raw: bytes, source: str) -> ImportedLane:
+def read_lane(home: Home, raw: bytes, source: str) -> ImportedLane:
     """The lane in `raw`, checked without the rest of the home; raises `ConfigError` or `UsageError`."""
     from lanes.templates import import_lane
 
-    carried = import_lane(raw, source, plugin_checks(context))
+    carried = import_lane(raw, source, plugin_checks(home))
     check_sentences(carried.lane)
     return carried
 
 
-def lane_bytes(context: CliContext, name: str) -> tuple[bytes, str]:
+def lane_bytes(home: Home, name: str) -> tuple[bytes, str]:
     """The content and path of a lane's file in the home, else of the template `name`; raises `NotFoundError`."""
     from lanes.registry import NAME
     from lanes.templates import list_templates
 
-    path = context.home().lanes / f"{name}.yaml"
+    path = home.lanes / f"{name}.yaml"
     if NAME.fullmatch(name) and len(name) <= 40 and path.is_file():
         return path.read_bytes(), str(path)
     builtin = list_templates()
@@ -98,6 +98,37 @@ def _write(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.new")
     draft.write_bytes(content)
     draft.replace(path)
+
+
+def lane_difference(home: Home, name: str, text: str) -> str:
+    """A unified diff from the home's file of a lane to `text`; empty if they are the same, or there is no such file."""
+    path = home.lanes / f"{name}.yaml"
+    if not path.is_file():
+        return ""
+    before = path.read_text(encoding="utf-8", errors="replace")
+    sides = (f"{name} here", f"{name} imported")
+    lines = difflib.unified_diff(before.splitlines(), text.splitlines(), *sides, lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def effects_of(of: Lane) -> dict[str, list[str]]:
+    """What a lane may write, what it runs, and which hosts it may reach."""
+    runs = [f"{step.name}: {step.run} {_does(step.command, step.do)}".rstrip() for step in of.steps]
+    runs = runs or [f"{of.executor} {_does(of.command, '')}".rstrip()]
+    runs += [f"check {each.name}: {_does(each.command, '')}" for each in of.checks]
+    if of.agent is not None:
+        runs.append(f"agent: {_does(of.agent.argv, '')}")
+    return {"writes": list(of.write), "runs": runs, "hosts": list(of.isolation.hosts)}
+
+
+def lane_text(of: Lane) -> str:
+    """The words of a lane that a search looks in."""
+    steps = [f"{step.name} {step.run} {step.do}" for step in of.steps]
+    return " ".join([of.name, of.describe, of.executor, *of.write, *steps]).casefold()
+
+
+def _does(command: Sequence[str], do: str) -> str:
+    return shlex.join(command) if command else do
 
 
 def missing_rule(home: Home, name: str) -> str | None:
