@@ -14,6 +14,7 @@ from core.model.errors import CountersignError, TransientError
 from core.model.place import EVERY_REPOSITORY, RepositoryScope, ScopeOfPlace
 from core.model.schedule import Schedule
 from core.model.turn import Actor
+from core.services.idle_looks import IdleLooks
 from core.services.requests import NewRequest, Requests
 from core.services.schedules import Schedules
 
@@ -79,18 +80,21 @@ def step_of(schedule: Schedule, when: Recurrence, now_ms: int) -> ScheduleStep:
 
 
 class ScheduleClock:
-    """Makes the requests of due schedules until it is cancelled."""
+    """Makes the requests of due schedules until it is cancelled; `idle` leaves out looks that find nothing."""
 
-    def __init__(self, schedules: Schedules, ask: Ask, *, sweep_s: float = SWEEP_S) -> None:
+    def __init__(
+        self, schedules: Schedules, ask: Ask, *, sweep_s: float = SWEEP_S, idle: IdleLooks | None = None
+    ) -> None:
         self._schedules = schedules
         self._ask = ask
         self._sweep_s = sweep_s
+        self._idle = idle
 
     async def run(self) -> None:
         """Sweep every few seconds, until cancelled; sweeps do not overlap."""
         while True:
             try:
-                await self.sweep()
+                await (self._idle.unless_idle(self.sweep) if self._idle is not None else self.sweep())
             except CountersignError as error:  # the next sweep tries the rows again
                 log.warning("schedules_wait", problem=error.problem.message)
             await asyncio.sleep(self._sweep_s)
@@ -99,6 +103,8 @@ class ScheduleClock:
         """Make the requests of all due schedules; returns how many were made."""
         count = 0
         due = await self._schedules.due(BATCH)
+        if self._idle is not None and due.next_ms is not None:
+            self._idle.look_within((due.next_ms - due.now_ms) / 1000)
         for schedule in due.schedules:
             try:
                 count += await self._make(schedule, due.now_ms)

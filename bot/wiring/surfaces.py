@@ -169,7 +169,8 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     receivers = app.plugins().receivers(comments, mask)
     idle = IdleLooks(app.database)
     outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, idle=idle, mask=mask)
-    return {"schedules": ScheduleClock(app.schedules, asker(app.requests, scope_of)).run, "webhooks": outbound.run}
+    clock = ScheduleClock(app.schedules, asker(app.requests, scope_of), idle=IdleLooks(app.database, 60.0, 60.0))
+    return {"schedules": clock.run, "webhooks": outbound.run}
 
 
 def _web(
