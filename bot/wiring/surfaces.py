@@ -35,6 +35,7 @@ from bot.messaging.unreadable_messages import UnreadableMessages
 from bot.messaging.web_links import WebLinks
 from bot.surfaces.port import Surface
 from bot.web.settings import DEFAULT_PORT, WebSettings
+from bot.wiring.late_duty import LateDuty
 from bot.wiring.optional_imports import UNUSED_BY_TELEGRAM, without_optional_imports
 from bot.wiring.serving import ServeProcess
 from core.model.place import ScopeOfPlace
@@ -49,6 +50,7 @@ from core.services.surface_health import SurfaceHealth
 if TYPE_CHECKING:
     from bot.web.server import WebServer
     from bot.wiring.app import App
+    from core.queue.worker import BackgroundDuty
 
 
 async def build(app: App, host: str, port: int | None, listening: socket | None = None) -> ServeProcess:
@@ -156,11 +158,22 @@ def _ticket_links(app: App, text: str) -> tuple[TicketLink, ...]:
 
 
 def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable[None]]]:
-    """The loops beside the surfaces: recurring requests and outbound webhooks."""
+    """The loops beside the surfaces: recurring requests and outbound webhooks. Surfaces listen before these begin."""
+    schedules, webhooks = LateDuty(lambda: _schedules(app, scope_of)), LateDuty(lambda: _webhooks(app))
+    return {"schedules": schedules.run, "webhooks": webhooks.run}
+
+
+def _schedules(app: App, scope_of: ScopeOfPlace) -> BackgroundDuty:
+    from bot.schedule.clock import ScheduleClock, asker
+
+    # it knows when the next request is due, so it looks rarely
+    return ScheduleClock(app.schedules, asker(app.requests, scope_of), idle=IdleLooks(app.database, 60.0, 60.0))
+
+
+def _webhooks(app: App) -> BackgroundDuty:
     from bot.integrations.tickets import TicketComments
     from bot.integrations.webhooks.client import CheckedClient
     from bot.integrations.webhooks.sender import WebhookSender
-    from bot.schedule.clock import ScheduleClock, asker
 
     client = CheckedClient()
     comments = TicketComments(app.trackers, client)
@@ -168,9 +181,7 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     mask = app.settings().mask
     receivers = app.plugins().receivers(comments, mask)
     idle = IdleLooks(app.database)
-    outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, idle=idle, mask=mask)
-    clock = ScheduleClock(app.schedules, asker(app.requests, scope_of), idle=IdleLooks(app.database, 60.0, 60.0))
-    return {"schedules": clock.run, "webhooks": outbound.run}
+    return WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, idle=idle, mask=mask)
 
 
 def _web(
