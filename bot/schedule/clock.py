@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bot.schedule.recurrence import Recurrence, read_recurrence
 from core.log import log
 from core.model.errors import CountersignError, TransientError
 from core.model.place import EVERY_REPOSITORY, RepositoryScope, ScopeOfPlace
@@ -22,6 +21,9 @@ SWEEP_S: Final = 5.0
 GRACE_MS: Final = 300_000
 """A time that passed less than this ago is late, not missed, so that a restart or upgrade loses no request."""
 BATCH: Final = 100
+
+if TYPE_CHECKING:
+    from bot.schedule.recurrence import Recurrence
 
 Ask = Callable[[Schedule, datetime], Awaitable[object]]
 """Makes a schedule's request for one time. It is called at least once for each time, and must use `dedup_of`."""
@@ -120,6 +122,8 @@ class ScheduleClock:
         The request comes first: after a crash in between, or on two hosts at once, it is made again with the same
         idempotency key, which makes no second task. Setting the next time first could lose the request.
         """
+        from bot.schedule.recurrence import read_recurrence
+
         try:
             step = step_of(schedule, read_recurrence(schedule.phrase), now_ms)
             if step.at_ms is not None and await self._schedules.skip_behind_pause(schedule, step.next_ms):

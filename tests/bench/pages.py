@@ -1,17 +1,14 @@
 """Every list and page of a home with a million finished tasks, beside a home with a thousand.
 
-`make bench-pages` (ARGS='--tasks 100000' for fewer) makes both homes, with 50 tasks that wait for lee, and asks for each
-page in turn on either, in this process. It writes build/bench/pages.json: the processor time of each page in ms, whose
-p95 is to stay within 100, and how many times as long it takes as on the small home.
+`make bench-pages` (ARGS='--tasks 100000' for fewer) makes both homes, with 50 tasks that wait for lee, and asks for
+each page in turn on either, in this process. It writes build/bench/pages.json: the processor time of each page in ms,
+whose p95 is to stay within 100, and how many times as long it takes as on the small home.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import statistics
-import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +20,7 @@ from bot.configuration.home import Home
 from bot.web.application import build_site
 from bot.wiring.app import App, opened
 from core.model.turn import Actor
-from tests.bench import claim_fill
+from tests.bench import claim_fill, measured
 from tests.bench.search import timed
 from tests.builders import put_staged, terms
 from tests.homes import make_home
@@ -79,7 +76,7 @@ async def filled(folder: Path, tasks: int, stack: AsyncExitStack) -> tuple[App, 
     return app, staged
 
 
-async def measure(tasks: int, folder: Path, rounds: int = ROUNDS) -> dict[str, Any]:
+async def measure(tasks: int, folder: Path) -> dict[str, Any]:
     """The figures of all pages."""
     figures: dict[str, Any] = {"tasks": tasks}
     failed: list[str] = []
@@ -87,6 +84,7 @@ async def measure(tasks: int, folder: Path, rounds: int = ROUNDS) -> dict[str, A
         sizes = {"few": FEW, "many": tasks}
         clients, names = {}, {}
         for name, size in sizes.items():
+            (folder / name).mkdir()
             app, staged = await filled(folder / name, size, stack)
             clients[name] = await client_of(app, stack)
             names[name] = {"middle": 1_000_000 + size // 2, "staged": staged}
@@ -100,7 +98,7 @@ async def measure(tasks: int, folder: Path, rounds: int = ROUNDS) -> dict[str, A
                     answer = await client.get(url)
                     assert answer.status_code == 200, (url, answer.status_code)
 
-                times[name] = await timed(look, rounds)
+                times[name] = await timed(look, ROUNDS)
             p95 = statistics.quantiles(times["many"], n=20)[-1]
             ratio = statistics.median(times["many"]) / statistics.median(times["few"])
             print(f"{page:20} p95 {p95:8.1f} ms   {ratio:6.2f} times as long as with {FEW:,} tasks", flush=True)
@@ -110,19 +108,5 @@ async def measure(tasks: int, folder: Path, rounds: int = ROUNDS) -> dict[str, A
     return {**figures, "failed": failed}
 
 
-def main() -> int:
-    """Measure, print and write the figures; 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.pages", description=__doc__)
-    parser.add_argument("--tasks", type=int, default=1_000_000)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="countersign-pages-") as folder:
-        for name in ("few", "many"):
-            (Path(folder) / name).mkdir()
-        figures = asyncio.run(measure(given.tasks, Path(folder)))
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return 1 if figures["failed"] else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(measured.run(measure, OUT, tasks=1_000_000, doc=__doc__))
