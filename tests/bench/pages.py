@@ -47,7 +47,6 @@ PAGES: Final = {
     "schedules": "/schedules",
     "policy": "/policy",
     "ask": "/ask",
-    "api_tasks": "/api/v1/tasks",
 }
 """Each page by its name; `{middle}` is the number of a task in the middle, `{staged}` that of one that waits."""
 
@@ -69,11 +68,11 @@ async def filled(folder: Path, tasks: int, stack: AsyncExitStack) -> tuple[App, 
     home = await asyncio.to_thread(make_home, folder)
     app = await stack.enter_async_context(opened(Home(home.root)))
     await claim_fill.add_finished(app.database, tasks)
-    for n in range(WAITING):
-        staged, _ = await put_staged(app.database, f"content {n}", promised=terms(rule="config-changes"))
+    rule = terms(rule="config-changes")
+    staged = [(await put_staged(app.database, f"content {n}", promised=rule))[0] for n in range(WAITING)]
     while await app.insight.count_next():
         pass
-    return app, staged
+    return app, staged[-1]
 
 
 async def measure(tasks: int, folder: Path) -> dict[str, Any]:
