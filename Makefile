@@ -122,6 +122,10 @@ bench-search: $(VENV)/.dev ## lists and searches of 100,000 tasks beside LIKE an
 bench-inbox: $(VENV)/.dev ## the inbox with 100 waiting tasks beside reading them one at a time; writes build/bench/inbox.json
 	@$(BIN)/python -m tests.bench.inbox $(ARGS)
 
+.PHONY: bench-pages
+bench-pages: $(VENV)/.dev ## each page with a million finished tasks beside a thousand; writes build/bench/pages.json
+	@$(BIN)/python -m tests.bench.pages $(ARGS)
+
 .PHONY: bench-insight
 bench-insight: $(VENV)/.dev ## the page of insights on 100,000 tasks beside GROUP BY; writes build/bench/insight.json
 	@$(BIN)/python -m tests.bench.insight $(ARGS)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from core.model.change import FileChange
 from core.model.decision import ApprovalRequirements, Decision, PolicyRequest
 from core.model.errors import ConfigError
-from core.model.lane import Lane
+from core.model.lane import Lane, Limits
 from core.model.person import People
 from core.model.staged_diff import GuardReport
 from policies import explain, globs, routing
@@ -21,6 +21,8 @@ from policies.protected import PROTECTED
 from policies.rules import AllowEffect, Rule, Rules
 from policies.team_rules import lanes_seen, rules_seen
 
+_MOST_REMEMBERED, _MOST_REMEMBERED_FILES = 1_024, 50
+"""How many findings are remembered, each of a change of at most so many files."""
 DIGEST_DOMAIN = "countersign-policy-v1"
 
 
@@ -97,16 +99,29 @@ class RulePolicy:
     def objection_to_files(
         self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]
     ) -> str | None:
-        """The first blocking finding of the guard's tree checks on `files` in this lane as it is now; None if none."""
-        from policies.checks import Scope  # noqa: PLC0415 - the patterns of secrets take a while to compile
-        from policies.guard import check_tree  # noqa: PLC0415
+        """The first blocking finding of the guard's tree checks on `files` in this lane as it is now; None if none.
 
+        It follows from the arguments alone, so that of small changes it is remembered: an inbox asks it of each.
+        """
         compiled = self.index.lane(lane)
         if compiled is None:
             return f"the lane {lane} no longer exists"
         limits = compiled.lane.limits
         limits = limits.tightened(requirements.limits) if requirements.limits else limits
-        scope = Scope(tuple(files), compiled.lane, limits, compiled.write, compiled.protect)
+        check = self._remembered_objection if len(files) <= _MOST_REMEMBERED_FILES else self._objection
+        return check(lane, limits, tuple(files))
+
+    @cached_property
+    def _remembered_objection(self) -> Callable[[str, Limits, tuple[FileChange, ...]], str | None]:
+        return lru_cache(_MOST_REMEMBERED)(self._objection)
+
+    def _objection(self, lane: str, limits: Limits, files: tuple[FileChange, ...]) -> str | None:
+        from policies.checks import Scope  # noqa: PLC0415 - the patterns of secrets take a while to compile
+        from policies.guard import check_tree  # noqa: PLC0415
+
+        compiled = self.index.lane(lane)
+        assert compiled is not None
+        scope = Scope(files, compiled.lane, limits, compiled.write, compiled.protect)
         blocks = GuardReport(tuple(check_tree(scope))).blocks()
         return f"{blocks[0].path + ' ' if blocks[0].path else ''}{blocks[0].detail}" if blocks else None
 

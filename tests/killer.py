@@ -112,7 +112,7 @@ class LateHeartbeat(Heartbeat):
         await Heartbeat.run(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LateSweeper(Sweeper):
     """The sweeps of a worker that does none until it was stopped and woken."""
 

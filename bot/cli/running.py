@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from functools import partial
+import socket
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,8 +21,7 @@ from bot.cli.context import (
 from core.model.errors import ConflictError
 
 if TYPE_CHECKING:
-    from socket import socket
-
+    from bot.operations.doctor_rows import DoctorRow
     from bot.wiring.app import App
     from bot.wiring.serving import ServeProcess
     from core.queue.worker import Worker
@@ -36,17 +36,19 @@ FOLLOW_EVERY_S = 0.5
 @click.pass_obj
 def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> int:
     """Run every surface that is configured in this home, and one worker; without a home, a page that sets one up."""
-    from bot.operations.doctor import examine
+    from bot.wiring.late_worker import LateWorker
     from bot.wiring.surfaces import build
-    from bot.wiring.worker import build_worker
 
     async def work() -> int:
         listening = await _set_up_first(context, host, port)
         async with context.open() as app:
-            app.examine = partial(examine, app.home)
+            app.settings.require("models")
+            app.examine = lambda: _examine(app)
             with _single_server(app):
                 serving = await build(app, host, port, listening)
-                await _run_until_signal(app, build_worker(app), claims=not no_worker, drain=False, serving=serving)
+                worker = LateWorker(lambda: _build_worker(app))
+                _announce(app, socket.gethostname(), claims=not no_worker, serving=serving)
+                await _run_until_signal(worker.stop, serving.run(worker, claims=not no_worker))
         return 0
 
     return run(work())
@@ -58,11 +60,13 @@ def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> 
 @click.pass_obj
 def worker(context: CliContext, node: str | None, drain: bool) -> int:
     """Run one more worker on the same database."""
-    from bot.wiring.worker import build_worker
 
     async def work() -> int:
         async with context.open() as app:
-            await _run_until_signal(app, build_worker(app, node), claims=True, drain=drain)
+            worker = _build_worker(app, node)
+            if not drain:
+                _announce(app, worker.node.name, claims=True)
+            await _run_until_signal(worker.stop, worker.run(drain=drain))
         return 0
 
     return run(work())
@@ -101,44 +105,55 @@ def events(context: CliContext, number: int | None, since: str | None, follow: b
 COMMANDS = (serve, worker, events)
 
 
-async def _run_until_signal(
-    app: App, running: Worker, *, claims: bool, drain: bool, serving: ServeProcess | None = None
-) -> None:
+async def _examine(app: App) -> list[DoctorRow]:
+    """What `doctor` finds, for the page; imported at its first visit."""
+    from bot.operations.doctor import examine
+
+    return await examine(app.home)
+
+
+def _build_worker(app: App, node: str | None = None) -> Worker:
+    """The worker of this process; with it everything is imported that runs from the start."""
+    from bot.wiring.worker import build_worker
+
+    worker = build_worker(app, node)
+    keep_memory_small()
+    return worker
+
+
+def _announce(app: App, node: str, *, claims: bool, serving: ServeProcess | None = None) -> None:
+    """Say what runs, and where it can be reached."""
+    slots = app.settings().timing.slots if claims else 0
+    click.echo(f"countersign: serving {app.home.root} with {slots} slots on {node}; stop with Ctrl-C.", err=True)
+    if serving is None:
+        return
+    if serving.surfaces:
+        click.echo(f"countersign: connected to {', '.join(serving.surfaces)}.", err=True)
+    if serving.web is not None:
+        serving.web.on_listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
+
+
+async def _run_until_signal(stop_claiming: Callable[[], None], work: Awaitable[None]) -> None:
     """Run until SIGINT or SIGTERM, then let running jobs finish; a second signal returns them to the queue."""
     import asyncio
 
-    keep_memory_small()
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     received: list[str] = []
 
     def stop(name: str) -> None:
         received.append(name)
         if len(received) == 1:
-            running.stop()
+            stop_claiming()
         elif here is not None:  # the second signal: running jobs go back to the queue
             here.cancel()
 
     for name in ("SIGINT", "SIGTERM"):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt instead
             loop.add_signal_handler(getattr(signal, name), stop, name)
-    if not drain:
-        timing = app.settings().timing
-        click.echo(
-            f"countersign: serving {app.home.root} with {timing.slots if claims else 0} slots on {running.node.name}; "
-            "stop with Ctrl-C.",
-            err=True,
-        )
-    if serving is None:
-        await running.run(drain=drain, claims=claims)
-        return
-    if serving.surfaces:
-        click.echo(f"countersign: connected to {', '.join(serving.surfaces)}.", err=True)
-    if serving.web is not None:
-        serving.web.on_listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
-    await serving.run(running, claims=claims)
+    await work
 
 
-async def _set_up_first(context: CliContext, host: str, port: int | None) -> socket | None:
+async def _set_up_first(context: CliContext, host: str, port: int | None) -> socket.socket | None:
     """If there is nothing at all where the home should be, serve the page that makes one; returns its socket."""
     home = context.home()
     if not home.is_new:

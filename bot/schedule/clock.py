@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bot.schedule.recurrence import Recurrence, read_recurrence
 from core.log import log
 from core.model.errors import CountersignError, TransientError
 from core.model.place import EVERY_REPOSITORY, RepositoryScope, ScopeOfPlace
 from core.model.schedule import Schedule
 from core.model.turn import Actor
+from core.services.idle_looks import IdleLooks
 from core.services.requests import NewRequest, Requests
 from core.services.schedules import Schedules
 
@@ -21,6 +21,9 @@ SWEEP_S: Final = 5.0
 GRACE_MS: Final = 300_000
 """A time that passed less than this ago is late, not missed, so that a restart or upgrade loses no request."""
 BATCH: Final = 100
+
+if TYPE_CHECKING:
+    from bot.schedule.recurrence import Recurrence
 
 Ask = Callable[[Schedule, datetime], Awaitable[object]]
 """Makes a schedule's request for one time. It is called at least once for each time, and must use `dedup_of`."""
@@ -79,18 +82,21 @@ def step_of(schedule: Schedule, when: Recurrence, now_ms: int) -> ScheduleStep:
 
 
 class ScheduleClock:
-    """Makes the requests of due schedules until it is cancelled."""
+    """Makes the requests of due schedules until it is cancelled; `idle` leaves out looks that find nothing."""
 
-    def __init__(self, schedules: Schedules, ask: Ask, *, sweep_s: float = SWEEP_S) -> None:
+    def __init__(
+        self, schedules: Schedules, ask: Ask, *, sweep_s: float = SWEEP_S, idle: IdleLooks | None = None
+    ) -> None:
         self._schedules = schedules
         self._ask = ask
         self._sweep_s = sweep_s
+        self._idle = idle
 
     async def run(self) -> None:
         """Sweep every few seconds, until cancelled; sweeps do not overlap."""
         while True:
             try:
-                await self.sweep()
+                await (self._idle.unless_idle(self.sweep) if self._idle is not None else self.sweep())
             except CountersignError as error:  # the next sweep tries the rows again
                 log.warning("schedules_wait", problem=error.problem.message)
             await asyncio.sleep(self._sweep_s)
@@ -99,6 +105,8 @@ class ScheduleClock:
         """Make the requests of all due schedules; returns how many were made."""
         count = 0
         due = await self._schedules.due(BATCH)
+        if self._idle is not None and due.next_ms is not None:
+            self._idle.look_within((due.next_ms - due.now_ms) / 1000)
         for schedule in due.schedules:
             try:
                 count += await self._make(schedule, due.now_ms)
@@ -114,6 +122,8 @@ class ScheduleClock:
         The request comes first: after a crash in between, or on two hosts at once, it is made again with the same
         idempotency key, which makes no second task. Setting the next time first could lose the request.
         """
+        from bot.schedule.recurrence import read_recurrence
+
         try:
             step = step_of(schedule, read_recurrence(schedule.phrase), now_ms)
             if step.at_ms is not None and await self._schedules.skip_behind_pause(schedule, step.next_ms):

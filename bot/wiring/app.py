@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bot.integrations.tickets import Trackers
     from bot.integrations.webhooks.hooks import Hook
     from bot.plugins.load import Plugins
+    from bot.schedule.recurrence import Recurrence
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
     from core.model.place import Place
@@ -97,11 +98,15 @@ class App(TaskServices, OperatingServices):
     @cached_property
     def schedules(self) -> Schedules:
         """Recurring requests."""
-        from bot.schedule.recurrence import read_recurrence
         from bot.wiring.schedule_request_check import RequestCheck
         from core.services.schedules import Schedules
 
-        return Schedules(self.database, self.settings, read_recurrence, RequestCheck(self))
+        def read(phrase: str) -> Recurrence:
+            from bot.schedule.recurrence import read_recurrence
+
+            return read_recurrence(phrase)
+
+        return Schedules(self.database, self.settings, read, RequestCheck(self))
 
     @cached_property
     def schedule_runs(self) -> ScheduleRuns:

@@ -34,7 +34,7 @@ class LateForecaster:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        idle = IdleLooks(self.app.database, _LONGEST_S)
+        idle = IdleLooks(self.app.database, _LONGEST_S, _LONGEST_S)
         while not await idle.unless_idle(self._any_in_work):  # noqa: ASYNC110 (it asks the database)
             await asyncio.sleep(_LOOKS_EVERY_S)
         await self._build().run()

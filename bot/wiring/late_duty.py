@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from core.queue.worker import BackgroundDuty
+if TYPE_CHECKING:
+    from core.queue.worker import BackgroundDuty
 
 BEGINS_AFTER_S: Final = 1.0
 """A worker that a command waits for is often done before."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bot.messaging.inbox import DurableInbox
 from bot.messaging.inbox_consumer import InboxConsumer
@@ -18,9 +18,15 @@ from core.services.surface_health import SurfaceHealth
 
 if TYPE_CHECKING:
     from bot.web.server import WebServer
-    from core.queue.worker import Worker
 
 DRAIN_S: Final = 10.0
+
+
+class RunsJobs(Protocol):
+    """A worker, or one that is built later."""
+
+    async def run(self, *, claims: bool) -> None:
+        """Work until it is stopped; without `claims` only sweep and send heartbeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class ServeProcess:
     loops: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     delays: RestartDelays = field(default_factory=RestartDelays)
 
-    async def run(self, worker: Worker, *, claims: bool) -> None:
+    async def run(self, worker: RunsJobs, *, claims: bool) -> None:
         """Serve until `worker` is stopped; then stop receiving, and deliver what is due."""
         async with asyncio.TaskGroup() as group:
             receiving = [group.create_task(self._keep_open(surface)) for surface in self.surfaces.values()]

@@ -34,6 +34,7 @@ from bot.messaging.unreadable_messages import UnreadableMessages
 from bot.messaging.web_links import WebLinks
 from bot.surfaces.port import Surface
 from bot.web.settings import DEFAULT_PORT, WebSettings
+from bot.wiring.late_duty import LateDuty
 from bot.wiring.optional_imports import UNUSED_BY_TELEGRAM, without_optional_imports
 from bot.wiring.serving import ServeProcess
 from core.model.place import ScopeOfPlace
@@ -48,6 +49,7 @@ from core.services.surface_health import SurfaceHealth
 if TYPE_CHECKING:
     from bot.web.server import WebServer
     from bot.wiring.app import App
+    from core.queue.worker import BackgroundDuty
 
 
 async def build(app: App, host: str, port: int | None, listening: socket | None = None) -> ServeProcess:
@@ -159,13 +161,37 @@ def _ticket_links(app: App, text: str) -> tuple[TicketLink, ...]:
 
 
 def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable[None]]]:
-    """The loops beside the surfaces: recurring requests, outbound webhooks and alerts."""
+    """The loops beside the surfaces: recurring requests, outbound webhooks, alerts and metrics.
+
+    Surfaces listen before these begin.
+    """
+    duties = {
+        "schedules": LateDuty(lambda: _schedules(app, scope_of)),
+        "webhooks": LateDuty(lambda: _webhooks(app)),
+        "alerts": LateDuty(lambda: _alerts(app)),
+    }
+    from bot.wiring.metrics import metrics_loops
+
+    return {**{name: duty.run for name, duty in duties.items()}, **metrics_loops(app)}
+
+
+def _schedules(app: App, scope_of: ScopeOfPlace) -> BackgroundDuty:
+    from bot.schedule.clock import ScheduleClock, asker
+
+    # it knows when the next request is due, so it looks rarely
+    return ScheduleClock(app.schedules, asker(app.requests, scope_of), idle=IdleLooks(app.database, 60.0, 60.0))
+
+
+def _alerts(app: App) -> BackgroundDuty:
+    from bot.wiring.alerts import alert_watch
+
+    return alert_watch(app)
+
+
+def _webhooks(app: App) -> BackgroundDuty:
     from bot.integrations.tickets import TicketComments
     from bot.integrations.webhooks.client import CheckedClient
     from bot.integrations.webhooks.sender import WebhookSender
-    from bot.schedule.clock import ScheduleClock, asker
-    from bot.wiring.alerts import alert_watch
-    from bot.wiring.metrics import metrics_loops
 
     client = CheckedClient()
     comments = TicketComments(app.trackers, client)
@@ -173,9 +199,7 @@ def _loops(app: App, scope_of: ScopeOfPlace) -> dict[str, Callable[[], Awaitable
     mask = app.settings().mask
     receivers = app.plugins().receivers(comments, mask)
     idle = IdleLooks(app.database)
-    outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, idle=idle, mask=mask)
-    schedules = ScheduleClock(app.schedules, asker(app.requests, scope_of))
-    return {"schedules": schedules.run, "webhooks": outbound.run, "alerts": alert_watch(app).run, **metrics_loops(app)}
+    return WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, idle=idle, mask=mask)
 
 
 def _web(

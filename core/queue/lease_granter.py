@@ -15,7 +15,7 @@ from core.queue.duty_lease import DutyLease
 from core.queue.lease_scheduling import LeaseScheduling
 from core.queue.model_moves import ModelMoves
 from core.queue.shadow_scheduling import ShadowScheduling
-from core.services.idle_looks import IdleLooks
+from core.services.idle_looks import FIRST_S, IdleLooks
 from core.services.inventory import EndpointStatus, Inventory
 from core.services.model_leases import ModelLeaseBook
 from core.services.scheduler_weights import SchedulerWeights
@@ -50,7 +50,7 @@ class LeaseGranter:
     _idle: IdleLooks = field(init=False)
 
     def __post_init__(self) -> None:
-        self._idle = IdleLooks(self.inventory.database)
+        self._idle = IdleLooks(self.inventory.database, max(FIRST_S, self.duty.settings().timing.lease_s / 3))
         self.shadow = ShadowScheduling(SchedulerWeights(self.book.database, self.duty.settings))
 
     @property

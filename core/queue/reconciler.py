@@ -33,7 +33,8 @@ _DEPENDENCY_LOST = (
 class _Survey:
     """What a pass finds to do; each of it is checked again in the transaction that does it."""
 
-    any_silent: bool
+    silent_in_s: float
+    """How long until the next living worker counts as dead if it sends no heartbeat; 0 or less if one does now."""
     to_expire: Sequence[int]
     to_remind: Sequence[int]
     any_dependency_met: bool
@@ -49,12 +50,15 @@ class Reconciler:
 
     database: Database
     settings: SettingsSource
+    next_silence_s: float = float("inf")
+    """When, in seconds after the last pass, a worker counts as dead that sends no heartbeat until then."""
 
     async def sweep(self, worker: str = "") -> int:
         """One pass on behalf of the living `worker`; returns the number of changes."""
         lease_ms = round(self.settings().timing.lease_s * 1000)
         survey = await self._survey(lease_ms, worker)
-        changed = _logged(await self._declare_dead(lease_ms, worker)) if survey.any_silent else 0
+        self.next_silence_s = survey.silent_in_s
+        changed = _logged(await self._declare_dead(lease_ms, worker)) if survey.silent_in_s <= 0 else 0
         changed += await self._expire(survey.to_expire)
         changed += await self._remind(survey.to_remind)
         changed += await self._settle_dependencies(survey)
@@ -63,11 +67,12 @@ class Reconciler:
 
     @reads
     async def _survey(self, tx: Tx, lease_ms: int, but: str) -> _Survey:
-        """Everything in one transaction: an idle server does this every two seconds."""
+        """Everything in one transaction: an idle server does this again and again."""
+        heartbeat_ms = await workers.oldest_heartbeat_ms(tx, but)
         met, lost = ([state.value for state in states] for states in (DEPENDENCY_MET, _DEPENDENCY_LOST))
         owed = {state.value: kind.value for state, kind in OWED_IN.items()}
         return _Survey(
-            any_silent=await workers.any_silent(tx, tx.now_ms - lease_ms, but),
+            silent_in_s=(heartbeat_ms + lease_ms - tx.now_ms) / 1000 if heartbeat_ms is not None else float("inf"),
             to_expire=await tasks.due_to_expire(tx, tuple(sorted(WAITING_FOR_PEOPLE)), BATCH),
             to_remind=await tasks.due_to_remind(tx, BATCH),
             any_dependency_met=bool(await queue_queries.waiting_on(tx, met, 1)),

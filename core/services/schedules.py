@@ -88,10 +88,11 @@ class PlannedRequest:
 
 @dataclass(frozen=True, slots=True)
 class DueSchedules:
-    """The schedules whose time has come, and the database's clock when they were read."""
+    """The schedules whose time has come, the database's clock when they were read, and the time of the next of all."""
 
     now_ms: int
     schedules: tuple[Schedule, ...]
+    next_ms: int | None = None
 
 
 CheckPlanned = Callable[[PlannedRequest], Awaitable[None]]
@@ -196,8 +197,9 @@ class Schedules:
     @reads
     async def due(self, tx: Tx, limit: int) -> DueSchedules:
         """The schedules whose time has come, at most `limit`, the longest due first."""
-        rows = await schedules.due(tx, limit) if await schedules.any_due(tx) else []
-        return DueSchedules(tx.now_ms, tuple(rows))
+        next_ms = await schedules.next_due_ms(tx)
+        rows = await schedules.due(tx, limit) if next_ms is not None and next_ms <= tx.now_ms else []
+        return DueSchedules(tx.now_ms, tuple(rows), next_ms)
 
     @writes
     async def advance(self, tx: Tx, schedule: Schedule, next_ms: int | None, made_ms: int | None) -> bool:

@@ -36,7 +36,7 @@ FULL_BYTES = 256 * 1024
 """A disk with less free space counts as full, because writing one page may need several."""
 _TRIES = 6
 _RETRYABLE_SQLSTATES = ("40001", "40P01", "08", "25P03", "57P01", "57P02", "57P03", "55P03")
-_NOW = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)")
+_POSTGRES_NOW = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)")
 
 
 class Database:
@@ -101,11 +101,14 @@ class Database:
         return await self._tried(lambda: single.first_row(prepared, values, lock), nullcontext())
 
     async def _now_ms(self, session: AsyncSession) -> int:
-        """The database's clock, which all hosts share, in UTC milliseconds; that of a SQLite file is this host's."""
-        if not self.location.is_sqlite:
-            return int((await session.execute(_NOW)).scalar_one())
-        await session.connection()  # begins the transaction: a writer reads the clock once it has the lock
-        return round(time.time() * 1000)
+        """The database's clock, which all hosts share, in UTC milliseconds.
+
+        SQLite is a library in this process, and its clock is this host's, so that it need not be asked.
+        """
+        if self.location.is_sqlite:
+            await session.connection()  # begins the transaction, which may wait for the write lock
+            return time.time_ns() // 1_000_000
+        return int((await session.execute(_POSTGRES_NOW)).scalar_one())
 
     async def close(self) -> None:
         """Close all connections."""

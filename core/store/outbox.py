@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from sqlalchemy import BigInteger, ColumnElement, CursorResult, exists, false, not_, or_, update
@@ -124,19 +125,7 @@ class Outbox(Generic[R]):
 
     def _free(self, now_ms: int) -> tuple[ColumnElement[bool], ...]:
         """The conditions on a row that may be leased now."""
-        earlier = aliased(self.table)
-        held_back = exists().where(
-            *(getattr(earlier, name) == self._column(name) for name in self.channel),
-            self.is_owed(earlier),
-            self.is_ordered(earlier),
-            getattr(earlier, self.order) < self._column(self.order),
-        )
-        return (
-            self.is_owed(self.table),
-            self._column("due_ms") <= now_ms,
-            self._column("held_ms") <= now_ms,
-            or_(not_(self.is_ordered(self.table)), ~held_back),
-        )
+        return (*_owed_in_turn(self), self._column("due_ms") <= now_ms, self._column("held_ms") <= now_ms)
 
     def _column(self, name: str) -> Any:
         return col(getattr(self.table, name))
@@ -151,3 +140,16 @@ class Outbox(Generic[R]):
             .execution_options(synchronize_session=False)
         )
         return cast("CursorResult[Any]", result).rowcount == 1
+
+
+@lru_cache(maxsize=16)
+def _owed_in_turn(outbox: Outbox[Any]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on a row that is owed and whose turn it is; making them takes longer than the query."""
+    table, earlier = outbox.table, aliased(outbox.table)
+    held_back = exists().where(
+        *(getattr(earlier, name) == getattr(table, name) for name in outbox.channel),
+        outbox.is_owed(earlier),
+        outbox.is_ordered(earlier),
+        getattr(earlier, outbox.order) < getattr(table, outbox.order),
+    )
+    return outbox.is_owed(table), or_(not_(outbox.is_ordered(table)), ~held_back)

@@ -86,12 +86,10 @@ async def set_state(tx: Tx, name: str, state: str, next_ms: int | None, problem:
     )
 
 
-async def any_due(tx: Tx) -> bool:
-    """Whether a request is due; one index lookup."""
-    rows = await tx.session.exec(
-        select(ScheduleRow.id).where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= tx.now_ms).limit(1)
-    )
-    return rows.first() is not None
+async def next_due_ms(tx: Tx) -> int | None:
+    """When the next request is due, or was; None if no schedule is active. One index lookup."""
+    query = select(func.min(ScheduleRow.next_ms)).where(ScheduleRow.state == ACTIVE)
+    return (await tx.session.exec(query)).one()
 
 
 async def due(tx: Tx, limit: int) -> list[Schedule]:

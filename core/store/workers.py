@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import col, select
 
 from core.model.errors import ConflictError
@@ -75,10 +75,10 @@ async def stop(tx: Tx, worker: str) -> None:
     )
 
 
-async def any_silent(tx: Tx, silent_since_ms: int, but: str = "") -> bool:
-    """Whether `declare_dead` would find a worker; one index lookup."""
-    rows = await tx.session.exec(select(WorkerRow.id).where(*_silent(silent_since_ms, but)).limit(1))
-    return rows.first() is not None
+async def oldest_heartbeat_ms(tx: Tx, but: str = "") -> int | None:
+    """The time of the oldest last heartbeat of all living workers except `but`; None if there is no other."""
+    query = select(func.min(WorkerRow.heartbeat_ms)).where(WorkerRow.state == ALIVE, col(WorkerRow.id) != but)
+    return (await tx.session.exec(query)).one()
 
 
 async def declare_dead(tx: Tx, silent_since_ms: int, but: str = "") -> list[str]:

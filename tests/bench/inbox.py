@@ -7,20 +7,19 @@ it takes to read the same tasks and whose turn each is one at a time, which is o
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import statistics
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from bot.cli.context import keep_memory_small
 from bot.configuration.home import Home
 from bot.web.application import build_site
 from bot.wiring.app import App, opened
 from core.model.turn import Actor
+from tests.bench import measured
 from tests.bench.search import timed
 from tests.builders import put_staged, terms
 from tests.homes import make_home
@@ -71,21 +70,9 @@ async def run(tasks: int, folder: Path) -> dict[str, Any]:
     """Make a home in `folder` and measure it."""
     home = await asyncio.to_thread(make_home, folder)
     async with opened(Home(home.root)) as app:
+        keep_memory_small()  # as `serve` does
         return await measure(app, tasks)
 
 
-def main() -> int:
-    """Measure, print and write the figures; 1 if a goal is missed."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", type=int, default=100)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(run(parser.parse_args().tasks, Path(folder)))
-    for name, value in figures.items():
-        print(f"{name:26} {value}")
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return 1 if figures["failed"] else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(measured.run(run, OUT, tasks=100, doc=__doc__))

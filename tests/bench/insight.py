@@ -7,12 +7,9 @@ statements for the same figures, and writes build/bench/insight.json.
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
 import random
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +25,7 @@ from core.store.database import Database, Location
 from core.store.migrate import migrate
 from core.store.unit_of_work import Tx
 from tests import builders
+from tests.bench import measured
 
 OUT: Final = Path("build/bench/insight.json")
 ROUNDS: Final = 40
@@ -181,31 +179,18 @@ async def measure(tasks: int, folder: Path) -> dict[str, Any]:
     await database.close()
     p95, ratio = statistics.quantiles(ours, n=20)[-1], statistics.median(theirs) / statistics.median(ours)
     failed = [f"p95 {p95:.0f} ms"] if p95 > GOAL_MS else []
-    print(f"{tasks} tasks, {days} days counted in {counting_s:.1f} s; page of {size // 1024} KiB")
-    print(f"page p95 {p95:.1f} ms, median {statistics.median(ours):.1f} ms; naive {statistics.median(theirs):.0f} ms")
     return {
         "tasks": tasks,
         "page_p95_ms": round(p95, 1),
         "page_median_ms": round(statistics.median(ours), 1),
         "naive_ms": round(statistics.median(theirs), 1),
         "naive_over_ours": round(ratio, 1),
+        "days": days,
+        "page_kib": size // 1024,
         "counting_ms_a_day": round(1000 * counting_s / max(1, days), 1),
         "failed": failed,
     }
 
 
-def main() -> int:
-    """Measure, print, and write the figures; 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=100_000)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(measure(given.tasks, Path(folder)))
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures))
-    return 1 if figures["failed"] else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(measured.run(measure, OUT, tasks=100_000, doc=__doc__))

@@ -2,9 +2,9 @@
 
 `countersign serve` with a Telegram group and two `countersign worker` processes work on a home with a lane for each of
 eight models; a shim has room for one of its two. Half of the requests are written in the group, half are made by
-`countersign ask`. Each worker is killed once. Single requests to warm models, before the load, tell how long a model is
-used for a request; the simulator predicts from that and from when models were asked for. Beside it the same requests go
-straight to shims of their own, which then decide by Ollama's rules. Takes about six minutes.
+`countersign ask`. Each worker is killed once. The simulator predicts from when models were asked for and how long each
+was then used, as the rows say, and from how long a single load took before. Beside it the same requests go straight to
+shims of their own, which then decide by Ollama's rules. Takes about six minutes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from core.queue.lease_granter import INVENTORY_EVERY_S
 from core.scheduler.demand import EndpointSpec, WorkClass
 from core.scheduler.scheduler import Scheduler
 from core.simulator.cluster import Cluster, Model
-from core.simulator.report import mean, report
+from core.simulator.report import mean
 from core.simulator.simulation import simulate
 from core.simulator.trace import Request
 from core.simulator.windows import quantile
@@ -44,6 +45,10 @@ from tests.shims.ollama.server import GpuShim
 
 OUT: Final = Path("build/bench/leases.json")
 SHIMS, TOKENS, TOKENS_S, LOAD_S = 4, 100, 50.0, 8.0
+_RECOVERY_S: Final = 40.0
+"""How long after a kill requests may wait for it: 15 s until leases end, and until jobs and duties are taken."""
+_PATIENCE_S: Final = 900.0
+"""How long a request by Ollama's rules may wait for its turn, which no lease shortens."""
 LIMITS: Final = {
     "mean_off_prediction": 0.1,
     "mean_of_ollama": 1.0,
@@ -60,11 +65,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--load", type=float, default=0.4)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=len(WORKERS), help="how many workers are killed")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(argv)
     os.umask(0o077)
     with tempfile.TemporaryDirectory(prefix="countersign-leases-") as folder:
-        figures = asyncio.run(measure(make_home(Path(folder)), options.requests, options.load, options.seed))
+        figures = asyncio.run(measure(make_home(Path(folder)), options))
     failed = [f"{name} is {figures[name]:.4g}, over {limit}" for name, limit in LIMITS.items() if figures[name] > limit]
     for name, value in figures.items():
         print(f"{name:>20}  {value:.4g}")
@@ -84,8 +90,9 @@ class Calibration:
     tasks: int
 
 
-async def measure(home: CliHome, number: int, load: float, seed: int) -> dict[str, float]:
+async def measure(home: CliHome, options: argparse.Namespace) -> dict[str, float]:
     """The figures: ratios, and counts of what went wrong; `service_s` and `load_s` are what was calibrated."""
+    number: int = options.requests
     async with AsyncExitStack() as stack:
         telegram = await stack.enter_async_context(FakeTelegram())
         ana, group = telegram.person("Ana"), telegram.group()
@@ -97,13 +104,17 @@ async def measure(home: CliHome, number: int, load: float, seed: int) -> dict[st
         stack.push_async_callback(live.close)
         await live.start()
         calibration = await _calibrate(live, models_of(shims)[0])
-        requests = _requests(number, load, seed, calibration.service_s)
+        requests = _requests(number, options.load, options.seed, calibration.service_s)
         loads_before = _loads(shims)
+
+        at_s: list[float] = []
+        kills = [(each + 1) * number // (options.kills + 1) for each in range(options.kills)]
 
         async def ask(index: int, model: str) -> None:
             text = f"please greet visitor {index}"
-            if index in (number // 3, 2 * number // 3):
-                await live.kill(WORKERS[index > number // 2])
+            if index in kills:
+                at_s.append(time.time())
+                await live.kill(WORKERS[kills.index(index) % len(WORKERS)])
             if index % 2:
                 await live.ask(text, model)
             else:
@@ -114,20 +125,26 @@ async def measure(home: CliHome, number: int, load: float, seed: int) -> dict[st
         uses = [use for use in live.uses() if use.number > calibration.tasks]
         states = {task: state for task, state in live.states().items() if task > calibration.tasks}
         answered = Counter(visitor_of(entry["asked"]) for shim in shims.values() for entry in shim.scheduler.tally.log)
-    took_s = [use.ended_s - use.arrived_s for use in uses]
-    predicted = _predicted(uses, calibration)
+    took_s = {use.number: use.ended_s - use.arrived_s for use in uses}
+    predicted_s, loads = predicted(uses, calibration.load_s)
+    in_outages = {use.number for use in uses for at in at_s if use.ended_s > at and use.arrived_s < at + _RECOVERY_S}
+    apart = [use.number for use in uses if use.number not in in_outages]
+    ratio = mean(list(took_s.values())) / mean(list(predicted_s.values()))
     return {
-        "mean_of_prediction": mean(took_s) / predicted[0],
-        "mean_off_prediction": abs(mean(took_s) / predicted[0] - 1),
-        "mean_of_ollama": mean(took_s) / mean(bare_s),
-        "p95_of_ollama": quantile(took_s, 0.95) / quantile(bare_s, 0.95),
+        "mean_of_prediction": ratio,
+        "mean_off_prediction": abs(ratio - 1),
+        "mean_of_prediction_apart_from_kills": mean([took_s[each] for each in apart])
+        / mean([predicted_s[each] for each in apart]),
+        "mean_of_ollama": mean(list(took_s.values())) / mean(bare_s),
+        "p95_of_ollama": quantile(list(took_s.values()), 0.95) / quantile(bare_s, 0.95),
         "loads_of_ollama": (_loads(shims) - loads_before) / _loads(bare),
-        "loads_of_prediction": (_loads(shims) - loads_before) / predicted[1],
+        "loads_of_prediction": (_loads(shims) - loads_before) / loads,
         "lost": float(number - sum(state == "staged" for state in states.values())),
         "repeated": float(
             len(states) - number + sum(answered[visitor] - 1 for visitor in range(number) if answered[visitor] > 1)
         ),
         "service_s": calibration.service_s,
+        "service_s_in_the_run": statistics.median(use.ended_s - use.granted_s for use in uses),
         "load_s": calibration.load_s,
     }
 
@@ -178,7 +195,8 @@ async def _send(requests: Sequence[Request], ask: Callable[[int, str], Awaitable
 
 
 async def _without_leases(requests: Sequence[Request], shims: Mapping[str, GpuShim]) -> tuple[float, ...]:
-    models = ModelRegistry({name: endpoint_of(name, shim) for name, shim in shims.items()}, MemoryAdmission())
+    patient = {name: replace(endpoint_of(name, shim), first_token_s=_PATIENCE_S) for name, shim in shims.items()}
+    models = ModelRegistry(patient, MemoryAdmission())
 
     async def ask(index: int, model: str) -> None:
         message = ChatMessage("user", f"please greet visitor {index}")
@@ -187,19 +205,31 @@ async def _without_leases(requests: Sequence[Request], shims: Mapping[str, GpuSh
     return await _send(requests, ask)
 
 
-def _predicted(uses: Sequence[ModelUse], calibration: Calibration) -> tuple[float, int]:
-    """The simulated mean and loads of the same requests, with each model on its endpoint only."""
-    first_s = min(use.arrived_s for use in uses)
+def predicted(uses: Sequence[ModelUse], load_s: float) -> tuple[dict[int, float], int]:
+    """How long each task would take in the simulator, and the loads, with each model on its endpoint only.
+
+    What the scheduler met is taken from the rows: when each model was asked for, and how long it was then used. So the
+    delays of a busy machine do not count as errors of the prediction; waits and loads do.
+    """
+    ordered = sorted(uses, key=lambda use: use.arrived_s)
     requests = [
-        Request(use.arrived_s - first_s, use.model, 0, TOKENS, work_class=WorkClass.BULK, work_s=calibration.service_s)
-        for use in sorted(uses, key=lambda use: use.arrived_s)
+        Request(
+            use.arrived_s - ordered[0].arrived_s,
+            use.model,
+            0,
+            TOKENS,
+            work_class=WorkClass.BULK,
+            work_s=use.ended_s - use.granted_s,
+        )
+        for use in ordered
     ]
     names = sorted({each.model for each in requests})
-    models = tuple(Model(name, 8 * 1024, 1e9, TOKENS_S, calibration.load_s) for name in names)
+    models = tuple(Model(name, 8 * 1024, 1e9, TOKENS_S, load_s) for name in names)
     specs = tuple(EndpointSpec(f"e{index}", 12 * 1024, chat_slots=1) for index in range(SHIMS))
     families = [replace(model.family, only_on=frozenset({model.name.partition("/")[0]})) for model in models]
-    outcome = report(simulate(Cluster(models, specs), requests, Scheduler(families)))
-    return outcome.mean_s, outcome.loads
+    outcome = simulate(Cluster(models, specs), requests, Scheduler(families), tick_s=INVENTORY_EVERY_S)
+    times = zip(ordered, requests, outcome.finish_s, strict=True)
+    return {use.number: finish_s - request.arrival_s for use, request, finish_s in times}, outcome.loads
 
 
 if __name__ == "__main__":

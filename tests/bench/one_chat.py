@@ -50,10 +50,13 @@ async def measure(home: CliHome, seconds: float) -> dict[str, float]:
             figures |= {f"chat_{kind}_mib": size for kind, size in memory_mib(process.pid).items()}
         libraries_mib, libraries_s = await asyncio.to_thread(_libraries)
         began_s = time.monotonic()
-        ana.says(group, ASK)
-        async with _serving(home):
-            await telegram.until(group.by_bot, 120)
+        asked = ana.says(group, ASK)
+        async with _serving(home) as process:
+            await telegram.until(lambda: asked.reactions, 120)
             figures["chat_ack_s"] = time.monotonic() - began_s
+            figures["chat_ack_cpu_s"] = cpu_s(process.pid)
+            await telegram.until(group.by_bot, 120)
+            figures["chat_card_s"] = time.monotonic() - began_s
         with config.open("a") as more:
             more.write(f"models:\n  gpu: {{url: '{shim.url}', gpu_memory_mib: [24576]}}\n")
         async with _serving(home) as process:

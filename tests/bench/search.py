@@ -6,12 +6,8 @@ on it, and writes build/bench/search.json: how many times as long the naive form
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -26,6 +22,7 @@ from core.store.database import Database, Location
 from core.store.migrate import migrate
 from core.store.unit_of_work import Tx
 from tests import builders
+from tests.bench import measured
 
 OUT: Final = Path("build/bench/search.json")
 PAGE: Final = 50
@@ -172,18 +169,5 @@ async def measure(tasks: int, folder: Path) -> dict[str, Any]:
     return {"tasks": tasks, **figures, "failed": failed}
 
 
-def main() -> int:
-    """Measure, print a table, and write the figures; 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=100_000)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(measure(given.tasks, Path(folder)))
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures))
-    return 1 if figures["failed"] else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(measured.run(measure, OUT, tasks=100_000, doc=__doc__))

@@ -88,7 +88,7 @@ async def _idle_round(database: Database, number: int) -> None:
         await queue_queries.queue_line(tx, 10)
         await queue_queries.count_by_state(tx)
         await queue_queries.active_of(tx, number)
-        await workers.any_silent(tx, tx.now_ms, "nobody")
+        await workers.oldest_heartbeat_ms(tx, "nobody")
         await tasks.load(tx, number)
         await tasks.summaries(tx, state=None, limit=10)
         await tasks.summaries(tx, state=(await tasks.load(tx, number)).state, limit=10)

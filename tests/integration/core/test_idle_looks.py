@@ -21,7 +21,7 @@ class Loop:
     """A loop that finds what it is told to find, and counts its looks."""
 
     def __init__(self, database: Database, longest_s: float) -> None:
-        self.idle, self.looks, self.finds = IdleLooks(database, longest_s), 0, False
+        self.idle, self.looks, self.finds = IdleLooks(database, longest_s, longest_s), 0, False
 
     async def round(self) -> bool:
         async def look() -> bool:
