@@ -52,11 +52,11 @@ class Pattern:
 
     def matches(self, text: bytes) -> Iterator[tuple[int, bytes]]:
         """The position and the bytes of each secret in `text`; beyond the limit, the whole text as the last."""
-        group = 1 if _compiled(self.regex).groups else 0
+        group = 1 if compiled(self.regex).groups else 0
         secrets = 0
-        for candidates, match in enumerate(_compiled(self.regex).finditer(text), 1):
+        for candidates, match in enumerate(compiled(self.regex).finditer(text), 1):
             if candidates > MAX_CANDIDATES or secrets >= MAX_SECRETS:
-                yield match.start(group), hashlib.sha256(text).digest()
+                yield match.start(group), flood(text)
                 return
             secret = bytes(match.group(group))
             if not self.holds(secret):
@@ -65,8 +65,14 @@ class Pattern:
             yield match.start(group), secret
 
 
+def flood(text: bytes) -> bytes:
+    """What stands for the secrets of a text with more matches than are listed."""
+    return hashlib.sha256(text).digest()
+
+
 @cache
-def _compiled(regex: str) -> Any:
+def compiled(regex: str) -> Any:
+    """An expression on bytes for RE2, compiled at its first use."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1  # bytes are bytes: invalid UTF-8 hides nothing
     options.log_errors = False
@@ -90,14 +96,19 @@ def looks_random(text: bytes) -> bool:
     A sample of n symbols has less entropy than its source, so 32 random hex digits have 3.5 bits in four cases of five
     only: hex has its own limits, by length.
     """
-    digits = sum(48 <= c <= 57 for c in text)
-    letters = any(65 <= c <= 90 or 97 <= c <= 122 for c in text)
-    mixed = text != text.lower() and text != text.upper()
-    if not letters or digits < (1 if mixed else 3) or is_placeholder(text):
+    if not has_digits(text) or is_placeholder(text):
         return False
     if _HEX.issuperset(text):
         return entropy(text) >= next(limit for length, limit in _HEX_LIMITS if len(text) >= length)
     return entropy(text) >= 3.5
+
+
+def has_digits(text: bytes) -> bool:
+    """True if `text` has letters and as many digits as a generated key, unlike words."""
+    digits = sum(48 <= c <= 57 for c in text)
+    letters = any(65 <= c <= 90 or 97 <= c <= 122 for c in text)
+    mixed = text != text.lower() and text != text.upper()
+    return letters and digits >= (1 if mixed else 3)
 
 
 def is_mixed(text: bytes) -> bool:
@@ -221,6 +232,10 @@ _SERVICES: Final = (
     _p("new-relic-user-api-key", r"NRAK-[A-Za-z0-9]{27}", "nrak-"),
     _p("postman-api-token", r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}", "pmak-"),
     _p("sentry-token", r"sntry(?:s_eyJ[A-Za-z0-9+/=_-]{40,400}|u_[a-f0-9]{64})", "sntrys_", "sntryu_"),
+    _p("deno-access-token", r"ddo_[A-Za-z0-9]{36}", "ddo_"),
+    _p("packagist-token", r"packagist_(?:ort|out|acs)_[a-f0-9]{64,96}", "packagist_"),
+    _p("postman-collection-token", r"PMAT-[A-Za-z0-9]{26}", "pmat-"),
+    _p("circleci-project-token", r"CCIPRJ_[A-Za-z0-9]{22}_[a-f0-9]{40}", "cciprj_"),
     _p("1password-service-account-token", r"ops_eyJ[A-Za-z0-9+/]{100,}", "ops_eyj"),
 )  # fmt: skip
 _KEYS: Final = (
@@ -274,4 +289,6 @@ _GUESSES: Final = (
        certain=False),
 )  # fmt: skip
 
-PATTERNS: Final = (*_FORGES, *_CLOUDS, *_CHATS, *_MODELS, *_SERVICES, *_KEYS, *_SENTENCES, *_GUESSES)
+VENDORS: Final = (*_FORGES, *_CLOUDS, *_CHATS, *_MODELS, *_SERVICES, *_KEYS)
+SENTENCES: Final = (*_SENTENCES, *_GUESSES)
+PATTERNS: Final = (*VENDORS, *SENTENCES)

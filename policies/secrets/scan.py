@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import Final
 
 from policies.secrets import plugins
-from policies.secrets.patterns import PATTERNS, Pattern, looks_random
+from policies.secrets.hints import HintIndex
+from policies.secrets.imported import ImportedRule, imported_rules
+from policies.secrets.patterns import SENTENCES, VENDORS, Pattern, looks_random
 from policies.secrets.unwrap import EncodedLayer, TextLines, layers, opened, sealed_kind, sealed_within
 
 _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
@@ -74,7 +77,7 @@ def _find(blob: bytes) -> list[SecretFinding]:
     if kind := sealed_kind(blob):
         return [SecretFinding(f"a {kind} archive", 1, sealed=True, secret=blob), *_unwrapped(opened(blob), ())]
     lines, leaks = TextLines(blob), dict[tuple[str, bytes], SecretFinding]()
-    for pattern, position, secret in _matches("plain", blob):
+    for pattern, position, secret in _named_once(_matches("plain", blob)):
         last = lines.at(position + max(len(secret), 1) - 1)
         leak = SecretFinding(pattern.name, lines.at(position), pattern.certain, last=last, secret=secret)
         leaks.setdefault((leak.rule, secret), leak)
@@ -97,15 +100,34 @@ def _unwrapped(encoded_layers: Iterable[EncodedLayer], plain: tuple[bytes, ...])
                 yield SecretFinding(pattern.name, layer.line_at(position), how=how, last=last, secret=secret)
 
 
-def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern, int, bytes]]:
-    """(pattern, position, secret) of each match in a layer; in encoded layers only for distinctive patterns."""
-    low = text.lower()
-    for pattern in PATTERNS:
-        if not (how == "plain" or pattern.prefixed) or not any(hint in low for hint in pattern.hints):
+@cache
+def _index() -> HintIndex[Pattern | ImportedRule]:
+    """All rules; the first that finds a secret names it, so the most specific ones come first."""
+    certain = [rule for rule in imported_rules() if rule.certain]
+    return HintIndex((*VENDORS, *certain, *SENTENCES, *(rule for rule in imported_rules() if not rule.certain)))
+
+
+def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern | ImportedRule, int, bytes]]:
+    """(rule, position, secret) of each match in a layer; in encoded layers only for distinctive rules."""
+    for rule in _index().candidates(text):
+        if not (how == "plain" or rule.prefixed):
             continue
-        for position, secret in pattern.matches(text):
-            if how != "joined" or pattern.name == "private-key" or looks_random(secret):
-                yield pattern, position, secret
+        for position, secret in rule.matches(text):
+            if how != "joined" or rule.name == "private-key" or looks_random(secret):
+                yield rule, position, secret
+
+
+def _named_once(
+    matches: Iterable[tuple[Pattern | ImportedRule, int, bytes]],
+) -> Iterator[tuple[Pattern | ImportedRule, int, bytes]]:
+    """The matches without those of a later rule that begin where an earlier one found as much, as certainly."""
+    ends: dict[int, tuple[int, bool]] = {}
+    for rule, position, secret in matches:
+        end, certain = ends.get(position, (0, False))
+        if position + len(secret) <= end and (certain or not rule.certain):
+            continue
+        ends[position] = (position + len(secret), rule.certain)
+        yield rule, position, secret
 
 
 def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[SecretFinding]:
