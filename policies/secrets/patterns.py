@@ -158,11 +158,9 @@ def _p(name: str, regex: str, *hints: str, **flags: bool) -> Pattern:
 
 
 _FORGES: Final = (
-    _p("github-token", r"gh[pousr]_[A-Za-z0-9]{36}", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
     _p("github-fine-grained-pat", r"github_pat_[A-Za-z0-9_]{22,255}", "github_pat_"),
     _p("gitlab-pat", r"gl(?:pat|dt|ft|rt|soat|cbt|ptt|imt|agent|oas)-[A-Za-z0-9_-]{20,64}", "glpat-", "gldt-",
        "glft-", "glrt-", "glsoat-", "glcbt-", "glptt-", "glimt-", "glagent-", "gloas-"),
-    _p("gitlab-rrt", r"GR1348941[A-Za-z0-9_-]{20}", "gr1348941"),
     _p("npm-access-token", r"npm_[A-Za-z0-9]{36}", "npm_"),
     _p("npm-auth-pair", r"(?m)(?:^|:)[ \t]{0,3}_auth[ \t]{0,3}=[ \t]{0,3}"
        r"[\"']?([A-Za-z0-9+/]{8,400}={0,2})[\"']?[ \t\r]*$",
@@ -189,7 +187,6 @@ _CLOUDS: Final = (
     _p("azure-ad-client-secret", r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}", "q~", guess=True),
     _p("digitalocean-token", r"do[opr]_v1_[a-f0-9]{64}", "doo_v1_", "dop_v1_", "dor_v1_"),
     _p("databricks-api-token", r"dapi[a-f0-9]{32}", "dapi"),
-    _p("hashicorp-tf-api-token", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}", ".atlasv1."),
     _p("vault-service-token", r"hv[sbr]\.[A-Za-z0-9_-]{24,300}", "hvs.", "hvb.", "hvr."),
     _p("doppler-api-token", r"dp\.(?:pt|st|ct|sa)\.[A-Za-z0-9_.-]{40,80}", "dp.pt.", "dp.st.", "dp.ct.", "dp.sa."),
     _p("pulumi-api-token", r"pul-[a-f0-9]{40}", "pul-"),
@@ -198,7 +195,6 @@ _CLOUDS: Final = (
 )  # fmt: skip
 _CHATS: Final = (
     _p("slack-token", r"xox[abeprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,250}", "xox"),
-    _p("slack-app-token", r"xapp-[0-9]-[A-Za-z0-9]{5,20}-[0-9]{5,20}-[A-Za-z0-9]{10,100}", "xapp-"),
     _p("slack-webhook-url", r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,100}",
        "hooks.slack.com"),
     _p("telegram-bot-api-token", r"(?:^|[^A-Za-z0-9])([0-9]{5,16}:A[A-Za-z0-9_-]{32,34})", ":a"),
@@ -225,8 +221,6 @@ _SERVICES: Final = (
        "rk_live_", "rk_test_", "rk_prod_"),
     _p("stripe-webhook-secret", r"whsec_[A-Za-z0-9+/]{24,100}", "whsec_"),
     _p("square-access-token", r"(?:sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}|EAAA[A-Za-z0-9_-]{60})", "sq0", "eaaa"),
-    _p("shopify-token", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", "shpat_", "shpca_", "shppa_", "shpss_"),
-    _p("linear-api-key", r"lin_api_[A-Za-z0-9]{40}", "lin_api_"),
     _p("notion-api-token", r"ntn_[0-9]{11}[A-Za-z0-9]{35}", "ntn_"),
     _p("grafana-token", r"glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/]{32,400}", "glsa_", "glc_"),
     _p("new-relic-user-api-key", r"NRAK-[A-Za-z0-9]{27}", "nrak-"),

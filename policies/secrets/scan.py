@@ -93,7 +93,7 @@ def _unwrapped(encoded_layers: Iterable[EncodedLayer], plain: tuple[bytes, ...])
         how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
         for what, line, piece in sealed_within(layer):
             yield SecretFinding(what, line, sealed=True, how=how, last=layer.last_of(line), secret=piece)
-        for pattern, position, secret in _matches(layer.how, layer.text):
+        for pattern, position, secret in _named_once(_matches(layer.how, layer.text)):
             core = secret.translate(None, _SEAMS)
             if not any(core.startswith(known) or known.startswith(core) for known in plain):
                 last = layer.last_at(position + max(len(secret), 1) - 1)

@@ -132,7 +132,7 @@ async def test_a_new_secret_blocks_with_rule_and_line_and_is_not_shown():
     report = await judged({"a.py": f"x\nkey = '{GITHUB}'\n".encode()})
     (finding,) = of(report, "secrets")
     assert finding.verdict is GuardVerdict.BLOCK
-    assert finding.detail == "github-token on line 2"
+    assert finding.detail == "github-pat on line 2"
     assert finding.path == "a.py"
     assert GITHUB not in str(report)
 

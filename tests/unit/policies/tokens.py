@@ -13,7 +13,7 @@ def _t(*parts: str) -> str:
 GITHUB = _t("gh", "p_", _MIX[:36])
 GITHUB_2 = _t("gh", "p_", _MIX[4:40])
 KNOWN = {
-    "github-token": GITHUB,
+    "github-pat": GITHUB,
     "github-fine-grained-pat": _t("github", "_pat_", _MIX[:22], "_", _MIX[:40]),
     "gitlab-pat": _t("glp", "at-", _MIX[:20]),
     "slack-token": _t("xo", "xb-123456789012-", _MIX[:24]),
