@@ -41,7 +41,7 @@ class HintIndex(Generic[R]):
         return [rule for rule in self._rules if not words.isdisjoint(rule.hints)]
 
     def _words_in(self, chunk: bytes) -> set[bytes]:
-        """The words in a piece. The empty pattern, number 0, is missing from the answer only if RE2 ran out of memory."""
+        """The words in a piece. Pattern 0 is empty: it is missing from the answer only if RE2 ran out of memory."""
         matched = self._set.Match(chunk)
         if not matched or 0 not in matched:
             return {word for word in self._words if word in chunk}

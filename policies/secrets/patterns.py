@@ -245,11 +245,12 @@ _ENV_LINE: Final = (
 )
 _ENV_NAME: Final = r"(?:[A-Z0-9_]{0,60}(?:PASSWORD|PASSWD|PASSPHRASE|SECRET)|[A-Z0-9_]{1,60}_(?:PASS|PWD))"
 _ENV_VALUE: Final = r"([^\s\"'`$<>(){}\[\],;]{5,200})(?:[\"'\s,;]|$)"
+_URL: Final = r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s:/@\"'<>`]{0,100}:([^\s/@\"'<>`]{%s})@[A-Za-z0-9\[_]"
 _SENTENCES: Final = (
-    _p("url-password", r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s:/@\"'<>`]{0,100}:([^\s/@\"'<>`]{3,200})@[A-Za-z0-9\[_]",
-       "://", prefixed=False, password=True),
+    _p("url-password", _URL % "8,200", "://", prefixed=False, password=True),
+    _p("url-short-password", _URL % "4,7", "://", prefixed=False, strong=True),
     _p("netrc-password", r"(?i)machine\s{1,5}\S{1,100}\s{1,5}login\s{1,5}\S{1,100}\s{1,5}password\s{1,5}(\S{3,200})",
-       "machine", prefixed=False, password=True),
+       "machine", prefixed=False, strong=True),
     _p("authorization-header", r"(?i)authorization[\"']?\s{0,3}[:=,]\s{0,3}[\"']?(?:basic|bearer|token)\s{1,3}"
        r"([A-Za-z0-9._~+/=-]{16,})", "authorization", prefixed=False, guess=True),
     _p("generic-api-key", r"(?i)(?:api[_-]?key|apikey|secret|token|passwd|password|passphrase|pwd|credentials?"
@@ -276,6 +277,7 @@ _SENTENCES: Final = (
        "pwd", "secret", prefixed=False, strong=True),
 )  # fmt: skip
 _GUESSES: Final = (
+    _p("url-word", _URL % "3,7", "://", prefixed=False, password=True, certain=False),
     _p("environment-word", rf"(?m){_ENV_LINE}{_ENV_NAME}[ \t]{{0,3}}[=:][ \t]{{0,3}}[\"']?{_ENV_VALUE}", "pass", "pwd",
        "secret", prefixed=False, password=True, certain=False),
     _p("password-assignment", r"(?i)(?:password|passwd|passphrase)[\"']?[ \t]{0,5}[=:][ \t]{0,5}[\"']?"

@@ -6,13 +6,15 @@ linear in the blob: RE2 for our own patterns, and detect-secrets on a part of li
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain
 from typing import Final
 
 from policies.secrets import plugins
+from policies.secrets.examples import documented_in
 from policies.secrets.hints import HintIndex
 from policies.secrets.imported import ImportedRule, imported_rules
 from policies.secrets.patterns import SENTENCES, VENDORS, Pattern, looks_random
@@ -25,8 +27,8 @@ _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
 class SecretFinding:
     """A secret: the rule that found it, its first line (from 1), `how` it was encoded, and its `last` line.
 
-    A person must look at a leak that is not `certain`; a `sealed` one is an archive that cannot be inspected. The
-    secret itself is for comparisons and is never shown.
+    A person must look at a leak that is not `certain`; a `sealed` one is an archive that cannot be inspected; one with
+    an `example` is a key that this documentation prints. The secret itself is for comparisons and is never shown.
     """
 
     rule: str
@@ -36,6 +38,12 @@ class SecretFinding:
     how: str = ""
     last: int = 0
     secret: bytes = field(default=b"", repr=False)
+    example: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What names the secret in an operator's baseline: the SHA-256 of its bytes."""
+        return hashlib.sha256(self.secret).hexdigest()
 
     def sentence(self) -> str:
         """The leak for display, without the secret."""
@@ -84,7 +92,14 @@ def _find(blob: bytes) -> list[SecretFinding]:
     plain = tuple(leak.secret.translate(None, _SEAMS) for leak in leaks.values())
     for leak in _unwrapped(chain(layers(blob), opened(blob)), plain):
         leaks.setdefault((leak.rule, leak.secret), leak)
-    return list(leaks.values())
+    return [_judged(leak) for leak in leaks.values()]
+
+
+def _judged(leak: SecretFinding) -> SecretFinding:
+    """A leak with its `example`, if its secret is a documented key; then it is not certain."""
+    if leak.sealed or not (source := documented_in(leak.secret)):
+        return leak
+    return replace(leak, certain=False, example=source)
 
 
 def _unwrapped(encoded_layers: Iterable[EncodedLayer], plain: tuple[bytes, ...]) -> Iterator[SecretFinding]:
@@ -136,9 +151,9 @@ def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[SecretFind
     added = ((n, line) for n, line in enumerate(blob.split(b"\n"), 1) if line not in old)
     guessed: dict[str, SecretFinding] = {}
     for line, detector, secret, certain in plugins.detect(added):
-        leak = SecretFinding(f"{detector} (detect-secrets)", line, certain, secret=secret)
-        if certain:
+        leak = _judged(SecretFinding(f"{detector} (detect-secrets)", line, certain, secret=secret))
+        if leak.certain:
             yield leak
-        elif line not in seen:
+        elif line not in seen and not leak.example:
             guessed.setdefault(detector, leak)
     yield from guessed.values()

@@ -18,7 +18,7 @@ KNOWN = {
     "gitlab-pat": _t("glp", "at-", _MIX[:20]),
     "slack-token": _t("xo", "xb-123456789012-", _MIX[:24]),
     "slack-webhook-url": _t("hooks.slack", ".com/services/T0000AAAA/B0000AAAA/", _MIX[:24]),
-    "aws-access-token": _t("AK", "IAIOSFODNN7EXAMPLE"),
+    "aws-access-token": _t("AK", "IAQ3EGHZ7KLMNOP2RX"),
     "gcp-api-key": _t("AI", "za", _MIX[:35]),
     "private-key": _t("-----BEGIN OPENSSH ", "PRIVATE KEY-----\nb3BlbnNzaC1rZXk"),
     "age-secret-key": _t("AGE-SECRET", "-KEY-1", "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" * 2)[:74],
