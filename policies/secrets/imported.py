@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from policies.secrets.patterns import MAX_CANDIDATES, compiled, entropy, flood, has_digits
+from policies.secrets.patterns import MAX_CANDIDATES, compiled, entropy, flood, has_digits, is_placeholder
 
 _RULES: Final = "betterleaks.json"
 _CONTEXT: Final = "(?:=|>|:{1,3}=|"
@@ -50,6 +50,8 @@ class ImportedRule:
     def _holds(self, secret: bytes, match: Any, text: bytes) -> bool:
         """True unless upstream's filter drops the match."""
         if entropy(secret) < self.entropy or (self.words and not has_digits(secret)):
+            return False
+        if not self.prefixed and is_placeholder(secret):
             return False
         fields = {"secret": secret, "match": bytes(match.group())}
         if any(field == "line" for field, _ in self.reject):

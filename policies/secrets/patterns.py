@@ -29,7 +29,8 @@ class Pattern:
     `hints` are lower-case byte strings of which one must occur in the text, so that most patterns never run.
     A `prefixed` pattern is distinctive enough for joined and decoded text. A `guess` counts only if its secret looks
     random, a `password` only if it is not a placeholder, a `strong` one only if it has several kinds of characters too,
-    and a `pair` only if it is base64 of a name and a password. A match that is not `certain` is reported as a guess.
+    a `pair` only if it is base64 of a name and a password, and a `key` only if its header has a body. A match that is
+    not `certain` is reported as a guess.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Pattern:
     password: bool = False
     strong: bool = False
     pair: bool = False
+    key: bool = False
     certain: bool = True
 
     def holds(self, secret: bytes) -> bool:
@@ -47,6 +49,8 @@ class Pattern:
         if self.guess and not looks_random(secret):
             return False
         if (self.password or self.strong) and is_placeholder(secret):
+            return False
+        if self.key and not has_key_body(secret):
             return False
         return (not self.strong or is_mixed(secret)) and (not self.pair or is_pair(secret))
 
@@ -127,6 +131,12 @@ def is_pair(text: bytes) -> bool:
         return False
     name, _, password = plain.partition(":")
     return bool(name) and plain.isprintable() and not is_placeholder(password.encode())
+
+
+def has_key_body(text: bytes) -> bool:
+    """True if base64 follows the header of a key, unlike in a program that looks for such headers."""
+    runs = compiled(r"[A-Za-z0-9+/=]{12,}").findall(text)
+    return any(run.startswith(b"MII") or any(48 <= c <= 57 for c in run) for run in runs)
 
 
 _WORDS: Final = (
@@ -233,8 +243,8 @@ _SERVICES: Final = (
     _p("1password-service-account-token", r"ops_eyJ[A-Za-z0-9+/]{100,}", "ops_eyj"),
 )  # fmt: skip
 _KEYS: Final = (
-    # The header is enough; the following bytes belong to the secret so that a second key in a file counts as new.
-    _p("private-key", r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,200}", "private key"),
+    # The following bytes belong to the secret so that a second key in a file counts as new.
+    _p("private-key", r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,400}", "private key", key=True),
     _p("putty-private-key", r"PuTTY-User-Key-File-[0-9][\s\S]{0,400}", "putty-user-key-file-"),
     _p("age-secret-key", r"AGE-(?:SECRET-KEY-1|PLUGIN-[A-Z]{1,20}-1)[A-Z0-9]{40,80}", "age-secret-key-", "age-plugin-"),
     _p("jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "eyj"),
