@@ -25,7 +25,9 @@ def betterleaks(folder: Path) -> tuple[set[str], float]:
     """The names of the files with findings, and the seconds it took."""
     began = time.monotonic()
     out = _run("betterleaks", "fs", str(folder), *_BETTERLEAKS)
-    return {_name(line["finding"]["location"]["path"]) for line in _lines(out)}, time.monotonic() - began
+    return {
+        _name(line["finding"]["location"]["path"]) for line in _lines(out) if "finding" in line
+    }, time.monotonic() - began
 
 
 def kingfisher(folder: Path, cache: Path) -> tuple[set[str], float]:
@@ -37,7 +39,7 @@ def kingfisher(folder: Path, cache: Path) -> tuple[set[str], float]:
 
 def detect_secrets(texts: dict[str, str]) -> set[str]:
     """The names of the texts in which a detector of detect-secrets finds something, by `analyze_string` alone."""
-    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class  # noqa: PLC0415
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     detectors = [kind() for kind in get_mapping_from_secret_type_to_class().values()]
     return {
