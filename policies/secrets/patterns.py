@@ -90,8 +90,11 @@ def entropy(text: bytes) -> float:
 
 
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
-_HEX_LIMITS: Final = ((64, 3.4), (48, 3.2), (40, 3.1), (32, 2.9), (24, 2.6), (0, 2.2))
-"""The entropy, by number of hex digits, below which fewer than 1 in 10,000 random strings of that length are."""
+_HEX_LIMITS: Final = ((64, 3.4), (48, 3.2), (40, 3.1), (32, 2.9), (24, 2.6), (20, 2.4))
+"""The entropy, by number of hex digits, below which fewer than 1 in 10,000 random strings of that length are.
+
+Fewer digits never look random: identifiers and hashes of 64 bits have 16.
+"""
 
 
 def looks_random(text: bytes) -> bool:
@@ -103,7 +106,8 @@ def looks_random(text: bytes) -> bool:
     if not has_digits(text) or is_placeholder(text):
         return False
     if _HEX.issuperset(text):
-        return entropy(text) >= next(limit for length, limit in _HEX_LIMITS if len(text) >= length)
+        limit = next((limit for length, limit in _HEX_LIMITS if len(text) >= length), math.inf)
+        return entropy(text) >= limit
     return entropy(text) >= 3.5
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +41,8 @@ def detect_secrets(texts: dict[str, str]) -> set[str]:
     """The names of the texts in which a detector of detect-secrets finds something, by `analyze_string` alone."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
-    detectors = [kind() for kind in get_mapping_from_secret_type_to_class().values()]
+    kinds_of_detectors: Iterable[Any] = get_mapping_from_secret_type_to_class().values()
+    detectors = [kind() for kind in kinds_of_detectors]
     return {
         name for name, text in texts.items() if any(_detects(d, line) for line in text.split("\n") for d in detectors)
     }

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from policies.secrets import scan
 from policies.secrets.hints import HintIndex
-from policies.secrets.imported import imported_rules
-from policies.secrets.patterns import PATTERNS, compiled
+from policies.secrets.imported import ImportedRule, imported_rules
+from policies.secrets.patterns import PATTERNS, Pattern, compiled
 
 pytestmark = pytest.mark.law
 
-INDEX = HintIndex((*imported_rules(), *PATTERNS))
+RULES: tuple[ImportedRule | Pattern, ...] = (*imported_rules(), *PATTERNS)
+INDEX = HintIndex(RULES)
 WORDS = sorted({hint for rule in imported_rules() for hint in rule.hints})
 
 
@@ -31,13 +32,13 @@ def test_every_imported_rule_compiles_and_has_lower_case_words():
 @given(st.lists(st.sampled_from(WORDS) | st.binary(max_size=5), max_size=8), st.integers(0, 140_000))
 def test_the_index_names_exactly_the_rules_with_a_word_in_the_text(parts, padding):
     text = b"." * padding + b"".join(parts).upper()
-    expected = [rule.name for rule in INDEX._rules if any(hint in text.lower() for hint in rule.hints)]
+    expected = [rule.name for rule in RULES if any(hint in text.lower() for hint in rule.hints)]
     assert [rule.name for rule in INDEX.candidates(text)] == expected
 
 
 def test_a_text_with_every_word_names_every_rule():
-    text = b" ".join(sorted({hint for rule in INDEX._rules for hint in rule.hints}))
-    assert INDEX.candidates(text * 20) == list(INDEX._rules)
+    text = b" ".join(sorted({hint for rule in RULES for hint in rule.hints}))
+    assert INDEX.candidates(text * 20) == list(RULES)
 
 
 @pytest.mark.parametrize("end", ["", ")", ",", "<", "]", "\\n", "'"])
