@@ -36,7 +36,7 @@ def test_a_fingerprint_counts_as_soon_as_it_is_written_and_until_it_is_removed(t
 def test_a_baseline_that_is_not_understood_stops_the_check(tmp_path, content):
     path = tmp_path / "secrets.baseline"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match="secrets.baseline"):
+    with pytest.raises(ConfigError, match=r"secrets\.baseline"):
         SecretBaseline(path).accepts(KNOWN)
 
 
