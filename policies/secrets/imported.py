@@ -17,7 +17,7 @@ from policies.secrets.patterns import MAX_CANDIDATES, compiled, entropy, flood, 
 
 _RULES: Final = "betterleaks.json"
 _CONTEXT: Final = "(?:=|>|:{1,3}=|"
-"""How upstream writes "NAME = VALUE": such a rule is not distinctive enough for joined text."""
+"""How upstream writes "NAME = VALUE": such a rule, like those for curl, has too little form for joined text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _rule(rule: dict[str, Any], general: tuple[tuple[str, str], ...]) -> Importe
         regex=rule["regex"],
         hints=tuple(hint.encode() for hint in rule["hints"]),
         certain=rule["certain"],
-        prefixed=rule["certain"] and _CONTEXT not in rule["regex"],
+        prefixed=rule["certain"] and _CONTEXT not in rule["regex"] and not rule["id"].startswith("curl-"),
         group=rule.get("group", 0),
         entropy=rule.get("entropy", 0.0),
         words=rule.get("words", False),

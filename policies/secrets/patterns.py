@@ -234,7 +234,6 @@ _SERVICES: Final = (
     _p("stripe-access-token", r"(?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{10,200}", "sk_live_", "sk_test_", "sk_prod_",
        "rk_live_", "rk_test_", "rk_prod_"),
     _p("stripe-webhook-secret", r"whsec_[A-Za-z0-9+/]{24,100}", "whsec_"),
-    _p("square-access-token", r"(?:sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}|EAAA[A-Za-z0-9_-]{60})", "sq0", "eaaa"),
     _p("notion-api-token", r"ntn_[0-9]{11}[A-Za-z0-9]{35}", "ntn_"),
     _p("grafana-token", r"glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/]{32,400}", "glsa_", "glc_"),
     _p("new-relic-user-api-key", r"NRAK-[A-Za-z0-9]{27}", "nrak-"),
@@ -248,7 +247,7 @@ _SERVICES: Final = (
 )  # fmt: skip
 _KEYS: Final = (
     # The following bytes belong to the secret so that a second key in a file counts as new.
-    _p("private-key", r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,400}", "private key", key=True),
+    _p("private-key", r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,200}", "private key", key=True),
     _p("putty-private-key", r"PuTTY-User-Key-File-[0-9][\s\S]{0,400}", "putty-user-key-file-"),
     _p("age-secret-key", r"AGE-(?:SECRET-KEY-1|PLUGIN-[A-Z]{1,20}-1)[A-Z0-9]{40,80}", "age-secret-key-", "age-plugin-"),
     _p("jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "eyj"),
