@@ -43,9 +43,11 @@ def test_a_baseline_that_is_not_understood_stops_the_check(tmp_path, content):
 def test_the_command_prints_the_fingerprint_and_never_the_secret(tmp_path):
     path = tmp_path / "a.env"
     path.write_text(f"token={GITHUB}\n")
-    for options in ([], ["--json"]):
-        done = CliRunner().invoke(secrets, [str(path), *options], standalone_mode=False)
+    text, document = (
+        CliRunner().invoke(secrets, [str(path), *more], standalone_mode=False) for more in ([], ["--json"])
+    )
+    for done in (text, document):
         assert done.return_value == 4
         assert KNOWN in done.output
         assert GITHUB[8:20] not in done.output
-    assert json.loads(done.output)[0]["rule"] == "github-pat"
+    assert json.loads(document.output)[0]["rule"] == "github-pat"
