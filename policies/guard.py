@@ -36,7 +36,14 @@ CONTENT_CHECKS: Final = ("blobs", "binaries", "unicode", "secrets")
 
 
 class TreeGuard:
-    """`core.ports.policy.Guard` with the checks of `policies.checks`."""
+    """`core.ports.policy.Guard` with the checks of `policies.checks`.
+
+    `accepted` says whether the operator accepts the secret with this fingerprint; it is asked at each use, so that a
+    change of the operator's list counts at once.
+    """
+
+    def __init__(self, accepted: Callable[[str], bool] = lambda _fingerprint: False) -> None:
+        self._accepted = accepted
 
     async def judge(
         self, change: Change, lane: Lane, requirements: ApprovalRequirements, read: BlobReader
@@ -53,7 +60,7 @@ class TreeGuard:
         if any(f.check == "size" and f.verdict is GuardVerdict.BLOCK for f in findings):
             unread = (block(check, "not checked: the change is too large") for check in CONTENT_CHECKS)
             return GuardReport((*findings, *unread))
-        return GuardReport(tuple(alarms_first([*findings, *await _check_content(scope, read)])))
+        return GuardReport(tuple(alarms_first([*findings, *await _check_content(scope, read, self._accepted)])))
 
     def refusal_in(self, lane: Lane) -> Callable[[str], str]:
         """A function that says why any change of a path is blocked in this lane; it returns "" for other paths.
@@ -121,9 +128,9 @@ def check_tree(scope: Scope) -> list[Finding]:
     return [*findings, block("size", f"only the first {MAX_FILES_BEYOND:,} files were checked further")]
 
 
-async def _check_content(scope: Scope, read: BlobReader) -> list[Finding]:
+async def _check_content(scope: Scope, read: BlobReader, accepted: Callable[[str], bool]) -> list[Finding]:
     """The findings on all written regular files, with one blob in memory at a time."""
-    content = ContentChecks(scope.lane)
+    content = ContentChecks(scope.lane, accepted)
     deleted = {f.old_blob for f in scope.files if f.new_blob is None}
     for file in scope.written:
         if file.mode not in {REGULAR, EXECUTABLE} or file.new_blob is None:

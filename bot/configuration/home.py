@@ -29,6 +29,11 @@ class Home:
         return self.root / POLICY
 
     @property
+    def secret_baseline(self) -> Path:
+        """secrets.baseline: fingerprints of secrets that the operator accepts in changes; may be absent."""
+        return self.root / "secrets.baseline"
+
+    @property
     def lanes(self) -> Path:
         """The folder of lane files."""
         return self.root / LANES

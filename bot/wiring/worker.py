@@ -94,6 +94,7 @@ def _day_counter(app: App, worker: str) -> BackgroundDuty:
 
 def _job_context(app: App) -> JobContext:
     """The ports with the real adapters; those that depend on the configuration follow its changes."""
+    from bot.configuration.secret_baseline import SecretBaseline
     from policies.guard import TreeGuard
 
     app.executors(), app.forges()  # an invalid plugin or endpoint stops the worker now, not its first job
@@ -102,7 +103,7 @@ def _job_context(app: App) -> JobContext:
         settings=app.settings,
         milestones=app.milestones,
         interpreter=LiveInterpreter(app.interpreter),
-        guard=app.plugins().guard(TreeGuard()),
+        guard=app.plugins().guard(TreeGuard(SecretBaseline(app.home.secret_baseline).accepts)),
         executors=LiveMapping(app.executors),
         forges=LiveMapping(app.forges),
         followed=LiveMapping(app.followed_forges),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from core.model.change import FileChange, is_lfs_pointer
 from core.model.lane import Lane
 from core.model.staged_diff import Finding
 from policies.checks.deception import check_text
-from policies.checks.scope import block, capped, count, warn
+from policies.checks.scope import block, capped, count, passed, warn
 from policies.checks.tests import removed_tests
+
+if TYPE_CHECKING:
+    from policies.secrets import SecretFinding
 
 MAX_SHOWN: Final = 3
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
@@ -34,6 +38,7 @@ class ContentChecks:
     """Collects the findings on all blobs of a change."""
 
     lane: Lane
+    accepted: Callable[[str], bool] = lambda _fingerprint: False
     read: int = 0
     mismatched: list[Finding] = field(default_factory=list)
     binary: list[Finding] = field(default_factory=list)
@@ -79,15 +84,27 @@ class ContentChecks:
         if sealed:
             report = warn if self.lane.binaries else block
             self.leaking.append(report("secrets", f"uninspectable: {_listed(sealed)}", file))
-        certain = [leak.sentence() for leak in leaks.new if leak.certain and not leak.sealed]
+        new = [leak for leak in leaks.new if not leak.sealed and not self._excused(leak, file)]
+        certain = [leak.sentence() for leak in new if leak.certain]
         if certain:
             self.leaking.append(block("secrets", _listed(certain), file))
-        guessed = [leak.sentence() for leak in leaks.new if not leak.certain]
+        guessed = [leak.sentence() for leak in new if not leak.certain]
         if guessed and not certain:
             self.leaking.append(warn("secrets", f"may be a secret: {_listed(guessed)}", file))
         if leaks.old:
             earlier = _listed([leak.sentence() for leak in leaks.old])
             self.leaking.append(warn("secrets", f"was there before: {earlier}", file))
+
+    def _excused(self, leak: SecretFinding, file: FileChange) -> bool:
+        """True, with a note, for a documented example key and for a secret in the operator's baseline."""
+        if leak.example:
+            note = f"{leak.sentence()} is an example key of {leak.example}"
+        elif self.accepted(leak.fingerprint):
+            note = f"{leak.sentence()} is in this home's baseline of secrets"
+        else:
+            return False
+        self.leaking.append(passed("secrets", note, file))
+        return True
 
     def findings(self) -> list[Finding]:
         """The findings on all blobs, check by check."""

@@ -10,6 +10,8 @@ from core.model.lane import Lane, Limits
 from core.model.staged_diff import Finding, GuardVerdict
 from policies.globs import Globs
 
+_ORDER = (GuardVerdict.BLOCK, GuardVerdict.WARN, GuardVerdict.PASS)
+
 MAX_FINDINGS = 20
 """The most findings of one check that are listed; one more finding counts the rest."""
 
@@ -41,20 +43,20 @@ def warn(check: str, detail: str, file: FileChange | None = None) -> Finding:
     return Finding(check, GuardVerdict.WARN, detail, file.shown_path if file else None)
 
 
-def passed(check: str, detail: str) -> Finding:
+def passed(check: str, detail: str, file: FileChange | None = None) -> Finding:
     """The finding of a check without objections."""
-    return Finding(check, GuardVerdict.PASS, detail)
+    return Finding(check, GuardVerdict.PASS, detail, file.shown_path if file else None)
 
 
 def capped(check: str, unsorted: Iterable[Finding], otherwise: str) -> list[Finding]:
     """At most `MAX_FINDINGS` findings, blocks first; without findings, one that passes with the text `otherwise`."""
-    findings = sorted(unsorted, key=lambda f: f.verdict is not GuardVerdict.BLOCK)
+    findings = sorted(unsorted, key=lambda f: _ORDER.index(f.verdict))
     if not findings:
         return [passed(check, otherwise)]
     rest = findings[MAX_FINDINGS:]
     if not rest:
         return findings
-    worst = GuardVerdict.BLOCK if any(f.verdict is GuardVerdict.BLOCK for f in rest) else GuardVerdict.WARN
+    worst = rest[0].verdict
     return [*findings[:MAX_FINDINGS], Finding(check, worst, f"and {len(rest)} more like these")]
 
 

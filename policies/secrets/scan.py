@@ -6,13 +6,18 @@ linear in the blob: RE2 for our own patterns, and detect-secrets on a part of li
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import chain
 from typing import Final
 
 from policies.secrets import plugins
-from policies.secrets.patterns import PATTERNS, Pattern, looks_random
+from policies.secrets.examples import documented_in
+from policies.secrets.hints import HintIndex
+from policies.secrets.imported import ImportedRule, imported_rules
+from policies.secrets.patterns import SENTENCES, VENDORS, Pattern, looks_random
 from policies.secrets.unwrap import EncodedLayer, TextLines, layers, opened, sealed_kind, sealed_within
 
 _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
@@ -22,8 +27,8 @@ _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
 class SecretFinding:
     """A secret: the rule that found it, its first line (from 1), `how` it was encoded, and its `last` line.
 
-    A person must look at a leak that is not `certain`; a `sealed` one is an archive that cannot be inspected. The
-    secret itself is for comparisons and is never shown.
+    A person must look at a leak that is not `certain`; a `sealed` one is an archive that cannot be inspected; one with
+    an `example` is a key that this documentation prints. The secret itself is for comparisons and is never shown.
     """
 
     rule: str
@@ -33,6 +38,12 @@ class SecretFinding:
     how: str = ""
     last: int = 0
     secret: bytes = field(default=b"", repr=False)
+    example: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What names the secret in an operator's baseline: the SHA-256 of its bytes."""
+        return hashlib.sha256(self.secret).hexdigest()
 
     def sentence(self) -> str:
         """The leak for display, without the secret."""
@@ -74,14 +85,21 @@ def _find(blob: bytes) -> list[SecretFinding]:
     if kind := sealed_kind(blob):
         return [SecretFinding(f"a {kind} archive", 1, sealed=True, secret=blob), *_unwrapped(opened(blob), ())]
     lines, leaks = TextLines(blob), dict[tuple[str, bytes], SecretFinding]()
-    for pattern, position, secret in _matches("plain", blob):
+    for pattern, position, secret in _named_once(_matches("plain", blob)):
         last = lines.at(position + max(len(secret), 1) - 1)
         leak = SecretFinding(pattern.name, lines.at(position), pattern.certain, last=last, secret=secret)
         leaks.setdefault((leak.rule, secret), leak)
     plain = tuple(leak.secret.translate(None, _SEAMS) for leak in leaks.values())
     for leak in _unwrapped(chain(layers(blob), opened(blob)), plain):
         leaks.setdefault((leak.rule, leak.secret), leak)
-    return list(leaks.values())
+    return [_judged(leak) for leak in leaks.values()]
+
+
+def _judged(leak: SecretFinding) -> SecretFinding:
+    """A leak with its `example`, if its secret is a documented key; then it is not certain."""
+    if leak.sealed or not (source := documented_in(leak.secret)):
+        return leak
+    return replace(leak, certain=False, example=source)
 
 
 def _unwrapped(encoded_layers: Iterable[EncodedLayer], plain: tuple[bytes, ...]) -> Iterator[SecretFinding]:
@@ -90,22 +108,41 @@ def _unwrapped(encoded_layers: Iterable[EncodedLayer], plain: tuple[bytes, ...])
         how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
         for what, line, piece in sealed_within(layer):
             yield SecretFinding(what, line, sealed=True, how=how, last=layer.last_of(line), secret=piece)
-        for pattern, position, secret in _matches(layer.how, layer.text):
+        for pattern, position, secret in _named_once(_matches(layer.how, layer.text)):
             core = secret.translate(None, _SEAMS)
             if not any(core.startswith(known) or known.startswith(core) for known in plain):
                 last = layer.last_at(position + max(len(secret), 1) - 1)
                 yield SecretFinding(pattern.name, layer.line_at(position), how=how, last=last, secret=secret)
 
 
-def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern, int, bytes]]:
-    """(pattern, position, secret) of each match in a layer; in encoded layers only for distinctive patterns."""
-    low = text.lower()
-    for pattern in PATTERNS:
-        if not (how == "plain" or pattern.prefixed) or not any(hint in low for hint in pattern.hints):
+@cache
+def _index() -> HintIndex[Pattern | ImportedRule]:
+    """All rules; the first that finds a secret names it, so the most specific ones come first."""
+    certain = [rule for rule in imported_rules() if rule.certain]
+    return HintIndex((*VENDORS, *certain, *SENTENCES, *(rule for rule in imported_rules() if not rule.certain)))
+
+
+def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern | ImportedRule, int, bytes]]:
+    """(rule, position, secret) of each match in a layer; in encoded layers only for distinctive rules."""
+    for rule in _index().candidates(text):
+        if not (how == "plain" or rule.prefixed):
             continue
-        for position, secret in pattern.matches(text):
-            if how != "joined" or pattern.name == "private-key" or looks_random(secret):
-                yield pattern, position, secret
+        for position, secret in rule.matches(text):
+            if how != "joined" or rule.name == "private-key" or looks_random(secret):
+                yield rule, position, secret
+
+
+def _named_once(
+    matches: Iterable[tuple[Pattern | ImportedRule, int, bytes]],
+) -> Iterator[tuple[Pattern | ImportedRule, int, bytes]]:
+    """The matches without those of a later rule that begin where an earlier one found as much, as certainly."""
+    ends: dict[int, tuple[int, bool]] = {}
+    for rule, position, secret in matches:
+        end, certain = ends.get(position, (0, False))
+        if position + len(secret) <= end and (certain or not rule.certain):
+            continue
+        ends[position] = (position + len(secret), rule.certain)
+        yield rule, position, secret
 
 
 def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[SecretFinding]:
@@ -114,9 +151,9 @@ def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[SecretFind
     added = ((n, line) for n, line in enumerate(blob.split(b"\n"), 1) if line not in old)
     guessed: dict[str, SecretFinding] = {}
     for line, detector, secret, certain in plugins.detect(added):
-        leak = SecretFinding(f"{detector} (detect-secrets)", line, certain, secret=secret)
-        if certain:
+        leak = _judged(SecretFinding(f"{detector} (detect-secrets)", line, certain, secret=secret))
+        if leak.certain:
             yield leak
-        elif line not in seen:
+        elif line not in seen and not leak.example:
             guessed.setdefault(detector, leak)
     yield from guessed.values()

@@ -39,7 +39,7 @@ def test_lanes_06_a_blocked_change_shows_its_secret_nowhere(home: CliHome):
     shown = said.out + said.err + shown_of(home, 1)
     for part in (GITHUB, GITHUB[:20], GITHUB[20:]):
         assert part not in shown
-    assert "[redacted: github-token]" in shown
+    assert "[redacted: github-pat]" in shown
     assert "kept = 1" in shown
     assert home.call("approve", 1, home.document("show", 1)["staged"]["digest"], "--as", "lee").code == 5
 
@@ -63,7 +63,7 @@ def test_lanes_06_a_secret_in_the_request_itself_is_shown_nowhere(home: CliHome)
     shown = said.out + said.err + shown_of(home, 1)
     assert GITHUB not in shown
     document = home.document("show", 1)
-    assert document["title"] == "set server.token to [redacted: github-token] in config/app.yaml"
+    assert document["title"] == "set server.token to [redacted: github-pat] in config/app.yaml"
     assert document["turns"][0]["text"] == document["title"]
     with closing(sqlite3.connect(home.database)) as database:
         kept = database.execute("SELECT text FROM turns").fetchall()
@@ -100,4 +100,4 @@ def test_lanes_06_the_page_of_a_blocked_diff_is_made_of_the_masked_one(home: Cli
     diff = home.call("show", 1, "--diff").out.encode()
     page = diff_page(build_card(home.document("show", 1), now=_noon()), diff).decode()
     assert GITHUB not in page
-    assert "[redacted: github-token]" in page
+    assert "[redacted: github-pat]" in page

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 
 import pytest
 
 from core.model.lane import Lane
 from core.model.staged_diff import GuardVerdict
-from tests.unit.policies.cases import Tree, blocked, judge, judged, of, warned
+from policies.guard import TreeGuard
+from tests.builders import terms
+from tests.unit.policies.cases import ANYWHERE, Tree, blocked, judge, judged, of, warned
 from tests.unit.policies.tokens import GITHUB, GITHUB_2
 
 pytestmark = pytest.mark.law
@@ -132,7 +135,7 @@ async def test_a_new_secret_blocks_with_rule_and_line_and_is_not_shown():
     report = await judged({"a.py": f"x\nkey = '{GITHUB}'\n".encode()})
     (finding,) = of(report, "secrets")
     assert finding.verdict is GuardVerdict.BLOCK
-    assert finding.detail == "github-token on line 2"
+    assert finding.detail == "github-pat on line 2"
     assert finding.path == "a.py"
     assert GITHUB not in str(report)
 
@@ -176,3 +179,24 @@ async def test_a_blob_that_cannot_be_read_is_a_fault_and_no_verdict():
     tree.blobs.clear()
     with pytest.raises(KeyError):
         await judge(tree)
+
+
+async def test_a_documented_example_key_passes_with_a_note_and_one_more_letter_blocks():
+    key = "AKIA" + "IOSFODNN7EXAMPLE"
+    report = await judged({"a.md": f"export AWS_ACCESS_KEY_ID={key}\n".encode()})
+    (finding,) = of(report, "secrets")
+    assert finding.verdict is GuardVerdict.PASS
+    assert finding.detail == "aws-access-token on line 1 is an example key of AWS's documentation"
+    assert blocked(await judged({"a.md": f"export AWS_ACCESS_KEY_ID={key[:-1]}F\n".encode()}), "secrets")
+
+
+async def test_the_operators_baseline_lets_exactly_its_secret_pass():
+    tree = Tree({}, {"a.py": f"key = '{GITHUB}'\nother = '{GITHUB_2}'\n".encode()})
+    known = hashlib.sha256(GITHUB.encode()).hexdigest()
+    report = await TreeGuard(known.__eq__).judge(tree.change, ANYWHERE, terms(), tree)
+    blocking, noted = of(report, "secrets")
+    assert (blocking.verdict, blocking.detail) == (GuardVerdict.BLOCK, "github-pat on line 2")
+    assert (noted.verdict, noted.detail) == (
+        GuardVerdict.PASS,
+        "github-pat on line 1 is in this home's baseline of secrets",
+    )

@@ -89,7 +89,7 @@ def test_lanes_06_no_line_of_a_file_of_secrets_is_shown_not_even_a_removed_one()
 def test_lanes_06_the_rest_of_a_diff_stays_as_it_is():
     before, after = "a: 1\nb: 2\n", f"a: 1\nb: 3\ntoken: {GITHUB}\n\nc: 4\n"
     shown = masked(before, after)
-    assert shown == diff(before, after).decode().replace(GITHUB, "[redacted: github-token]")
+    assert shown == diff(before, after).decode().replace(GITHUB, "[redacted: github-pat]")
 
 
 def test_lanes_06_a_name_that_holds_a_secret_is_hidden_in_the_headers():

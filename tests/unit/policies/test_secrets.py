@@ -75,7 +75,7 @@ def percent(text: str) -> str:
 )
 def test_a_wrapped_secret_is_found_on_its_line(wrapped):
     blob = f"one\ntwo\n{wrapped}\n".encode()
-    (leak,) = [leak for leak in scan(blob).new if leak.rule == "github-token"]
+    (leak,) = [leak for leak in scan(blob).new if leak.rule == "github-pat"]
     assert leak.certain
     assert leak.line == 3
 
@@ -134,7 +134,7 @@ def test_guard_16_a_secret_that_is_wrapped_more_than_once_is_found_on_its_line(n
     (leak,) = {
         leak.line: leak for leak in scan(f"one\ntwo\n{DEEP[name]}\n".encode()).new if not leak.sealed and leak.certain
     }.values()
-    assert leak.rule == "github-token"
+    assert leak.rule == "github-pat"
     assert leak.line == 3
     assert leak.last == 2 + len(DEEP[name].split("\n")) or name in {"xxd", "hexdump"}
 
@@ -146,7 +146,7 @@ def test_guard_16_what_is_wrapped_is_taken_out_of_what_is_shown(name):
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zlib.compress])
 def test_guard_16_a_compressed_file_is_looked_into_though_it_is_sealed(pack):
-    assert "github-token" in certain(pack(_RAW))
+    assert "github-pat" in certain(pack(_RAW))
 
 
 UNPACKED_BYTES = 100_000_000 if campaign.WHOLE else 40_000_000
@@ -196,7 +196,7 @@ def test_guard_16_ordinary_codes_hold_nothing(text):
 
 
 def test_utf_16_hides_nothing():
-    assert "github-token" in certain(GITHUB.encode("utf-16"))
+    assert "github-pat" in certain(GITHUB.encode("utf-16"))
 
 
 def _zip() -> bytes:
@@ -229,9 +229,9 @@ def test_an_archive_is_sealed_also_inside_base64(kind, blob):
     ["# pragma: allowlist secret", "# gitleaks:allow", "# nosec", "// pragma: whitelist secret", "# noqa: S105"],
 )
 def test_no_pragma_hides_a_secret(pragma):
-    assert certain(f"k = '{GITHUB}'  {pragma}\n") == {"github-token"}
+    assert certain(f"k = '{GITHUB}'  {pragma}\n") == {"github-pat"}
     assert certain(f"{pragma}\nk = '{GITHUB}'\n# pragma: allowlist nextline secret\nx = '{GITHUB_2}'\n") == {
-        "github-token"
+        "github-pat"
     }
     guesses = scan(f'password = "hunter2hunter2"  {pragma}\n'.encode()).new
     assert guesses
@@ -330,4 +330,4 @@ def test_any_bytes_are_scanned_without_a_fault(blob, before):
 
 @given(st.text("abcdefXYZ0123 \n=:'\"", max_size=60), st.text("abcdefXYZ0123 \n=:'\"", max_size=60))
 def test_a_token_is_found_in_any_surroundings(left, right):
-    assert "github-token" in certain(f"{left} {GITHUB} {right}")
+    assert "github-pat" in certain(f"{left} {GITHUB} {right}")

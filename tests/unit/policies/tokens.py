@@ -13,12 +13,12 @@ def _t(*parts: str) -> str:
 GITHUB = _t("gh", "p_", _MIX[:36])
 GITHUB_2 = _t("gh", "p_", _MIX[4:40])
 KNOWN = {
-    "github-token": GITHUB,
+    "github-pat": GITHUB,
     "github-fine-grained-pat": _t("github", "_pat_", _MIX[:22], "_", _MIX[:40]),
     "gitlab-pat": _t("glp", "at-", _MIX[:20]),
     "slack-token": _t("xo", "xb-123456789012-", _MIX[:24]),
     "slack-webhook-url": _t("hooks.slack", ".com/services/T0000AAAA/B0000AAAA/", _MIX[:24]),
-    "aws-access-token": _t("AK", "IAIOSFODNN7EXAMPLE"),
+    "aws-access-token": _t("AK", "IAQ3EGHZ7KLMNOP2RX"),
     "gcp-api-key": _t("AI", "za", _MIX[:35]),
     "private-key": _t("-----BEGIN OPENSSH ", "PRIVATE KEY-----\nb3BlbnNzaC1rZXk"),
     "age-secret-key": _t("AGE-SECRET", "-KEY-1", "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" * 2)[:74],
