@@ -1,7 +1,7 @@
 """The rules of the engine Betterleaks, run by our RE2: `betterleaks.json`, which `make secret-rules` writes.
 
 Upstream's expressions, keywords and filters are kept; what it does beside them (decoding, archives, asking vendors) is
-not used. Decision 0079 has the figures behind this choice.
+not used. Decision 0077 has the figures behind this choice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The check of secrets beside Betterleaks, Kingfisher and detect-secrets (`make bench-secrets`).
 
 Recall is the share of what the union of the three finds, on invented secrets of every kind that the engines report.
-Half of the kinds were not looked at when the engine was chosen (decision 0079): the goal is about those. Real files, of
+Half of the kinds were not looked at when the engine was chosen (decision 0077): the goal is about those. Real files, of
 the packages in this environment, show false alarms. Nothing is sent to a vendor.
 """
 
