@@ -238,7 +238,7 @@ async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
     ready = await tx.session.exec(
         select(JobRow.id)
         .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
-        .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(settled)))
+        .where(turns.has_state(JobState.WAITING), col(TaskRow.state).in_(list(settled)))
         .order_by(col(JobRow.created_ms), col(JobRow.id))
     )
     return await turns.make_claimable(tx, list(ready), ready_ms=tx.now_ms)

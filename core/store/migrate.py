@@ -20,7 +20,7 @@ from core.store.engines import begin_sqlite
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0025"
+HEAD = "0026"
 """The schema version of this program; a test compares it with the newest file of `migrations/versions`."""
 
 _ADVISORY_LOCK = 0x636F756E74657273  # "counters": one migrator at a time on PostgreSQL

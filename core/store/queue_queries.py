@@ -25,7 +25,7 @@ async def waiting_on(tx: Tx, states: Iterable[str], limit: int) -> list[tuple[in
     rows = await tx.session.execute(
         select(JobRow.number, JobRow.after, TaskRow.state)
         .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
-        .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(states)))
+        .where(has_state(JobState.WAITING), col(TaskRow.state).in_(list(states)))
         .limit(limit)
     )
     return [(int(number), int(after), str(state)) for number, after, state in rows if after is not None]

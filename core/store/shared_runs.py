@@ -87,14 +87,14 @@ async def release_stranded(tx: Tx) -> int:
         .exists()
     )
     stranded = await tx.session.exec(
-        select(JobRow.id).where(col(JobRow.run_key).is_not(None), JobRow.state == JobState.WAITING.value, ~leads)
+        select(JobRow.id).where(col(JobRow.run_key).is_not(None), turns.has_state(JobState.WAITING), ~leads)
     )
     return await turns.make_claimable(tx, list(stranded), ready_ms=tx.now_ms)
 
 
 async def any_stranded(tx: Tx) -> bool:
     """Whether any job waits for a run that it shares; reads only."""
-    query = select(JobRow.id).where(col(JobRow.run_key).is_not(None), JobRow.state == JobState.WAITING.value)
+    query = select(JobRow.id).where(col(JobRow.run_key).is_not(None), turns.has_state(JobState.WAITING))
     return (await tx.session.exec(query.limit(1))).first() is not None
 
 

@@ -185,6 +185,7 @@ class JobRow(Row, table=True):
         _partial("jobs_of_lane", "lane", where="state = 'ready'"),
         _partial("jobs_of_repository", "repository", where="state = 'ready'"),
         _partial("jobs_by_finish", "finished_ms", "id", where="state = 'done'"),
+        _partial("jobs_waiting", "created_ms", where="state = 'waiting'"),
         Index("jobs_by_readiness", "state", "ready_ms"),
         Index("jobs_of_task", "number", "state"),
         Index("jobs_by_run", "run_key", "state"),

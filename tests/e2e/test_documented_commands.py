@@ -31,6 +31,7 @@ WRITTEN = {
     "history.csv": LINES,
     "models.csv": "name,size_gb,load_s\nqwen3:8b,6,10\ncoder:30b,20,30\n",
     "weights.json": '{"chat": 3.0}',
+    "objectives.yaml": "version: 1\nobjectives: {work: {subject: success, share: 0.5, window: 7d}}\n",
 }
 """Files that a reader of the page has from somewhere."""
 NOT_EXECUTED = {
@@ -47,6 +48,8 @@ NOT_EXECUTED = {
     r"plugins list": "needs the plugin of the page: tests/contract/test_cli_plugins.py",
     r"--version": "is of another environment",
     r"weights adopt": "is refused until the queue has compared 50 answers: tests/contract/test_cli_weights.py",
+    r"pick 1 .*--(hunk|file) .*": "names parts of another diff: tests/contract/test_cli_verify.py",
+    r"audit export .*--check": "exits with 1, as this branch has commits of no task: tests/contract/test_cli_audit.py",
     r"weights revert": "has nothing to go back to: tests/contract/test_cli_weights.py",
 }
 TYPED = {"accounts add": "four words never together\n", "accounts set-password": "other words never together\n"}
@@ -117,6 +120,8 @@ class Reader:
             return str(numbers[word])
         if word == "web=/srv/git/web.git":
             return f"web={self.home.bare}"
+        if word == "objectives.yaml":
+            return str(self.home.folder / word)
         return str(self.home.folder / word) if re.fullmatch(r"[\w-]+\.(csv|json|html|tar\.gz)", word) else word
 
 
