@@ -85,7 +85,7 @@ def _stalled(queue: StalledQueue) -> Alert:
     jobs = f"{queue.ready:,} job{' is' if queue.ready == 1 else 's are'} ready and none runs"
     alive = f"{queue.workers} worker{' is' if queue.workers == 1 else 's are'} alive"
     workers = alive if queue.workers else "no worker is alive"
-    mend = "`countersign queue` says why jobs wait" if queue.workers else "Start one with `countersign worker`"
+    mend = "The queue says why each job waits" if queue.workers else "Start a worker on a host of this home"
     sentence = f"The queue stands still: {jobs}, the oldest for {duration(queue.oldest_s)}; {workers}. {mend}."
     return Alert(AlertKind.QUEUE_STALLED.value, QUEUE, sentence)
 

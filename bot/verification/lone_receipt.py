@@ -124,7 +124,7 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _not_a_receipt(path: Path) -> UsageError:
-    mend = "Get it from the page of the task, or with `countersign show N --receipt`."
+    mend = "Get it from the page of the task, or from the command show with --receipt."
     return UsageError("bad_receipt_file", f"{path} is not a receipt of Countersign, or was damaged", mend)
 
 

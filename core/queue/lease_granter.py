@@ -86,7 +86,7 @@ class LeaseGranter:
         if await self.shadow.step(scheduling.scheduler, now_s):
             self._stop()  # the weights were changed: begin anew from the rows
             return True
-        if now_s - self._looked_s >= INVENTORY_EVERY_S:
+        if now_s - self._looked_s >= INVENTORY_EVERY_S or scheduling.is_behind(alive.leases):
             self._looked_s = now_s
             scheduling.see_endpoints(self._scheduled(await self.inventory.endpoints()), moves.moving, now_s)
         if finished := moves.take_finished():

@@ -84,6 +84,14 @@ class LeaseScheduling:
         self._moved_s: dict[tuple[str, str], float] = {}
         """When each family was last moved on an endpoint: what was seen before says nothing of it any more."""
 
+    def is_behind(self, leases: Iterable[ModelLease]) -> bool:
+        """Whether a waiting lease needs an endpoint or a model that is not known here, but may have come since."""
+        return any(
+            (lease.only_on and lease.only_on not in self.scheduler.endpoints) or self.family_of(lease.model) is None
+            for lease in leases
+            if lease.state is LeaseState.WAITING
+        )
+
     def see_endpoints(
         self, statuses: Iterable[EndpointStatus], moving: Collection[tuple[str, str]], now_s: float
     ) -> None:

@@ -21,7 +21,7 @@ from core.model.staged_diff import Finding, GuardReport, GuardVerdict, stage
 from core.model.turn import NOWHERE, Actor, Question
 from core.rules.attention import RECENT
 from core.rules.low_risk import MAX_FILES, MAX_LINES, why_alone
-from core.services.approvals import Approvals
+from core.services.approvals import ApprovalProofs, Approvals
 from core.services.attention import Attention
 from core.services.budgets import Budgets
 from core.services.requests import Requests
@@ -76,7 +76,7 @@ async def searched(services: ServiceHarness, number: int) -> dict[str, str]:
             approve = Approvals._approve
             return any(
                 [
-                    await accepted(tx, lambda actor=actor: inside(approve, tx, number, digest, actor, None, NOWHERE))
+                    await accepted(tx, lambda actor=actor: inside(approve, tx, number, digest, actor, None, NOWHERE, ApprovalProofs()))
                     for actor in actors
                 ]
             )

@@ -18,7 +18,7 @@ from core.model.budget_question import ABOUT_BUDGET, BudgetQuestion
 from core.model.errors import NotFoundError, RefusedError, TransientError, UsageError
 from core.model.place import Place
 from core.model.schedule import ACTIVE, PAUSED, Schedule
-from core.model.turn import Question
+from core.model.turn import Actor, Question
 from core.services.schedules import MOST, Schedules, WantedSchedule
 from core.store import events, schedules, tasks
 from core.store.message_tables import ScheduleRow
@@ -99,8 +99,8 @@ async def test_is_kept_with_its_next_time_in_its_zone(known):
     assert (made.phrase, made.zone, made.state, made.missed) == ("daily 09:00", "Europe/Zurich", ACTIVE, "skip")
     assert made.next_ms is not None
     assert made.next_ms == read_recurrence("daily 09:00").after(made.created_ms, "Europe/Zurich", 0)
-    assert await known.list("ana") == (made,)
-    assert await known.list("bo") == ()
+    assert await known.list(Actor("ana", "telegram"), own=True) == (made,)
+    assert await known.list(Actor("bo", "telegram"), own=True) == ()
     assert (await known.list())[0].place == Place("telegram", "-5", "7")
 
 
