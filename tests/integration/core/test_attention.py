@@ -76,7 +76,10 @@ async def searched(services: ServiceHarness, number: int) -> dict[str, str]:
             approve = Approvals._approve
             return any(
                 [
-                    await accepted(tx, lambda actor=actor: inside(approve, tx, number, digest, actor, None, NOWHERE, ApprovalProofs()))
+                    await accepted(
+                        tx,
+                        lambda actor=actor: inside(approve, tx, number, digest, actor, None, NOWHERE, ApprovalProofs()),
+                    )
                     for actor in actors
                 ]
             )
