@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from core.model.errors import NotFoundError
 from core.model.objective import Objective, Subject
 from core.model.place import Place
 from core.strict_yaml import StrictModel, YamlDocument, load, validate
@@ -77,7 +78,9 @@ class ObjectivesFile:
 
 
 def load_objectives(path: Path) -> ObjectivesFile:
-    """Read a file of objectives; raises `ConfigError` with file, line and key."""
+    """Read a file of objectives; raises `NotFoundError`, or `ConfigError` with file, line and key."""
+    if not path.exists():
+        raise NotFoundError("no_objectives", f"the file {path} does not exist", "Check its path.")
     document = load(path)
     raw = validate(document, _File)
     return ObjectivesFile(

@@ -120,7 +120,8 @@ def _print_summary(document: Mapping[str, Any]) -> None:
     chains = document["chains"]
     click.echo(f"{len(chains)} chains of events, {sum(1 for chain in chains if chain['fault'])} broken")
     if "changes" in document:
-        click.echo(f"{document['population']} changes on the branches, {document['countersigned']} countersigned")
+        noun = "change" if document["population"] == 1 else "changes"
+        click.echo(f"{document['population']} {noun} on the branches, {document['countersigned']} countersigned")
         for row in document["changes"]:
             task = f"#{row['task']}" if row["task"] else "no task"
             approved = ", ".join(row["approved_by"] or []) or "no one"

@@ -175,11 +175,8 @@ def _who(person: str | None, body: Mapping[str, Any]) -> str | None:
 
 async def trails(app: AuditSources, time: AuditedTime) -> tuple[EventChain, ...]:
     """The whole chain of each task that has an event in this time."""
-    return tuple([await app.event_chains.of_task(number) for number in await app.event_chains.numbers(*_ends(time))])
-
-
-def _ends(time: AuditedTime) -> tuple[datetime, datetime]:
-    return time.since, time.until
+    numbers = await app.event_chains.numbers(time.since, time.until)
+    return tuple([await app.event_chains.of_task(number) for number in numbers])
 
 
 def soc2_document(time: AuditedTime, changes: Sequence[AuditedChange], chains: Sequence[EventChain]) -> dict[str, Any]:
@@ -205,7 +202,7 @@ def events_document(time: AuditedTime, chains: Sequence[EventChain]) -> dict[str
         **time.to_json(),
         "chains": _chain_status(chains),
         "gaps": _gaps((), chains),
-        "events": [event.to_json() for trail in chains for event in trail.happened(*_ends(time))],
+        "events": [event.to_json() for trail in chains for event in trail.happened(time.since, time.until)],
     }
 
 

@@ -151,7 +151,7 @@ async def test_a_button_works_only_in_the_channel_and_the_scope_where_it_was_sho
     assert isinstance(await buttons.pressed(id_, Place("telegram", "-100", "7"), "101", ANA), PressedButton)
 
 
-async def test_a_question_is_answered_by_whoever_was_asked(services, database):
+async def test_a_question_is_answered_by_those_who_were_asked(services, database):
     ((_, id_),) = await database.write(lambda tx: messages.offer(tx, CHAT, "101", "d1", [("#1", "/cancel 1")]))
     buttons = CardButtons(database, lambda: services.settings)
     with pytest.raises(RefusedError):

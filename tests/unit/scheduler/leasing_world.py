@@ -64,20 +64,24 @@ class LeasingWorld:
         while len(self.took_s) < len(requests):
             now_s = step * GRANTS_EVERY_S
             while arriving < len(requests) and requests[arriving].arrival_s <= now_s:
-                self._leases[arriving] = _lease(arriving, requests[arriving])
+                self._leases[arriving] = waiting_lease(arriving, requests[arriving])
                 arriving += 1
             self._end_turns(requests, now_s)
             self._end_loads(now_s)
             if step % round(LOOKS_EVERY_S / GRANTS_EVERY_S) == 0:
-                self._look(now_s)
+                self.look(now_s)
             if step % round(READS_EVERY_S / GRANTS_EVERY_S) == 0:
-                statuses = [EndpointStatus(each) for each in self._looked.values()]
+                statuses = self.statuses()
                 moving = [(name, family) for name, shim in self._shims.items() for family in _moving(shim)]
                 self._scheduling.see_endpoints(statuses, moving, _START_S + now_s)
             self._scheduling.see_leases(self._leases.values(), _START_S + now_s)
             self._carry_out(now_s)
             self._grant(now_s, work_s)
             step += 1
+
+    def statuses(self) -> list[EndpointStatus]:
+        """The endpoints as they were last looked at; none before the first look."""
+        return [EndpointStatus(each) for each in self._looked.values()]
 
     def _end_turns(self, requests: Sequence[Request], now_s: float) -> None:
         for number, end_s in list(self._ends_s.items()):
@@ -96,7 +100,7 @@ class LeasingWorld:
                 outcome = MoveOutcome(name, family, None, shim.evicted)
                 shim.loading, shim.evicted = None, ()
                 self._scheduling.see_move(outcome, _START_S + now_s)
-                self._look(now_s)
+                self.look(now_s)
 
     def _carry_out(self, now_s: float) -> None:
         for move in self._scheduling.take_moves():
@@ -125,7 +129,8 @@ class LeasingWorld:
             )
             self._ends_s[number] = now_s + work_s
 
-    def _look(self, now_s: float) -> None:
+    def look(self, now_s: float) -> None:
+        """Look at every endpoint."""
         for name, shim in self._shims.items():
             known = tuple(_known(name, model) for model in ("m0", "m1"))
             resident = tuple(
@@ -147,7 +152,8 @@ def _known(endpoint: str, model: str) -> KnownModel:
     return KnownModel(model, ModelFamily(f"sha256:{endpoint}{model}"), 8 * GIB, estimate_bytes=8 * GIB)
 
 
-def _lease(number: int, request: Request) -> ModelLease:
+def waiting_lease(number: int, request: Request) -> ModelLease:
+    """The lease of a request that was not granted yet."""
     at = _at(request.arrival_s)
     work = ModelWork(f"j{number}", is_chat=False, is_agent=True)
     return ModelLease(f"l{number}", LeaseState.WAITING, request.model, work, "ana", ("", request.model), at, at)
