@@ -248,6 +248,7 @@ _SERVICES: Final = (
 _KEYS: Final = (
     # The following bytes belong to the secret so that a second key in a file counts as new.
     _p("private-key", r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,200}", "private key", key=True),
+    _p("private-key-header", r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----", "private key", certain=False),
     _p("putty-private-key", r"PuTTY-User-Key-File-[0-9][\s\S]{0,400}", "putty-user-key-file-"),
     _p("age-secret-key", r"AGE-(?:SECRET-KEY-1|PLUGIN-[A-Z]{1,20}-1)[A-Z0-9]{40,80}", "age-secret-key-", "age-plugin-"),
     _p("jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "eyj"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -97,7 +99,8 @@ PLAIN = {
     JobKind.MERGE: Way(PUBLISHED, merge_asked, State.MERGED),
     JobKind.CLOSE: Way(PUBLISHED, close_asked, State.CLOSED),
 }
-SECRET = "-----BEGIN " + "RSA PRIVATE KEY-----"  # in two parts, for those who scan sources
+BODY = base64.b64encode(hashlib.sha512(b"a key of no one").digest()).decode()
+SECRET = "-----BEGIN " + f"RSA PRIVATE KEY----- {BODY}"  # in two parts, for those who scan sources
 TROUBLED = {
     "plan.unclear": Way(FRESH, asked("make it nicer"), State.ASKING),
     "plan.denied": Way(FRESH, asked("set on to pull in .github/workflows/ci.yml"), State.REFUSED),
